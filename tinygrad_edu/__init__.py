@@ -1,0 +1,29 @@
+"""tinygrad_edu: reverse-mode differentiation that you can read, see and trust, on NumPy, in PyTorch's words."""
+
+from .autograd import dtypes as _dtypes
+from .autograd.dtypes import get_default_dtype, set_default_dtype
+from .autograd.modes import (
+    enable_grad,
+    is_grad_enabled,
+    no_grad,
+    recording,
+    set_grad_enabled,
+)
+from .autograd.modes import no_grad as inference_mode
+from .autograd.tensor import Size, Tensor
+from .api import functions as _functions
+from .api.create import Generator, cpu, device, dtype_names as _dtype_names  # noqa: I001
+
+__version__ = "0.1.0"
+
+globals().update(_functions)
+globals().update(_dtype_names)
+
+from math import e, inf, nan, pi  # noqa: E402
+
+newaxis = None
+from . import autograd  # noqa: E402
+
+__all__ = [*_functions, *_dtype_names, "Generator", "Size", "Tensor", "autograd", "cpu", "device", "e", "enable_grad",
+           "get_default_dtype", "inf", "inference_mode", "is_grad_enabled", "nan", "newaxis", "no_grad", "pi", "recording",
+           "set_default_dtype", "set_grad_enabled"]  # fmt: skip

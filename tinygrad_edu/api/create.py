@@ -1,0 +1,513 @@
+"""Tensors from data, from numbers and from chance."""
+
+import math
+import threading
+
+import numpy as np
+
+from ..autograd import dtypes
+from ..autograd.memory import owner
+from ..autograd.node import leaf
+from ..autograd.tensor import Tensor, array_of
+from .spelling import both, functions, ints, only_function, only_method
+
+dtype_names = {
+    "float16": np.float16, "half": np.float16, "float32": np.float32, "float": np.float32, "float64": np.float64,
+    "double": np.float64, "int8": np.int8, "uint8": np.uint8, "int16": np.int16, "short": np.int16, "int32": np.int32,
+    "int": np.int32, "int64": np.int64, "long": np.int64, "bool": np.bool_, "complex64": np.complex64,
+    "complex128": np.complex128, "uint16": np.uint16, "uint32": np.uint32, "uint64": np.uint64,
+}  # fmt: skip
+dtype_names = {name: np.dtype(kind) for name, kind in dtype_names.items()}
+
+
+class device:
+    """Where tensors live: the CPU, and nowhere else.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.device("cpu")
+    device(type='cpu')
+    """
+
+    index = None
+
+    def __init__(self, type="cpu", index=None):
+        self.type = str(getattr(type, "type", type)).partition(":")[0]
+        if self.type != "cpu":
+            raise RuntimeError(f'device({type!r}): tensors live on the CPU here; use device("cpu")')
+
+    def __repr__(self):
+        return "device(type='cpu')"
+
+    def __str__(self):
+        return "cpu"
+
+    def __eq__(self, other):
+        return isinstance(other, device) or other == "cpu"
+
+    def __hash__(self):
+        return hash("cpu")
+
+
+cpu = device("cpu")
+
+
+def check_device(where):
+    """Accept any spelling of the CPU, and refuse the rest."""
+    if where is not None:
+        device(where)
+
+
+def dtype_of(dtype):
+    """A NumPy dtype from ours, NumPy's or Python's types."""
+    if dtype is float:
+        return dtypes.float64 if dtypes.default == dtypes.float64 else dtypes.default
+    wanted = np.dtype(dtype)
+    if wanted.kind not in "biufc":
+        raise TypeError(f"dtype={dtype!r}: tensors hold numbers; use a float, int or bool type such as float32")
+    return wanted
+
+
+def refuse(data, why):
+    """One sentence about data that no tensor can hold."""
+    raise TypeError(f"tensor(data): {why}; data must be a number, a tensor, a numeric array, or nested lists of one shape, "
+                    f"got {type(data).__name__}: {str(data):.100}")  # fmt: skip
+
+
+def array_from(data, dtype=None):
+    """A new array with PyTorch's types: Python floats become the default dtype, arrays keep theirs."""
+    if isinstance(data, Tensor):
+        array = np.array(data.array)
+    elif isinstance(data, (np.ndarray, np.generic)):
+        array = np.array(data)
+    elif isinstance(data, (bool, int, float, complex)):
+        array = np.array(data, dtypes.kind_of_number(data) if dtype is None else None)
+    else:
+        if not isinstance(data, (list, tuple, range)):
+            if hasattr(data, "__array__"):
+                return array_from(np.asarray(data), dtype)
+            refuse(data, "cannot make a tensor of it")
+        try:
+            array = np.array(unwrapped(data))
+        except ValueError:
+            refuse(data, "the lists have different lengths or depths")
+        if array.dtype == np.float64 and not holds_arrays(data):
+            array = np.array(unwrapped(data), dtypes.default) if dtype is None else array
+        if array.size == 0 and dtype is None:
+            array = array.astype(dtypes.default)
+    if array.dtype.kind not in "biufc":
+        refuse(data, f"its elements are {array.dtype}, not numbers")
+    if dtype is not None and array.dtype != dtype:
+        array = array.astype(dtype)
+    return array.newbyteorder("=").astype(array.dtype.newbyteorder("=")) if not array.dtype.isnative else array
+
+
+def unwrapped(data):
+    """Nested lists with every tensor as an array."""
+    if isinstance(data, Tensor):
+        return data.array
+    if isinstance(data, (list, tuple)):
+        return [unwrapped(d) for d in data]
+    return data
+
+
+def holds_arrays(data):
+    """True if nested lists hold float64 arrays or tensors, whose type is kept."""
+    while isinstance(data, (list, tuple)):
+        if not data:
+            return False
+        data = data[0]
+    return isinstance(data, (np.ndarray, np.generic, Tensor))
+
+
+def finished(array, requires_grad):
+    """A tensor of an array that belongs to nobody else."""
+    t = Tensor(array)
+    if requires_grad:
+        t.requires_grad = True
+    return t
+
+
+@only_function()
+def tensor(data, dtype=None, device=None, requires_grad=False):
+    """A tensor with a copy of `data`: numbers, nested lists, arrays or tensors.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]])
+    tensor([[1., 2.],
+            [3., 4.]])
+    """
+    check_device(device)
+    return finished(array_from(data, None if dtype is None else dtype_of(dtype)), requires_grad)
+
+
+@only_function("as_tensor", "asarray")
+def as_tensor(data, dtype=None, device=None):
+    """`data` as a tensor, without a copy where it is a tensor or an array of that dtype."""
+    check_device(device)
+    dtype = None if dtype is None else dtype_of(dtype)
+    if isinstance(data, Tensor):
+        return data if dtype is None or data.dtype == dtype else data.astype(dtype)
+    if isinstance(data, np.ndarray) and data.dtype.kind in "biufc" and data.dtype.isnative and dtype in (None, data.dtype):
+        return from_numpy(data)
+    return Tensor(array_from(data, dtype))
+
+
+@only_function()
+def from_numpy(array):
+    """A tensor that shares the memory of a NumPy array: each sees what the other writes."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"from_numpy: expected a NumPy array, got {type(array).__name__}; use tensor(data) for other data")
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"from_numpy: tensors hold numbers, and this array holds {array.dtype}")
+    t = Tensor(array)
+    t.shared = True
+    return t
+
+
+@only_function()
+def from_dlpack(source):
+    """A tensor that shares the memory of another library's array, through the DLPack protocol."""
+    return from_numpy(np.from_dlpack(source))
+
+
+def filled(make):
+    """A function tg.name(*size, dtype, device, requires_grad) and its `_like` form."""
+
+    def of_size(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, **names):
+        check_device(device)
+        size = ints(size) if size else ints((names.pop("size"),)) if "size" in names else ()
+        if names:
+            raise TypeError(f"{make.__name__}: unknown arguments {sorted(names)}")
+        return finished(make(size, dtypes.default if dtype is None else dtype_of(dtype)), requires_grad)
+
+    def like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+        check_device(device)
+        kind = array_of(input).dtype if dtype is None else dtype_of(dtype)
+        return finished(make(array_of(input).shape, kind), requires_grad)
+
+    def new(self, *size, dtype=None, device=None, requires_grad=False):
+        return of_size(*size, dtype=self.dtype if dtype is None else dtype, device=device, requires_grad=requires_grad)
+
+    name = make.__name__
+    of_size.__name__, like.__name__, new.__name__ = name, name + "_like", "new_" + name
+    of_size.__doc__, like.__doc__ = f"{make.__doc__}, of a size given as ints or as one tuple.", f"{make.__doc__}, of the shape and dtype of `input`."  # fmt: skip
+    only_function(name)(of_size)
+    only_function(name + "_like")(like)
+    only_method("new_" + name)(new)
+    return of_size
+
+
+@filled
+def zeros(size, dtype):
+    """A tensor of zeros"""
+    return np.zeros(size, dtype)
+
+
+@filled
+def ones(size, dtype):
+    """A tensor of ones"""
+    return np.ones(size, dtype)
+
+
+@filled
+def empty(size, dtype):
+    """A tensor whose elements are not set to anything"""
+    return np.empty(size, dtype)
+
+
+@filled
+def rand(size, dtype):
+    """Random numbers from the uniform distribution on [0, 1)"""
+    return uniform(size, dtype)
+
+
+@filled
+def randn(size, dtype):
+    """Random numbers from the standard normal distribution"""
+    return normal_numbers(size, dtype)
+
+
+@only_function()
+def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, out=None, layout=None):
+    """A tensor of `size` filled with one number."""
+    check_device(device)
+    value = array_of(fill_value)
+    kind = dtype_of(dtype) if dtype is not None else dtypes.kind_of_number(value.item() if hasattr(value, "item") else value)
+    return finished(np.full(ints((size,)) if isinstance(size, (tuple, list)) else (size,), value, kind), requires_grad)
+
+
+@only_function()
+def full_like(input, fill_value, *, dtype=None, device=None, requires_grad=False, memory_format=None):
+    """A tensor of the shape and dtype of `input`, filled with one number."""
+    check_device(device)
+    return finished(np.full(array_of(input).shape, array_of(fill_value), array_of(input).dtype if dtype is None else dtype_of(dtype)), requires_grad)  # fmt: skip
+
+
+@only_method()
+def new_full(self, size, fill_value, dtype=None, device=None, requires_grad=False):
+    """A tensor of this one's dtype, filled with one number."""
+    return full(size, fill_value, dtype=self.dtype if dtype is None else dtype, requires_grad=requires_grad)
+
+
+@only_method()
+def new_tensor(self, data, dtype=None, device=None, requires_grad=False):
+    """A tensor of `data` with this one's dtype."""
+    return tensor(data, self.dtype if dtype is None else dtype, device, requires_grad)
+
+
+@only_function()
+def arange(start=0, end=None, step=1, *, dtype=None, device=None, requires_grad=False, out=None):
+    """Numbers from `start` (0) up to but not including `end`, `step` apart."""
+    check_device(device)
+    if end is None:
+        start, end = 0, start
+    values = [array_of(v).item() if hasattr(v, "item") else v for v in (start, end, step)]
+    if dtype is None:
+        kind = dtypes.default if any(isinstance(v, float) for v in values) else np.dtype("int64")
+    else:
+        kind = dtype_of(dtype)
+    start, end, step = values
+    if step == 0 or (end - start) * step < 0:
+        raise RuntimeError(f"arange({start}, {end}, {step}): the step must lead from start to end")
+    n = math.ceil((end - start) / step)
+    return finished((start + step * np.arange(n)).astype(kind), requires_grad)
+
+
+@only_function()
+def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False, out=None):
+    """`steps` numbers from `start` to `end`, both included, evenly spaced."""
+    check_device(device)
+    values = np.linspace(array_of(start), array_of(end), steps)
+    return finished(values.astype(dtypes.default if dtype is None else dtype_of(dtype)), requires_grad)
+
+
+@only_function()
+def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_grad=False, out=None):
+    """`steps` numbers from baseˢᵗᵃʳᵗ to baseᵉⁿᵈ, evenly spaced on a logarithmic scale."""
+    check_device(device)
+    values = np.logspace(array_of(start), array_of(end), steps, base=base)
+    return finished(values.astype(dtypes.default if dtype is None else dtype_of(dtype)), requires_grad)
+
+
+@only_function()
+def eye(n, m=None, *, dtype=None, device=None, requires_grad=False, out=None):
+    """The n × m matrix with ones on its diagonal."""
+    check_device(device)
+    return finished(np.eye(n, m, dtype=dtypes.default if dtype is None else dtype_of(dtype)), requires_grad)
+
+
+@only_function()
+def meshgrid(*tensors, indexing="ij"):
+    """Grids of coordinates from vectors: one tensor per vector."""
+    vectors = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
+    n = len(vectors)
+    order = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else list(range(n))
+    sizes = [int(vectors[i].numel()) for i in order]
+    result = []
+    for k, v in enumerate(vectors):
+        result.append(v.reshape([-1 if order[i] == k else 1 for i in range(n)]).expand(sizes))
+    return tuple(result)
+
+
+@only_function()
+def tril_indices(row, col, offset=0, *, dtype=np.dtype("int64"), device=None):
+    """The indices of the lower triangle of a row × col matrix, as a 2 × n tensor."""
+    return Tensor(np.stack(np.tril_indices(row, offset, col)).astype(dtype))
+
+
+@only_function()
+def triu_indices(row, col, offset=0, *, dtype=np.dtype("int64"), device=None):
+    """The indices of the upper triangle of a row × col matrix, as a 2 × n tensor."""
+    return Tensor(np.stack(np.triu_indices(row, offset, col)).astype(dtype))
+
+
+class Generator:
+    """A source of random numbers with a seed of its own.
+
+    >>> import tinygrad_edu as tg
+    >>> g = tg.Generator().manual_seed(0)
+    >>> tg.randperm(4, generator=g).shape
+    Size([4])
+    """
+
+    device = cpu
+
+    def __init__(self, device="cpu"):
+        check_device(device)
+        self.seed_sequence = np.random.SeedSequence()
+        self.numpy = np.random.default_rng(self.seed_sequence)
+        self.first_seed = int(self.seed_sequence.entropy) % 2**63
+
+    def manual_seed(self, seed):
+        """Start again from `seed`; returns the generator."""
+        self.first_seed = int(seed)
+        self.seed_sequence = np.random.SeedSequence(abs(int(seed)))
+        self.numpy = np.random.default_rng(self.seed_sequence)
+        return self
+
+    def initial_seed(self):
+        """The seed it started from."""
+        return self.first_seed
+
+    def seed(self):
+        """Start again from a seed nobody knows, and return it."""
+        self.manual_seed(np.random.SeedSequence().entropy % 2**63)
+        return self.first_seed
+
+    def get_state(self):
+        """What `set_state` needs to continue from here."""
+        return self.numpy.bit_generator.state
+
+    def set_state(self, state):
+        """Continue from where `get_state` was called."""
+        self.numpy.bit_generator.state = state
+
+
+default_generator = Generator().manual_seed(0) if False else Generator()
+guard = threading.Lock()
+
+
+@only_function()
+def manual_seed(seed):
+    """Seed the generator that every random function uses by default; returns it."""
+    return default_generator.manual_seed(seed)
+
+
+@only_function()
+def seed():
+    """Seed the default generator from the operating system, and return the seed."""
+    return default_generator.seed()
+
+
+@only_function()
+def initial_seed():
+    """The seed of the default generator."""
+    return default_generator.initial_seed()
+
+
+@only_function()
+def get_rng_state():
+    """The state of the default generator."""
+    return default_generator.get_state()
+
+
+@only_function()
+def set_rng_state(state):
+    """Continue the default generator from a state."""
+    default_generator.set_state(state)
+
+
+def source(generator=None):
+    """NumPy's generator behind ours."""
+    return (default_generator if generator is None else generator).numpy
+
+
+def uniform(size, dtype, generator=None):
+    """Uniform numbers on [0, 1) as an array."""
+    kind = dtype if dtype in (np.float32, np.float64) else np.float64
+    return np.asarray(source(generator).random(size, kind)).astype(dtype, copy=False)
+
+
+def normal_numbers(size, dtype, generator=None):
+    """Standard normal numbers as an array."""
+    kind = dtype if dtype in (np.float32, np.float64) else np.float64
+    return np.asarray(source(generator).standard_normal(size, kind)).astype(dtype, copy=False)
+
+
+def with_generator(name, draw):
+    """Let rand and randn take a generator."""
+    plain = functions[name]
+
+    def drawn(*size, generator=None, dtype=None, device=None, requires_grad=False, out=None, **names):
+        if generator is None:
+            return plain(*size, dtype=dtype, device=device, requires_grad=requires_grad, **names)
+        size = ints(size) if size else ints((names.pop("size", ()),))
+        return finished(draw(size, dtypes.default if dtype is None else dtype_of(dtype), generator), requires_grad)
+
+    drawn.__name__, drawn.__doc__ = name, plain.__doc__
+    return only_function(name)(drawn)
+
+
+rand = with_generator("rand", uniform)
+randn = with_generator("randn", normal_numbers)
+
+
+@only_function()
+def randint(low, high=None, size=None, *, generator=None, dtype=None, device=None, requires_grad=False, out=None):
+    """Random integers from low (0) up to but not including high."""
+    check_device(device)
+    if size is None:
+        low, high, size = 0, low, high
+    kind = np.dtype("int64") if dtype is None else dtype_of(dtype)
+    return finished(np.asarray(source(generator).integers(low, high, ints((size,)))).astype(kind), requires_grad)
+
+
+@only_function()
+def randint_like(input, low, high=None, *, dtype=None, device=None):
+    """Random integers of the shape and dtype of `input`."""
+    low, high = (0, low) if high is None else (low, high)
+    return randint(low, high, tuple(input.shape), dtype=input.dtype if dtype is None else dtype)
+
+
+@only_function()
+def randperm(n, *, generator=None, dtype=np.dtype("int64"), device=None, requires_grad=False, out=None):
+    """The numbers 0 … n−1 in random order."""
+    return Tensor(source(generator).permutation(n).astype(dtype))
+
+
+@only_function()
+def normal(mean=0.0, std=1.0, size=None, *, generator=None, dtype=None, device=None, out=None):
+    """Random numbers from normal distributions with the given means and standard deviations."""
+    if size is None:
+        size = np.broadcast_shapes(np.shape(array_of(mean)), np.shape(array_of(std)))
+    kind = dtypes.default if dtype is None else dtype_of(dtype)
+    for t in (mean, std):
+        kind = t.dtype if isinstance(t, Tensor) and dtype is None else kind
+    return Tensor((array_of(mean) + array_of(std) * normal_numbers(ints((size,)), kind, generator)).astype(kind))
+
+
+@both()
+def bernoulli(input, p=None, *, generator=None):
+    """1 with probability input (or p), else 0."""
+    chance = array_of(input) if p is None else np.full(input.shape, array_of(p))
+    if ((chance < 0) | (chance > 1)).any():
+        raise RuntimeError("bernoulli: every probability must be between 0 and 1")
+    return Tensor((source(generator).random(chance.shape) < chance).astype(input.dtype))
+
+
+@both()
+def multinomial(input, num_samples, replacement=False, *, generator=None):
+    """Indices drawn with probabilities proportional to the rows of `input`, shape (…, classes) → (…, num_samples)."""
+    weights = np.asarray(array_of(input), np.float64)
+    if weights.ndim not in (1, 2) or (weights < 0).any() or not np.isfinite(weights).all() or (weights.sum(-1) <= 0).any():
+        raise RuntimeError("multinomial: expected one or two dimensions of non-negative finite weights with positive sums")
+    rows = np.atleast_2d(weights)
+    if not replacement and ((rows > 0).sum(-1) < num_samples).any():
+        raise RuntimeError(f"multinomial: {num_samples} samples without replacement need as many classes with weight > 0; "
+                           "pass replacement=True or fewer samples")  # fmt: skip
+    rng = source(generator)
+    if replacement:
+        cumulative = np.cumsum(rows / rows.sum(-1, keepdims=True), -1)
+        drawn = np.stack([np.searchsorted(c, rng.random(num_samples), side="right") for c in cumulative])
+        drawn = np.minimum(drawn, rows.shape[1] - 1)
+    else:  # the largest of weight^(1/u) are a sample without replacement (Efraimidis and Spirakis 2006)
+        with np.errstate(divide="ignore"):
+            keys = np.log(rng.random(rows.shape)) / np.where(rows > 0, rows, 0)
+        keys = np.where(rows > 0, keys, -np.inf)
+        drawn = np.argsort(-keys, -1, kind="stable")[:, :num_samples]
+    return Tensor(drawn.astype(np.int64).reshape((*weights.shape[:-1], num_samples)))
+
+
+@only_function()
+def poisson(input, generator=None):
+    """Random counts with the given rates."""
+    return Tensor(source(generator).poisson(array_of(input)).astype(input.dtype))
+
+
+@only_function()
+def is_tensor(obj):
+    """True if `obj` is a Tensor."""
+    return isinstance(obj, Tensor)
+
+
+__all__ = ["Generator", "leaf", "owner"]

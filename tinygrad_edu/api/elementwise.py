@@ -1,0 +1,291 @@
+"""Element-by-element functions in PyTorch's spelling."""
+
+import numpy as np
+
+from ..autograd import dtypes
+from ..autograd.operator import registry
+from ..autograd.tensor import Tensor, array_of
+from ..ops import activations, arithmetic, functions, indexing, reductions
+from ..ops import functions as f
+from .spelling import as_tensor, both, methods, only_function
+from .spelling import functions as public
+
+PLAIN = """abs sign square sqrt rsqrt reciprocal exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh
+tanh asinh acosh atanh sinc deg2rad rad2deg erf erfc erfinv floor ceil trunc frac positive sigmoid relu remainder fmod
+maximum minimum fmax fmin atan2 hypot logaddexp logaddexp2 copysign eq ne lt le gt ge logical_and logical_or logical_xor
+logical_not bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift isnan isinf isfinite
+signbit gcd lcm nextafter heaviside isreal neg softplus logsigmoid""".split()
+
+OTHER_NAMES = dict(absolute="abs", arcsin="asin", arccos="acos", arctan="atan", arcsinh="asinh", arccosh="acosh",
+                   arctanh="atanh", arctan2="atan2", negative="neg", fix="trunc", not_equal="ne", less="lt",
+                   less_equal="le", greater="gt", greater_equal="ge", special_erf="erf", expit="sigmoid")  # fmt: skip
+
+for name in PLAIN:
+    operator = registry[name].function
+    public[name] = operator
+    if name not in ("softplus", "logsigmoid"):
+        methods[name] = operator
+for name, target in OTHER_NAMES.items():
+    public[name] = methods[name] = registry[target].function
+del public["softplus"], public["logsigmoid"]
+
+
+def binary(operator):
+    """An operator with PyTorch's keyword `alpha`, for add and sub."""
+
+    def scaled(input, other, *, alpha=1):
+        return operator(input, other if alpha == 1 else other * alpha)
+
+    scaled.__name__, scaled.__doc__ = operator.op.name, operator.op.formula.replace("y", "alpha · other").replace("x", "input")
+    return scaled
+
+
+add = both("add")(binary(arithmetic.add))
+sub = both("sub", "subtract")(binary(arithmetic.sub))
+
+
+@both("mul", "multiply")
+def mul(input, other):
+    """input · other"""
+    return arithmetic.mul(input, other)
+
+
+@both("div", "divide", "true_divide")
+def div(input, other, *, rounding_mode=None):
+    """input / other; rounding_mode "floor" or "trunc" rounds the quotient."""
+    if rounding_mode is None:
+        return arithmetic.div(input, other)
+    if rounding_mode not in ("floor", "trunc"):
+        raise RuntimeError(f'div: rounding_mode must be None, "trunc" or "floor", not {rounding_mode!r}')
+    whole = all(dtypes.common([array_of(v)]).kind in "biu" for v in (input, other))
+    if whole and rounding_mode == "floor":
+        return arithmetic.floor_divide(input, other)
+    out = (functions.floor if rounding_mode == "floor" else functions.trunc)(arithmetic.div(input, other))
+    return out.astype(dtypes.common([array_of(input), array_of(other)])) if whole else out
+
+
+@both()
+def floor_divide(input, other):
+    """⌊input / other⌋"""
+    return arithmetic.floor_divide(as_tensor(input), other)
+
+
+@both()
+def pow(input, exponent):
+    """input to the power of exponent"""
+    return arithmetic.pow(input, exponent)
+
+
+@both("float_power")
+def float_power(input, exponent):
+    """input to the power of exponent, in float64"""
+    return arithmetic.pow(as_tensor(input).astype(dtypes.float64), exponent)
+
+
+@both("rsub")
+def rsub(input, other, *, alpha=1):
+    """other − alpha · input"""
+    return arithmetic.sub(other, input if alpha == 1 else input * alpha)
+
+
+@both("round")
+def round(input, *, decimals=0):
+    """input rounded to the nearest integer (or decimal), halves to the even one"""
+    return f.round(input, decimals=decimals) if input.dtype.kind == "f" else input
+
+
+@both()
+def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
+    """input with NaN and infinities replaced"""
+    return f.nan_to_num(input, nan=nan, posinf=posinf, neginf=neginf)
+
+
+@both("clamp", "clip")
+def clamp(input, min=None, max=None):
+    """min(max(input, min), max)"""
+    if min is None and max is None:
+        raise RuntimeError("clamp: give min, max or both")
+    if isinstance(min, Tensor) or isinstance(max, Tensor):
+        if min is not None:
+            input = clamp_below(input, min)
+        return input if max is None else clamp_above(input, max)
+    if input.dtype.kind in "iub" and any(isinstance(v, float) for v in (min, max)):
+        input = input.astype(dtypes.default)
+    return f.clip(input, low=min, high=max)
+
+
+def clamp_below(x, low):
+    """max(x, low) with tensor bounds, where x keeps its gradient at the edge."""
+    return indexing.where(x >= low, x, low)
+
+
+def clamp_above(x, high):
+    """min(x, high) with tensor bounds, where x keeps its gradient at the edge."""
+    return indexing.where(x <= high, x, high)
+
+
+@both("clamp_min")
+def clamp_min(input, min):
+    """max(input, min)"""
+    return clamp(input, min=min)
+
+
+@both("clamp_max")
+def clamp_max(input, max):
+    """min(input, max)"""
+    return clamp(input, max=max)
+
+
+@both()
+def lerp(input, end, weight):
+    """input + weight · (end − input)"""
+    return input + weight * (end - input)
+
+
+@both()
+def addcmul(input, tensor1, tensor2, *, value=1):
+    """input + value · tensor1 · tensor2"""
+    return input + value * (tensor1 * tensor2)
+
+
+@both()
+def addcdiv(input, tensor1, tensor2, *, value=1):
+    """input + value · tensor1 / tensor2"""
+    return input + value * (tensor1 / tensor2)
+
+
+@both()
+def xlogy(input, other):
+    """input · ln other, and 0 where input is 0"""
+    input, other = as_tensor(input), as_tensor(other)
+    zero = array_of(input) == 0
+    return indexing.where(Tensor(zero), 0.0, input * functions.log(indexing.where(Tensor(zero), 1.0, other)))
+
+
+@both()
+def logit(input, eps=None):
+    """ln(input / (1 − input)), input first clamped to [eps, 1 − eps]"""
+    if eps is not None:
+        input = clamp(input, eps, 1 - eps)
+    return functions.log(input / (1 - input))
+
+
+@both()
+def sgn(input):
+    """−1, 0 or 1, as input is negative, zero or positive"""
+    return functions.sign(input)
+
+
+@both()
+def softmax(input, dim=None, dtype=None):
+    """eˣ / Σ eˣ along dim"""
+    if dtype is not None:
+        input = input.astype(np.dtype(dtype))
+    return reductions.softmax(input, axis=softmax_dim("softmax", input, dim))
+
+
+@both()
+def log_softmax(input, dim=None, dtype=None):
+    """x − ln Σ eˣ along dim, without overflow"""
+    if dtype is not None:
+        input = input.astype(np.dtype(dtype))
+    return reductions.log_softmax(input, axis=softmax_dim("log_softmax", input, dim))
+
+
+def softmax_dim(name, x, dim):
+    """The dimension, or an error: PyTorch guesses it where it is missing, and guesses wrong as often."""
+    from .spelling import check_dim
+
+    if dim is None:
+        raise TypeError(f"{name}: give the dimension along which the results sum to 1, as in {name}(x, dim=-1)")
+    return check_dim(name, x, dim) if x.ndim else dim
+
+
+def compare(name):
+    """isclose and allclose share their arguments."""
+
+
+@both()
+def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
+    """|input − other| ≤ atol + rtol · |other|, element by element"""
+    return Tensor(np.isclose(array_of(input), array_of(other), rtol, atol, equal_nan))
+
+
+@both()
+def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
+    """True if every element is close"""
+    return bool(np.allclose(array_of(input), array_of(other), rtol, atol, equal_nan))
+
+
+@both()
+def equal(input, other):
+    """True if shapes and elements are the same"""
+    return array_of(input).shape == array_of(other).shape and bool(np.all(array_of(input) == array_of(other)))
+
+
+@both()
+def isposinf(input):
+    """True where input is +∞"""
+    return Tensor(np.isposinf(array_of(input)))
+
+
+@both()
+def isneginf(input):
+    """True where input is −∞"""
+    return Tensor(np.isneginf(array_of(input)))
+
+
+@only_function()
+def where(condition, input=None, other=None):
+    """input where the condition holds, else other; with the condition alone, the indices where it holds"""
+    if input is None and other is None:
+        return tuple(Tensor(i) for i in np.nonzero(array_of(condition)))
+    if array_of(condition).dtype.kind not in "bu":
+        raise RuntimeError(f"where: the condition must be boolean, not {array_of(condition).dtype}; compare, as in x > 0")
+    condition = as_tensor(condition)
+    return indexing.where(condition, input, other)
+
+
+methods["where"] = lambda self, condition, other: where(condition, self, other)
+
+
+@only_function("is_floating_point")
+def is_floating_point(input):
+    """True if the elements are floating-point numbers"""
+    return input.dtype.kind == "f"
+
+
+@only_function("is_complex")
+def is_complex(input):
+    """True if the elements are complex numbers"""
+    return input.dtype.kind == "c"
+
+
+methods["is_floating_point"], methods["is_complex"] = is_floating_point, is_complex
+
+
+@only_function()
+def result_type(*values):
+    """The dtype that arithmetic with these tensors or numbers gives"""
+    return dtypes.common([array_of(v) for v in values])
+
+
+@only_function()
+def promote_types(type1, type2):
+    """The dtype that holds both"""
+    return dtypes.promote(np.dtype(type1), np.dtype(type2))
+
+
+@only_function()
+def can_cast(from_, to):
+    """True if values of one dtype may be stored in the other, categories included"""
+    return dtypes.ranks[np.dtype(from_).kind] <= dtypes.ranks[np.dtype(to).kind]
+
+
+@both("gelu", method=False)
+def gelu(input, *, approximate="none"):
+    """x · Φ(x), exactly or with tanh"""
+    return activations.gelu_tanh(input) if approximate == "tanh" else activations.gelu_exact(input)
+
+
+del public["gelu"]

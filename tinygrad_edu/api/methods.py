@@ -1,0 +1,692 @@
+"""Tensor's operators, methods and in-place forms, its place in NumPy's world, and how it prints."""
+
+import operator as python_operator
+from difflib import get_close_matches
+
+import numpy as np
+
+from ..autograd import dtypes, engine, memory, modes
+from ..autograd.node import note_of
+from ..autograd.operator import numpy_functions
+from ..autograd.tensor import Size, Tensor, array_of, as_memory
+from ..ops import arithmetic as ar
+from ..ops import products, shapes
+from .spelling import methods, only_function, only_method
+from .spelling import functions as public
+
+# --- operators -------------------------------------------------------------------------------------------------------
+
+
+def comparison(operator):
+    """x == y and its kin: element by element with numbers, tensors and arrays; anything else is not comparable."""
+
+    def compare(self, other):
+        if isinstance(other, (Tensor, np.ndarray, *dtypes.numbers, np.generic)):
+            return operator(self, other)
+        return NotImplemented
+
+    return compare
+
+
+def bitwise(operator, logical):
+    """x & y and its kin: logic for booleans, bits for integers."""
+
+    def compute(self, other):
+        return (logical if self.dtype == bool and array_of(other).__class__ is bool else operator)(self, other)
+
+    return compute
+
+
+def reverse(operator):
+    """The operator with its operands exchanged: what Python calls for 2 − x."""
+    return lambda self, other: operator(other, self)
+
+
+OPERATORS = dict(add=ar.add, sub=ar.sub, mul=ar.mul, truediv=ar.div, pow=ar.pow, floordiv=ar.floor_divide, mod=ar.remainder,
+                 matmul=products.matmul, and_=ar.bitwise_and, or_=ar.bitwise_or, xor=ar.bitwise_xor,
+                 lshift=ar.bitwise_left_shift, rshift=ar.bitwise_right_shift)  # fmt: skip
+for name, op in OPERATORS.items():
+    methods[f"__{name.strip('_')}__"] = op
+    methods[f"__r{name.strip('_')}__"] = reverse(op)
+for name in ("eq", "ne", "lt", "le", "gt", "ge"):
+    methods[f"__{name}__"] = comparison(getattr(ar, name))
+methods["__neg__"], methods["__pos__"] = ar.neg, lambda self: self
+methods["__abs__"] = methods["abs"]
+methods["__invert__"] = ar.bitwise_not
+methods["__getitem__"], methods["__setitem__"] = methods["__getitem__"], methods["__setitem__"]
+methods["__float__"] = lambda self: float(self.item())
+methods["__int__"] = lambda self: int(self.item())
+methods["__complex__"] = lambda self: complex(self.item())
+methods["__iter__"] = lambda self: iter(methods["unbind"](self)) if self.ndim else refuse_iteration()
+methods["__reversed__"] = lambda self: methods["flip"](self, 0)
+
+
+def refuse_iteration():
+    raise TypeError("iteration over a 0-d tensor: it is a single number; use .item()")
+
+
+@only_method()
+def __index__(self):
+    if self.dtype.kind not in "iub" or self.array.size != 1:
+        raise TypeError(f"only integer tensors of a single element can be an index, not {self.dtype}{list(self.array.shape)}")
+    return int(self.array.item())
+
+
+@only_method()
+def __contains__(self, value):
+    return bool((self.array == array_of(value)).any())
+
+
+@only_method()
+def __format__(self, spec):
+    return format(self.item(), spec) if spec and self.array.ndim == 0 else format(str(self), spec)
+
+
+# --- in place --------------------------------------------------------------------------------------------------------
+
+
+def in_place(function):
+    """The form of a function that overwrites its first argument: add_ from add."""
+    ufunc = dict(add=np.add, sub=np.subtract, mul=np.multiply, div=np.true_divide).get(function.__name__)
+    name = f"{function.__name__}_"
+
+    def method(self, *args, **kwargs):
+        if ufunc and len(args) == 1 and not kwargs and fast(self, args[0]):
+            ufunc(self.array, array_of(args[0]), out=self.array)
+            memory.note_write(self.array, name)
+            return self
+        return memory.write(self, name, lambda former: function(former, *args, **kwargs))
+
+    method.__name__ = name
+    method.__doc__ = f"`{function.__name__}`, in place: overwrites the tensor and returns it."
+    return method
+
+
+def fast(x, other):
+    """True if NumPy may compute in place: no graph, one floating type, and a result of the tensor's own shape."""
+    a, b = x.array, array_of(other)
+    if modes.state.grad and (memory.in_graph(x) or isinstance(other, Tensor) and other.node is not None):
+        return False
+    if not isinstance(a, np.ndarray) or a.dtype.kind != "f" or x.shared or not a.flags.writeable:
+        return False
+    if isinstance(b, (int, float)):
+        return True
+    return getattr(b, "dtype", None) == a.dtype and (b.shape == a.shape or b.ndim <= a.ndim and fits(b.shape, a.shape))
+
+
+def fits(small, large):
+    """True if `small` broadcasts to `large`."""
+    return all(m in (1, n) for m, n in zip(small[::-1], large[::-1]))
+
+
+IN_PLACE = """abs absolute sign sqrt rsqrt square reciprocal exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan
+sinh cosh tanh asinh acosh atanh erf erfinv erfc floor ceil trunc frac round sigmoid relu neg negative add sub subtract
+mul multiply div divide true_divide pow remainder fmod floor_divide clamp clamp_min clamp_max clip lerp addcmul addcdiv
+masked_fill masked_scatter scatter scatter_add scatter_reduce index_add index_copy index_fill index_put cumsum cumprod
+tril triu atan2 hypot logical_and logical_or logical_not logical_xor bitwise_and bitwise_or bitwise_xor bitwise_not eq ne
+lt le gt ge nan_to_num logit addmm copysign xlogy""".split()
+for name in IN_PLACE:
+    methods[name + "_"] = in_place(methods[name])
+for name, target in dict(iadd="add_", isub="sub_", imul="mul_", itruediv="div_", ipow="pow_", imod="remainder_",
+                         ifloordiv="floor_divide_", iand="bitwise_and_", ior="bitwise_or_", ixor="bitwise_xor_").items():  # fmt: skip
+    methods[f"__{name}__"] = methods[target]
+
+
+@only_method()
+def copy_(self, src, non_blocking=False):
+    """Overwrite the tensor with the values of another, broadcast to its shape."""
+    source = src if isinstance(src, Tensor) else Tensor(np.asarray(src))
+    methods["__setitem__"](self, Ellipsis, source)
+    return self
+
+
+@only_method()
+def fill_(self, value):
+    """Overwrite every element with one number."""
+    return copy_(self, value if isinstance(value, Tensor) else Tensor(np.asarray(value)))
+
+
+@only_method()
+def zero_(self):
+    """Overwrite every element with 0."""
+    return fill_(self, 0)
+
+
+@only_method()
+def fill_diagonal_(self, fill_value, wrap=False):
+    """Overwrite the main diagonal with one number."""
+    memory.refuse_leaf(self, "fill_diagonal_") if modes.state.grad and memory.in_graph(self) else None
+    n = min(self.shape)
+    methods["__setitem__"](self, (np.arange(n),) * self.ndim, fill_value)
+    return self
+
+
+def randomly(name, draw):
+    """An in-place method that overwrites a tensor with random numbers."""
+
+    def method(self, *args, generator=None, **kwargs):
+        if modes.state.grad and memory.in_graph(self):
+            memory.refuse_leaf(self, name)
+        values = Tensor(np.asarray(draw(self, generator, *args, **kwargs)).astype(self.dtype, copy=False))
+        return copy_(self, values)
+
+    method.__name__, method.__doc__ = name, draw.__doc__
+    methods[name] = method
+
+
+def uniform_(self, generator, a=0.0, b=1.0, **names):
+    """Overwrite with random numbers from the uniform distribution on [from, to)."""
+    a, b = names.get("from_", a), names.get("to", b)
+    from .create import uniform
+
+    return uniform(self.array.shape, self.dtype, generator) * (b - a) + a
+
+
+def normal_(self, generator, mean=0.0, std=1.0):
+    """Overwrite with random numbers from a normal distribution."""
+    from .create import normal_numbers
+
+    return normal_numbers(self.array.shape, self.dtype, generator) * std + mean
+
+
+def bernoulli_(self, generator, p=0.5):
+    """Overwrite with 1 with probability p, else 0."""
+    from .create import source
+
+    return source(generator).random(self.array.shape) < array_of(p)
+
+
+def exponential_(self, generator, lambd=1.0):
+    """Overwrite with random numbers from an exponential distribution."""
+    from .create import source
+
+    return source(generator).exponential(1 / lambd, self.array.shape)
+
+
+def random_(self, generator, low=0, high=None):
+    """Overwrite with random integers from low up to but not including high."""
+    from .create import source
+
+    low, high = (0, low) if high is None and low else (low, high)
+    return source(generator).integers(low, 2**24 if high is None else high, self.array.shape)
+
+
+for name, draw in dict(uniform_=uniform_, normal_=normal_, bernoulli_=bernoulli_, exponential_=exponential_, random_=random_).items():
+    randomly(name, draw)
+
+
+def reshaping(name):
+    """The in-place form of a function that only changes the shape: the tensor becomes the view."""
+
+    def method(self, *args, **kwargs):
+        out = methods[name](self, *args, **kwargs)
+        self.array, self.node = out.array, out.node
+        return self
+
+    methods[name + "_"] = method
+
+
+for name in ("squeeze", "unsqueeze", "transpose", "t"):
+    reshaping(name)
+
+# --- the graph -------------------------------------------------------------------------------------------------------
+
+
+@only_method()
+def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
+    """Compute the gradients of this tensor and add them to `.grad` of the leaves it was made from."""
+    engine.backward((self,), (gradient,), retain_graph, create_graph, inputs)
+
+
+@only_method()
+def detach(self):
+    """The same values, and memory, without their history."""
+    return memory.alias(self)
+
+
+@only_method()
+def detach_(self):
+    """Forget how this tensor was made: it becomes a constant."""
+    if self.base is not None:
+        raise RuntimeError("detach_: a view cannot be detached in place; use y = x.detach()")
+    self.node = None
+    return self
+
+
+@only_method()
+def requires_grad_(self, requires_grad=True):
+    """Ask for this leaf's gradient, or stop asking; returns the tensor."""
+    self.requires_grad = requires_grad
+    return self
+
+
+@only_method()
+def retain_grad(self):
+    """Keep the gradient of this result in `.grad` too when `backward()` passes."""
+    if self.node is None:
+        raise RuntimeError("retain_grad: this tensor does not require grad, so there is no gradient to keep")
+    if self.node.op is not None:
+        note_of(self.node).retain = True
+
+
+class RemovableHandle:
+    """What a registration returns: `remove()` takes it back."""
+
+    def __init__(self, registered):
+        self.registered = registered
+        self.id = id(self)
+
+    def remove(self):
+        """Take the registration back."""
+        self.registered.pop(self.id, None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.remove()
+
+
+@only_method()
+def register_hook(self, hook):
+    """Call `hook(gradient)` when this tensor's gradient is computed; what it returns, if anything, replaces it."""
+    if self.node is None:
+        raise RuntimeError("register_hook: this tensor does not require grad, so no gradient will pass here")
+    note = note_of(self.node)
+    note.hooks = {} if note.hooks is None else note.hooks
+    handle = RemovableHandle(note.hooks)
+    note.hooks[handle.id] = hook
+    return handle
+
+
+@only_method()
+def register_post_accumulate_grad_hook(self, hook):
+    """Call `hook(tensor)` after `backward()` has added to this leaf's `.grad`."""
+    if self.node is None or self.node.op is not None:
+        raise RuntimeError("register_post_accumulate_grad_hook: only leaves that require grad accumulate gradients")
+    note = note_of(self.node)
+    note.after = {} if note.after is None else note.after
+    handle = RemovableHandle(note.after)
+    note.after[handle.id] = (hook, self)
+    return handle
+
+
+def data(self):
+    """The values without history, sharing memory; assigning replaces them."""
+    return memory.alias(self)
+
+
+def set_data(self, value):
+    if not isinstance(value, Tensor):
+        raise TypeError(f"x.data = …: expected a Tensor, got {type(value).__name__}")
+    if self.node is not None and value.dtype.kind != "f":
+        raise RuntimeError(f"x.data = …: a tensor that requires grad must stay floating-point, got {value.dtype}")
+    self.array = as_memory(value)
+    self.__dict__.pop("base", None)
+    self.shared = value.shared
+    if self.node is not None and self.node.op is None:
+        self.node.shape, self.node.dtype = self.array.shape, self.array.dtype
+
+
+methods["data"] = property(data, set_data)
+
+# --- numbers out -----------------------------------------------------------------------------------------------------
+
+
+@only_method()
+def numpy(self, *, force=False):
+    """The values as a NumPy array that shares the memory; read-only where a graph may hold it."""
+    if self.node is not None:
+        if not force:
+            raise RuntimeError("numpy(): this tensor requires grad, and NumPy would compute outside of the graph; use "
+                               ".detach().numpy()")  # fmt: skip
+        return self.array.copy()
+    array = as_memory(self)
+    view = array.view()
+    root = self if self.base is None else self.base
+    if root.node is not None or any(v is not None and v.node is not None for v in (alive() for alive in root.views)):
+        view.flags.writeable = False
+    else:
+        root.shared = self.shared = True
+    return view
+
+
+@only_method()
+def item(self):
+    """The single number, as a Python number."""
+    if self.array.size != 1:
+        raise RuntimeError(f"item(): a tensor of shape {list(self.array.shape)} is not a single number; use .tolist()")
+    return self.array.item()
+
+
+@only_method()
+def tolist(self):
+    """The values as nested lists of Python numbers."""
+    return self.array.tolist()
+
+
+@only_method()
+def __array__(self, dtype=None, copy=None):
+    if self.node is not None:
+        raise RuntimeError("np.asarray(tensor): this tensor requires grad, and NumPy would compute outside of the graph; "
+                           "use np.asarray(tensor.detach())")  # fmt: skip
+    if dtype is not None and np.dtype(dtype) != self.dtype or copy:
+        return np.array(self.array, dtype)
+    return numpy(self)
+
+
+methods["__array_priority__"] = 1000
+
+
+@only_method()
+def __dlpack__(self, **options):
+    return np.ascontiguousarray(self.array.copy() if self.node is None else numpy(self)).__dlpack__(**options)
+
+
+methods["__dlpack_device__"] = lambda self: as_memory(self).__dlpack_device__()
+
+# --- NumPy's functions -----------------------------------------------------------------------------------------------
+
+
+@only_method()
+def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+    """np.exp(tensor), array * tensor: our operator of the same meaning computes."""
+    function = numpy_functions.get(ufunc)
+    if method == "reduce" and ufunc in REDUCTIONS:
+        function, method = public[REDUCTIONS[ufunc]], "__call__"
+        kwargs.setdefault("axis", 0)
+    if kwargs.get("out") is not None:
+        raise TypeError(f"np.{ufunc.__name__}(…, out=…): the result of a computation with tensors is a new tensor; write "
+                        "y = … instead of computing into an array (array += tensor does that too)")  # fmt: skip
+    if function is None or method != "__call__":
+        raise TypeError(unknown_numpy(ufunc.__name__ + ("" if method == "__call__" else "." + method)))
+    kwargs.pop("out", None)
+    return function(*inputs, **kwargs)
+
+
+REDUCTIONS = {np.add: "sum", np.multiply: "prod", np.maximum: "amax", np.minimum: "amin", np.logical_and: "all",
+              np.logical_or: "any"}  # fmt: skip
+
+
+@only_method()
+def __array_function__(self, function, types, args, kwargs):
+    """np.sum(tensor), np.where(…, tensor, …): our function of the same meaning computes."""
+    ours = NUMPY.get(function) or numpy_functions.get(function)
+    if ours is None:
+        raise TypeError(unknown_numpy(function.__name__))
+    return ours(*args, **kwargs)
+
+
+def unknown_numpy(name):
+    """One sentence: which NumPy function is missing, and what there is instead."""
+    known = sorted({f.__name__ for f in [*numpy_functions, *NUMPY]})
+    near = get_close_matches(name.partition(".")[0], known, 1, 0.5)
+    hint = f"; the nearest one there is: np.{near[0]}" if near else ""
+    return f"np.{name} has no operator for tensors{hint}; use tensor.detach().numpy() to compute outside of the graph"
+
+
+def zeros_like(x, dtype=None, order="K", subok=True, shape=None):
+    """np.zeros_like of a tensor: a constant tensor."""
+    return Tensor(np.zeros_like(array_of(x), dtype=dtype, shape=shape))
+
+
+NUMPY = {
+    np.reshape: lambda x, shape, **options: public["reshape"](x, shape),
+    np.transpose: lambda x, axes=None: shapes.permute(x, axes=tuple(range(x.ndim))[::-1] if axes is None else tuple(axes)),
+    np.moveaxis: lambda x, source, destination: shapes.moveaxis(x, source=source, destination=destination),
+    np.concatenate: lambda xs, axis=0: shapes.concatenate(*xs, axis=axis),
+    np.stack: lambda xs, axis=0: shapes.stack(*xs, axis=axis),
+    np.hstack: lambda xs: public["hstack"](xs), np.vstack: lambda xs: public["vstack"](xs),
+    np.swapaxes: lambda x, a, b: shapes.swapaxes(x, axis0=a, axis1=b),
+    np.expand_dims: lambda x, axis: public["unsqueeze"](x, axis),
+    np.squeeze: lambda x, axis=None: public["squeeze"](x, axis),
+    np.broadcast_to: lambda x, shape: public["broadcast_to"](x, shape),
+    np.sum: public["sum"], np.mean: public["mean"], np.prod: public["prod"],
+    np.max: public["amax"], np.min: public["amin"], np.amax: public["amax"], np.amin: public["amin"],
+    np.var: lambda x, axis=None, ddof=0, keepdims=False: public["var"](x, axis, correction=ddof, keepdim=keepdims),
+    np.std: lambda x, axis=None, ddof=0, keepdims=False: public["std"](x, axis, correction=ddof, keepdim=keepdims),
+    np.cumsum: lambda x, axis=None: public["cumsum"](x if axis is not None else x.reshape(-1), axis or 0),
+    np.cumprod: lambda x, axis=None: public["cumprod"](x if axis is not None else x.reshape(-1), axis or 0),
+    np.where: public["where"], np.clip: lambda x, a_min=None, a_max=None, **k: public["clamp"](x, a_min, a_max),
+    np.dot: lambda x, y: x * y if not array_of(x).ndim or not array_of(y).ndim else products.matmul(x, y),
+    np.matmul: products.matmul, np.outer: lambda x, y: products.outer(x.reshape(-1), y.reshape(-1)),
+    np.einsum: lambda equation, *xs, **options: public["einsum"](equation, *xs),
+    np.tensordot: lambda a, b, axes=2: public["tensordot"](a, b, axes),
+    np.flip: lambda x, axis=None: shapes.flip(x, axes=tuple(range(x.ndim)) if axis is None else axis),
+    np.roll: lambda x, shift, axis=None: public["roll"](x, shift, axis),
+    np.tile: lambda x, reps: shapes.tile(x, repeats=(reps,) if isinstance(reps, int) else tuple(reps)),
+    np.tril: public["tril"], np.triu: public["triu"], np.diagonal: public["diagonal"], np.diag: public["diag"],
+    np.trace: public["trace"], np.ravel: lambda x, **k: x.reshape(-1), np.copy: shapes.clone,
+    np.zeros_like: zeros_like, np.shape: lambda x: tuple(x.shape), np.ndim: lambda x: x.ndim, np.size: lambda x: x.numel(),
+    np.ones_like: lambda x, dtype=None, order="K", subok=True, shape=None: Tensor(np.ones_like(array_of(x), dtype=dtype, shape=shape)),
+    np.full_like: lambda x, value, **k: Tensor(np.full_like(array_of(x), value, **k)),
+    np.argmax: public["argmax"], np.argmin: public["argmin"], np.all: public["all"], np.any: public["any"],
+    np.linalg.norm: lambda x, ord=None, axis=None, keepdims=False: public["norm"](x, 2 if ord is None else ord, axis, keepdims),
+    np.allclose: public["allclose"], np.isclose: public["isclose"], np.array_equal: public["equal"],
+    np.sort: lambda x, axis=-1: public["sort"](x, axis)[0], np.argsort: lambda x, axis=-1: public["argsort"](x, axis),
+    np.take: lambda x, indices, axis=None: public["take"](x, indices) if axis is None else public["index_select"](x, axis, indices),
+    np.repeat: lambda x, repeats, axis=None: public["repeat_interleave"](x, repeats, axis),
+    np.split: lambda x, n, axis=0: public["tensor_split"](x, n, axis), np.round: public["round"],
+    np.nan_to_num: public["nan_to_num"], np.real: lambda x: x, np.isnan: ar.isnan, np.unique: public["unique"],
+    np.cross: public["cross"], np.kron: public["kron"],
+    np.array_repr: lambda x, *args, **kwargs: repr(x), np.array_str: lambda x, *args, **kwargs: str(x),
+}  # fmt: skip
+
+# --- types, devices and shapes ---------------------------------------------------------------------------------------
+
+
+@only_method("astype", "type_as_dtype")
+def astype(self, dtype):
+    """The tensor in another type of number; itself if it has that type."""
+    dtype = np.dtype(dtype)
+    return self if self.dtype == dtype else shapes.cast(self, dtype=dtype)
+
+
+@only_method()
+def to(self, *args, dtype=None, device=None, copy=False, non_blocking=False, memory_format=None):
+    """The tensor in another dtype, or on a device: the CPU is the only one."""
+    from .create import check_device, device as device_type  # fmt: skip
+
+    for a in args:
+        if isinstance(a, Tensor):
+            dtype = a.dtype
+        elif isinstance(a, (str, device_type)) and str(a).partition(":")[0] in ("cpu", "cuda", "mps", "xpu", "meta"):
+            check_device(a)
+        elif isinstance(a, bool) or a is None:
+            continue
+        else:
+            dtype = a
+    check_device(device)
+    out = self if dtype is None else astype(self, dtype)
+    return shapes.clone(out) if copy and out is self else out
+
+
+methods["cpu"] = lambda self, memory_format=None: self
+methods["type_as"] = lambda self, other: astype(self, other.dtype)
+for name, kind in dict(float="float32", double="float64", half="float16", int="int32", long="int64", short="int16", bool="bool", char="int8", byte="uint8").items():  # fmt: skip
+    methods[name] = lambda self, memory_format=None, kind=np.dtype(kind): astype(self, kind)
+
+
+@only_method("type")
+def type_(self, dtype=None):
+    """The tensor in another dtype; without an argument, the name of its own."""
+    return astype(self, dtype) if dtype is not None else f"tinygrad_edu.{self.dtype}"
+
+
+@only_method()
+def cuda(self, *args, **kwargs):
+    """Refused: tensors live on the CPU."""
+    raise RuntimeError('cuda(): tensors live on the CPU here; use device("cpu"), or nothing at all')
+
+
+@only_method()
+def size(self, dim=None):
+    """The shape, or the size of one dimension."""
+    return Size(self.array.shape) if dim is None else self.array.shape[dim]
+
+
+@only_method("dim", "ndimension")
+def dim(self):
+    """The number of dimensions."""
+    return self.array.ndim
+
+
+methods["nelement"] = lambda self: int(self.array.size)
+methods["element_size"] = lambda self: self.array.itemsize
+methods["stride"] = lambda self, dim=None: tuple(s // self.array.itemsize for s in as_memory(self).strides) if dim is None else as_memory(self).strides[dim] // self.array.itemsize  # fmt: skip
+methods["storage_offset"] = lambda self: 0 if self.base is None else (self.array.__array_interface__["data"][0] - self.base.array.__array_interface__["data"][0]) // self.array.itemsize  # fmt: skip
+methods["is_contiguous"] = lambda self, memory_format=None: bool(as_memory(self).flags.c_contiguous)
+methods["data_ptr"] = lambda self: as_memory(self).__array_interface__["data"][0]
+methods["T"] = property(lambda self: shapes.permute(self, axes=tuple(range(self.ndim))[::-1]), doc="The transpose: all dimensions in reverse order.")  # fmt: skip
+methods["mT"] = property(lambda self: shapes.swapaxes(self, axis0=-1, axis1=-2), doc="The transposed matrices.")
+methods["H"] = methods["T"]
+methods["mH"] = methods["mT"]
+methods["real"] = property(lambda self: self, doc="The real part: the tensor itself.")
+methods["is_cuda"] = property(lambda self: False, doc="False: tensors live on the CPU.")
+methods["is_sparse"] = property(lambda self: False, doc="False: tensors are dense.")
+methods["is_quantized"] = property(lambda self: False, doc="False.")
+methods["_version"] = property(lambda self: memory.writes.get(id(memory.owner(as_memory(self))), (0,))[0])
+methods["share_memory_"] = lambda self: self
+methods["pin_memory"] = lambda self: self
+methods["apply_"] = lambda self, f: copy_(self, Tensor(np.vectorize(f)(self.array)))
+
+
+def device_of(self):
+    """Where the tensor lives: the CPU."""
+    from .create import cpu
+
+    return cpu
+
+
+methods["device"] = property(device_of)
+
+
+@only_method()
+def __deepcopy__(self, memo):
+    """A copy of a leaf or constant; results of a graph cannot be copied with their history."""
+    if self.node is not None and self.node.op is not None:
+        raise RuntimeError("deepcopy: only leaves can be copied, not results of a graph; use .detach().clone()")
+    import copy
+
+    new = type(self).__new__(type(self))
+    new.array = as_memory(self).copy(order="K")
+    new.node = None
+    for key, value in self.__dict__.items():
+        if key not in ("views", "base", "shared", "thawed"):
+            new.__dict__[key] = copy.deepcopy(value, memo)
+    memo[id(self)] = new
+    if self.node is not None:
+        new.requires_grad = True
+        if self.node.grad is not None:
+            new.node.grad = Tensor(self.node.grad.array.copy())
+    return new
+
+
+@only_method()
+def __reduce_ex__(self, protocol):
+    if self.node is not None and self.node.op is not None:
+        raise RuntimeError("pickle: only leaves can be pickled, not results of a graph; use .detach()")
+    return rebuilt, (type(self), as_memory(self), self.requires_grad)
+
+
+def rebuilt(kind, array, requires_grad):
+    """The tensor that was pickled."""
+    t = Tensor.__new__(kind)
+    t.array, t.node = array, None
+    t.requires_grad = requires_grad
+    return t
+
+
+# --- printing --------------------------------------------------------------------------------------------------------
+
+printing = dict(precision=4, threshold=1000, edgeitems=3, linewidth=80, sci_mode=None)
+
+
+@only_function()
+def set_printoptions(precision=None, threshold=None, edgeitems=None, linewidth=None, profile=None, sci_mode=None):
+    """How tensors print: digits, how many elements before a summary, how many at each edge, the width of a line."""
+    if profile in ("default", "short", "full"):
+        printing.update(precision=2 if profile == "short" else 4, threshold=float("inf") if profile == "full" else 1000)
+    given = dict(precision=precision, threshold=threshold, edgeitems=edgeitems, linewidth=linewidth)
+    printing.update({k: v for k, v in given.items() if v is not None}, sci_mode=sci_mode)
+
+
+def shown(array, prefix):
+    """The values as text, in PyTorch's style; large tensors in part."""
+    threshold = printing["threshold"]
+    part = array
+    if array.size > threshold:  # look only at what will be printed: a repr must not read a million numbers
+        edge = printing["edgeitems"]
+        part = array[tuple(np.r_[0:edge, n - edge : n] if n > 2 * edge else slice(None) for n in ())] if False else array
+        for axis, n in enumerate(array.shape):
+            if n > 2 * edge:
+                part = np.concatenate([part.take(range(edge), axis), part.take(range(n - edge, n), axis)], axis)
+    kind = formatter(part)
+    options = dict(separator=", ", prefix=prefix, threshold=min(threshold, 10**9), edgeitems=printing["edgeitems"],
+                   max_line_width=printing["linewidth"], formatter={"all": kind})  # fmt: skip
+    return np.array2string(array, **options)
+
+
+def formatter(values):
+    """How to print one element, so that all of them are equally wide."""
+    if values.dtype.kind == "b":
+        width = 5 if values.size and not values.all() else 4
+        return lambda v: str(bool(v)).rjust(width)
+    if values.dtype.kind in "iu":
+        width = max((len(str(v)) for v in values.reshape(-1).tolist()), default=1)
+        return lambda v: str(int(v)).rjust(width)
+    if values.dtype.kind == "c":
+        return lambda v: f"{v:.{printing['precision']}f}"
+    numbers = values.reshape(-1).astype(np.float64)
+    finite = numbers[np.isfinite(numbers) & (numbers != 0)]
+    sizes = np.abs(finite)
+    digits = printing["precision"]
+    if finite.size and (finite == np.rint(finite)).all() and sizes.max() < 1e8:
+        form = lambda v: f"{v:.0f}."  # noqa: E731
+    elif finite.size and (sizes.max() / sizes.min() > 1000 or sizes.max() >= 1e8 or sizes.min() < 1e-4) and printing["sci_mode"] is not False or printing["sci_mode"]:  # fmt: skip
+        form = lambda v: f"{v:.{digits}e}"  # noqa: E731
+    elif not finite.size:
+        form = lambda v: f"{v:.0f}."  # noqa: E731
+    else:
+        form = lambda v: f"{v:.{digits}f}"  # noqa: E731
+    text = lambda v: ("nan" if v != v else ("inf" if v > 0 else "-inf")) if v != v or abs(v) == np.inf else form(v)  # noqa: E731
+    width = max((len(text(float(v))) for v in numbers.tolist()), default=1)
+    return lambda v: text(float(v)).rjust(width)
+
+
+@only_method()
+def __repr__(self):
+    head = "Parameter containing:\ntensor(" if type(self).__name__ == "Parameter" else "tensor("
+    array = np.asarray(self.array)
+    extras = []
+    if array.size == 0:
+        text = "[" * max(array.ndim, 1) + "]" * max(array.ndim, 1) if array.ndim == 1 else "[]"
+        extras += [f"size={tuple(array.shape)}"] if array.ndim > 1 else []
+    else:
+        text = shown(array, "tensor(")
+    if self.dtype not in (dtypes.default, np.dtype("int64"), np.dtype(bool)) or array.size == 0 and self.dtype != dtypes.default:
+        extras.append(f"dtype={self.dtype}")
+    if self.node is not None:
+        extras.append(f"grad_fn=<{grad_name(self.node)}>" if self.node.op is not None else "requires_grad=True")
+    body = ", ".join([text, *extras])
+    return f"{head}{body})"
+
+
+def grad_name(node):
+    """The name of a node as PyTorch prints it: MulBackward."""
+    return "".join(part.capitalize() for part in node.name.split("_")) + "Backward"
+
+
+methods["__str__"] = __repr__
+
+# --- installation ----------------------------------------------------------------------------------------------------
+
+
+def install():
+    """Give Tensor everything that was collected."""
+    for name, value in methods.items():
+        setattr(Tensor, name, value)
+    Tensor.__hash__ = lambda self: id(self)
+
+
+assert python_operator  # the names of OPERATORS are those of Python's operator module

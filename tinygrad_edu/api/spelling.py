@@ -1,0 +1,98 @@
+"""How the functions of this folder become functions of the package and methods of Tensor, in PyTorch's spelling."""
+
+import functools
+import inspect
+
+from ..autograd.tensor import Tensor, array_of
+
+functions: dict = {}  # name → function, for tg.<name>
+methods: dict = {}  # name → function, for Tensor.<name>
+
+NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "axes": "dims", "x": "input", "a": "input", "self": "input"}
+
+
+def both(*names, method=True, function=True):
+    """Enter a function as tg.<name> and as a method of Tensor, under its own name or the given ones.
+
+    NumPy's argument names (axis, keepdims) are accepted beside PyTorch's (dim, keepdim).
+    """
+
+    def enter(f):
+        accepted = set(inspect.signature(f).parameters)
+        renamed = {ours: theirs for ours, theirs in NUMPY_NAMES.items() if theirs in accepted and ours not in accepted}
+        if "dims" in accepted and "dim" not in accepted:
+            renamed["axis"] = renamed["dim"] = "dims"
+        if "other" in accepted:
+            renamed["y"] = "other"
+
+        @functools.wraps(f)
+        def spelled(*args, **kwargs):
+            if kwargs:
+                for name in renamed.keys() & kwargs.keys():
+                    kwargs[renamed[name]] = kwargs.pop(name)
+                if "out" in kwargs and "out" not in accepted:
+                    return into(kwargs.pop("out"), spelled(*args, **kwargs))
+            return f(*args, **kwargs)
+
+        result = spelled
+        for name in names or (f.__name__,):
+            if function:
+                functions[name] = result
+            if method:
+                methods[name] = result
+        return result
+
+    return enter
+
+
+def into(out, result):
+    """PyTorch's `out=`: store the result in a tensor that exists, outside of any graph."""
+    if not isinstance(out, Tensor):
+        raise TypeError(f"out=: expected a Tensor, got {type(out).__name__}")
+    if out.node is not None or isinstance(result, Tensor) and result.node is not None:
+        raise RuntimeError("out=: results in a graph cannot be stored in an existing tensor; use the returned tensor instead")
+    if out.shape != result.shape:
+        raise RuntimeError(f"out=: the result has shape {list(result.shape)} and out has {list(out.shape)}")
+    return out.copy_(result)
+
+
+def only_function(*names):
+    """Enter as tg.<name> only."""
+    return both(*names, method=False)
+
+
+def only_method(*names):
+    """Enter as a method of Tensor only."""
+    return both(*names, function=False)
+
+
+def as_tensor(x):
+    """`x` if it is a tensor, else a constant made of it."""
+    from .create import as_tensor as convert
+
+    return x if isinstance(x, Tensor) else convert(x)
+
+
+def dims_of(dim):
+    """A dimension argument for an operator: None, an int, or a tuple of ints; an empty list means all."""
+    if dim is None or type(dim) is int:
+        return dim
+    if isinstance(dim, (tuple, list)):
+        return tuple(int(d) for d in dim) or None
+    return int(dim)
+
+
+def ints(args):
+    """A shape or list of dimensions given as several ints, or as one sequence."""
+    if len(args) == 1 and isinstance(args[0], (tuple, list)):
+        args = args[0]
+    return tuple(int(n) for n in args)
+
+
+def check_dim(name, x, dim):
+    """`dim` as a number from 0, or an error that says which ones exist."""
+    n = max(array_of(x).ndim, 1)
+    if not -n <= dim < n:
+        raise IndexError(f"{name}: dimension {dim} is out of range for a tensor of shape {list(array_of(x).shape)}; "
+                         f"it must be between {-n} and {n - 1}")  # fmt: skip
+    return dim % n

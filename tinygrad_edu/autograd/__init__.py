@@ -1,0 +1,32 @@
+"""How gradients flow. Read in this order: node.py, tensor.py, operator.py, engine.py."""
+
+from .engine import backward, grad
+from .function import Function, once_differentiable
+from .modes import (
+    detect_anomaly,
+    enable_grad,
+    is_grad_enabled,
+    no_grad,
+    recording,
+    set_detect_anomaly,
+    set_grad_enabled,
+)
+from .node import Node, ancestors
+from .tensor import Tensor
+
+__all__ = [
+    "Function",
+    "Node",
+    "Tensor",
+    "ancestors",
+    "backward",
+    "detect_anomaly",
+    "enable_grad",
+    "grad",
+    "is_grad_enabled",
+    "no_grad",
+    "once_differentiable",
+    "recording",
+    "set_detect_anomaly",
+    "set_grad_enabled",
+]

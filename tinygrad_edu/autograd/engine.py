@@ -1,0 +1,282 @@
+"""Back propagation: from the youngest node to the oldest, each rule called once. Read last of the four."""
+
+from collections.abc import Sequence
+from itertools import repeat
+
+import numpy as np
+
+from . import memory, modes
+from .node import Node, ancestors
+from .tensor import Tensor
+
+
+def sum_to(g, shape):
+    """The adjoint of broadcasting, written once for all operators: sum over the axes that were stretched."""
+    lead = g.ndim - len(shape)
+    axes = tuple(range(lead)) + tuple(i + lead for i, n in enumerate(shape) if n == 1 != g.shape[i + lead])
+    if axes:
+        g = g.sum(axis=axes, keepdims=True)
+    return g.reshape(shape)
+
+
+def backprop(grads, needed=None, create_graph=False, retain_graph=False, own=None):
+    """Yield every (node, gradient), youngest first, given the roots' gradients `grads`: {node: gradient}.
+
+    Gradients are arrays; Tensors, remembered in their turn, where `create_graph` is set. A node's gradient is complete
+    when it is yielded, for every node that depends on it is younger and has been visited. `needed` limits the visit to
+    the paths that lead to some nodes. What a node saved is freed right after use unless `retain_graph` is set. `own`
+    collects the nodes whose gradient is an array that nobody else holds: only into those is added in place.
+    """
+    order, own, anomaly = ancestors(*grads), set() if own is None else own, modes.state.anomaly
+    while order:
+        node = order.pop()
+        g = grads.pop(node, None)
+        if g is None:
+            continue
+        if node.note is not None and node.note.hooks:
+            own.discard(node)
+            g = run_hooks(node, g, create_graph)
+        yield node, g
+        op = node.op
+        if op is None:
+            continue
+        if node.saved is None:
+            raise RuntimeError(freed_graph(node))
+        if node.birth < memory.last_write:
+            memory.check_unchanged(node)
+        saved = as_tensors(node) if create_graph else node.saved
+        try:
+            parts = at_once(op, g, saved) if op.together else repeat(None)
+            for parent, rule, args, c in zip(node.parents, op.pullbacks, saved, parts):
+                if args is None or needed is not None and parent not in needed:
+                    continue
+                if c is None:
+                    c = rule(g, *args)
+                if anomaly:
+                    check_finite(node, c)
+                fresh = c is not g and not create_graph and c.base is None
+                if fresh:
+                    for a in args:
+                        if a is c:
+                            fresh = False
+                if c.shape != parent.shape:
+                    c = sum_to(c, parent.shape)
+                if parent not in grads:
+                    grads[parent] = c
+                    if fresh:
+                        own.add(parent)
+                elif parent in own:
+                    grads[parent] += c
+                else:
+                    grads[parent] = grads[parent] + c
+                    if not create_graph:
+                        own.add(parent)
+        except Exception as error:
+            error.add_note(f"in the derivative rule of {node.name}, at {node!r}{where(node)}")
+            raise
+        if not retain_graph and op.keeps_values:
+            node.saved = None
+
+
+def at_once(op, g, saved):
+    """The gradients of all inputs, from a rule that serves several inputs together."""
+    return op.together(g, *next(args for args in saved if args is not None))
+
+
+def as_tensors(node):
+    """What the rules get, as tensors that know their origin: so gradients have gradients."""
+    op = node.op
+    source = dict(zip(op.inputs, node.parents), out=node)
+
+    def tensor(want, value):
+        if want in source and isinstance(value, (np.ndarray, np.generic)):
+            return Tensor(value, source[want])
+        if want == op.variadic:
+            return tuple(Tensor(v, p) for v, p in zip(value, node.parents))
+        return value
+
+    return [args and tuple(tensor(w, v) for w, v in zip(wants, args))
+            for wants, args in zip(op.wants if not op.variadic else op.wants * len(node.saved), node.saved)]  # fmt: skip
+
+
+def paths_to(targets, order):
+    """The nodes through which a gradient reaches `targets`."""
+    needed = set(targets)
+    for node in order:
+        if any(p in needed for p in node.parents):
+            needed.add(node)
+    return needed
+
+
+def run_hooks(node, g, create_graph):
+    """Let the hooks of a tensor see its gradient, and replace it."""
+    for hook in list(node.note.hooks.values()):
+        with modes.set_grad_enabled(create_graph):
+            new = hook(g if isinstance(g, Tensor) else Tensor(g))
+        if new is not None:
+            if not isinstance(new, Tensor) or new.array.shape != node.shape:
+                raise RuntimeError(
+                    f"a hook on {node!r} returned {type(new).__name__}{list(getattr(new, 'shape', []))}; it must return "
+                    f"None or a gradient of shape {list(node.shape)}"
+                )
+            g = new if create_graph else new.array
+    return g
+
+
+def keep(node, g):
+    """Add a finished gradient to `node.grad`, in memory of its own."""
+    if isinstance(g, Tensor):
+        node.grad = g if node.grad is None else node.grad + g
+    elif node.grad is None:
+        node.grad = Tensor(g)
+    elif node.grad.node is None and isinstance(node.grad.array, np.ndarray) and node.grad.array.flags.writeable:
+        node.grad.array += g
+        if node.grad.base is not None or node.grad.views:
+            memory.note_write(node.grad.array, "backward()")
+    else:
+        node.grad = Tensor(node.grad.array + g)
+
+
+def owned(node, g, own):
+    """`g` in memory of its own, so that no later write can reach a saved value or another gradient."""
+    if isinstance(g, Tensor):
+        return g
+    if not isinstance(g, np.ndarray):
+        return np.array(g, node.dtype)
+    return g if node in own and g.base is None else g.copy(order="K")
+
+
+def start(outputs, gradients, attempt):
+    """{node: gradient} to begin with, checked."""
+    grads: dict = {}
+    for output, g in zip(outputs, gradients):
+        if not isinstance(output, Tensor):
+            raise TypeError(f"{attempt}: expected a Tensor to start from, got {type(output).__name__}")
+        if output.node is None:
+            raise RuntimeError(
+                f"{attempt}: this tensor does not require grad and nothing computed it in a graph; create the leaves "
+                "with requires_grad=True, and compute outside of no_grad()"
+            )
+        if g is None:
+            if output.array.size != 1:
+                raise RuntimeError(
+                    f"{attempt}: gradients start from a single number, and this tensor has shape "
+                    f"{list(output.array.shape)}; reduce it, as in .sum() or .mean(), or pass gradient= of that shape"
+                )
+            g = Tensor(np.ones_like(output.array))
+        elif not isinstance(g, Tensor):
+            g = Tensor(np.asarray(g, output.dtype))
+        if g.array.shape != output.array.shape:
+            raise RuntimeError(
+                f"{attempt}: the gradient has shape {list(g.array.shape)} and the tensor {list(output.array.shape)}; "
+                "they must be the same"
+            )
+        if g.dtype != output.dtype:
+            g = g.astype(output.dtype)
+        grads[output.node] = grads[output.node] + g if output.node in grads else g
+    return grads
+
+
+def run(grads, needed, create_graph, retain_graph, own):
+    """`backprop` with the modes it needs: arrays for first-order gradients, a recorded computation for higher ones."""
+    if create_graph:
+        with modes.enable_grad():
+            yield from backprop(grads, needed, True, True if retain_graph is None else retain_graph, own)
+    else:
+        arrays = {node: g.array for node, g in grads.items()}
+        yield from backprop(arrays, needed, False, bool(retain_graph), own)
+
+
+def backward(tensors, gradients=None, retain_graph=None, create_graph=False, inputs=None):
+    """Compute the gradients of `tensors` and add them to `.grad` of the leaves (or of `inputs`).
+
+    >>> import tinygrad_edu as tg
+    >>> x = tg.tensor(3.0, requires_grad=True)
+    >>> tg.autograd.backward(x * x); x.grad
+    tensor(6.)
+    """
+    tensors = tensors if isinstance(tensors, Sequence) else (tensors,)
+    gradients = gradients if isinstance(gradients, Sequence) else (gradients,) * len(tensors)
+    grads = start(tensors, gradients, "backward()")
+    needed = targets = None
+    own: set = set()
+    if inputs is not None:
+        inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+        if not inputs or any(x.node is None for x in inputs):
+            raise RuntimeError("backward(inputs=…): every input must require grad, and there must be one at least")
+        targets = {x.node for x in inputs}
+        needed = paths_to(targets, ancestors(*grads))
+    finished = []
+    for node, g in run(grads, needed, create_graph, retain_graph, own):
+        note = node.note
+        if node in targets if targets is not None else node.op is None or note is not None and note.retain:
+            finished.append((node, owned(node, g, own)))
+    for node, g in finished:  # only now: a failed backward changes no gradient
+        keep(node, g)
+    for node, _ in finished:
+        if node.note is not None and node.note.after:
+            for hook, tensor in list(node.note.after.values()):
+                hook(tensor)
+
+
+def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=None,
+         is_grads_batched=False, materialize_grads=False):  # fmt: skip
+    """The gradients of `outputs` with respect to `inputs`, a tuple; no `.grad` is touched.
+
+    >>> import tinygrad_edu as tg
+    >>> x = tg.tensor(3.0, requires_grad=True)
+    >>> tg.autograd.grad(x**3, x)
+    (tensor(27.),)
+    """
+    if is_grads_batched:
+        raise NotImplementedError("grad(is_grads_batched=True) is not supported; call grad once for each row instead")
+    outputs = tuple(outputs) if isinstance(outputs, Sequence) else (outputs,)
+    inputs = tuple(inputs) if isinstance(inputs, Sequence) else (inputs,)
+    gradients = tuple(grad_outputs) if isinstance(grad_outputs, Sequence) else (grad_outputs,) * len(outputs)
+    grads = start(outputs, gradients, "grad()")
+    for k, x in enumerate(inputs):
+        if not isinstance(x, Tensor) or x.node is None:
+            raise RuntimeError(f"grad(): input {k} does not require grad; only tensors that do have a gradient")
+    targets = {x.node for x in inputs}
+    found, own = {}, set()
+    for node, g in run(grads, paths_to(targets, ancestors(*grads)), create_graph, retain_graph, own):
+        if node in targets:
+            found[node] = g if isinstance(g, Tensor) else Tensor(owned(node, g, own))
+    results: list = []
+    for k, x in enumerate(inputs):
+        if x.node in found:
+            results.append(found[x.node])
+        elif materialize_grads:
+            results.append(Tensor(np.zeros_like(x.array)))
+        elif allow_unused:
+            results.append(None)
+        else:
+            raise RuntimeError(
+                f"grad(): the outputs do not depend on input {k}; pass allow_unused=True to get None for it, or "
+                "materialize_grads=True for zeros"
+            )
+    return tuple(results)
+
+
+def freed_graph(node):
+    """Why a second pass through the same graph fails, and what to do."""
+    return (
+        f"backward(): the values saved by {node.name} at {node!r}{where(node)} were freed by an earlier backward pass; "
+        "pass retain_graph=True to the earlier one, or compute the forward pass anew"
+    )
+
+
+def where(node):
+    """The user's line that made the node, if it was recorded."""
+    return ", computed at {}:{}".format(*node.note.line) if node.note is not None and node.note.line else ""
+
+
+def check_finite(node, g):
+    """Anomaly mode: a derivative that is not a number, or infinite, is named with its operator and line."""
+    array = g.array if isinstance(g, Tensor) else g
+    if not np.isfinite(array).all():
+        kind = "NaN" if np.isnan(array).any() else "infinite"
+        raise RuntimeError(f"detect_anomaly: the derivative rule of {node.name} returned {kind} values")
+
+
+__all__ = ["Node", "backprop", "backward", "grad", "sum_to"]

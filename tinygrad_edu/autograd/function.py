@@ -1,0 +1,191 @@
+"""autograd.Function: PyTorch's way to write an operator, with `forward(ctx, …)` and `backward(ctx, g)`."""
+
+import numpy as np
+
+from . import modes
+from .node import Node
+from .tensor import Tensor
+
+
+class Context:
+    """What `forward` leaves for `backward`: saved tensors, flags, and any attribute."""
+
+    def __init__(self, needs):
+        self.needs_input_grad = needs
+        self.saved_tensors = ()
+        self.materialize = True
+        self.undifferentiable = ()
+
+    def save_for_backward(self, *tensors):
+        """Keep tensors for `backward`; they come back as `ctx.saved_tensors`."""
+        self.saved_tensors = tensors
+
+    def mark_non_differentiable(self, *outputs):
+        """These outputs are constants for back propagation."""
+        self.undifferentiable = outputs
+
+    def set_materialize_grads(self, value):
+        """False: gradients of unused outputs arrive as None instead of zeros."""
+        self.materialize = value
+
+    def mark_dirty(self, *tensors):
+        """Not supported: return a new tensor instead of changing an input."""
+        raise NotImplementedError("mark_dirty: a Function must return new tensors; it cannot update its inputs in place")
+
+
+class Parts:
+    """The gradients of several outputs on their way to the one node that made them all: {position: gradient}."""
+
+    base = None
+    shape = ()
+
+    def __init__(self, gradients):
+        self.gradients = gradients
+
+    def __add__(self, other):
+        total = dict(self.gradients)
+        for k, g in other.gradients.items():
+            total[k] = total[k] + g if k in total else g
+        return Parts(total)
+
+
+class Bridge:
+    """An operator made of a Function's `backward`, as the engine calls it: one per call of `apply`."""
+
+    variadic = None
+    kind = "function"
+    keeps_values = True
+    symbol = property(lambda self: self.name)
+    inputs: list = []
+    wants = ()
+    params: dict = {}
+
+    def __init__(self, function, context, count, outputs):
+        self.function, self.context, self.outputs = function, context, outputs
+        self.name = function.__name__
+        self.doc = self.formula = (function.__doc__ or function.__name__).partition("\n")[0]
+        self.rules = self.pullbacks = (None,) * count
+        self.wants = ((),) * count
+
+    def together(self, g):
+        """Run the user's `backward` and check what it returns: one gradient per input."""
+        gradients = [g.gradients.get(k) for k in range(len(self.outputs))] if isinstance(g, Parts) else [g]
+        raw = not any(isinstance(x, Tensor) for x in gradients)
+        given = []
+        for x, (shape, dtype) in zip(gradients, self.outputs):
+            if x is None and self.context.materialize:
+                x = np.zeros(shape, dtype)
+            given.append(x if x is None or isinstance(x, Tensor) else Tensor(x))
+        with modes.set_grad_enabled(not raw):
+            results = self.function.backward(self.context, *given)
+        results = list(results) if isinstance(results, (tuple, list)) else [results]
+        needs = self.context.needs_input_grad
+        if len(results) < len(needs) or any(r is not None for r in results[len(needs):]):  # fmt: skip
+            raise RuntimeError(f"{self.name}.backward returned {len(results)} gradients; forward had {len(needs)} inputs, "
+                               "and there must be one per input (None where there is none)")  # fmt: skip
+        return [self.checked(r, i, raw) for i, r in enumerate(results[: len(needs)])]
+
+    def checked(self, result, i, raw):
+        """One gradient: a tensor of the input's shape, an array if the engine works on arrays."""
+        if not self.context.needs_input_grad[i]:
+            return None
+        shape, dtype = self.context.shapes[i]
+        if result is None:
+            result = Tensor(np.zeros(shape, dtype))
+        if not isinstance(result, Tensor):
+            raise TypeError(f"{self.name}.backward: gradient {i} is {type(result).__name__}; it must be a Tensor or None")
+        if result.array.shape != shape and np.broadcast_shapes(shape, result.array.shape) != result.array.shape:
+            raise RuntimeError(f"{self.name}.backward: gradient {i} has shape {list(result.array.shape)}, and the input "
+                               f"has shape {list(shape)}; they must be the same")  # fmt: skip
+        if result.dtype != dtype:
+            result = result.astype(dtype)
+        return result.array.copy() if raw else result
+
+
+class Function:
+    """A differentiable function with a derivative of your own, in PyTorch's form.
+
+    >>> import tinygrad_edu as tg
+    >>> class Cube(tg.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x**3
+    ...     @staticmethod
+    ...     def backward(ctx, g):
+    ...         (x,) = ctx.saved_tensors
+    ...         return g * 3 * x**2
+    >>> x = tg.tensor(2.0, requires_grad=True)
+    >>> Cube.apply(x).backward(); x.grad
+    tensor(12.)
+    """
+
+    @staticmethod
+    def forward(ctx, *args, **kwargs):
+        """Compute the result from tensors; keep in `ctx` what `backward` will need."""
+        raise NotImplementedError("a Function needs a static method forward(ctx, …)")
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        """Return one gradient per input of `forward`, given the gradients of its results."""
+        raise NotImplementedError("a Function needs a static method backward(ctx, g)")
+
+    @classmethod
+    def apply(cls, *args, **kwargs):
+        """Call `forward`, and remember `backward` as its derivative."""
+        parents = [a.node if isinstance(a, Tensor) else None for a in args]
+        tracked = modes.state.grad and any(p is not None for p in parents)
+        context = Context(tuple(p is not None for p in parents))
+        context.shapes = [(a.array.shape, a.dtype) if isinstance(a, Tensor) else None for a in args]
+        with modes.no_grad():
+            if hasattr(cls, "setup_context"):
+                results = cls.forward(*args, **kwargs)
+                cls.setup_context(context, args, results)
+            else:
+                results = cls.forward(context, *args, **kwargs)
+        several = isinstance(results, tuple)
+        outputs = results if several else (results,)
+        if not all(isinstance(r, Tensor) for r in outputs):
+            raise TypeError(f"{cls.__name__}.forward must return a Tensor or a tuple of Tensors")
+        if not tracked:
+            return results
+        kinds = [(r.array.shape, r.dtype) for r in outputs]
+        bridge = Bridge(cls, context, len(args), kinds)
+        saved = [() if p is not None else None for p in parents]
+        saved_arrays = tuple(t for t in context.saved_tensors if t is not None)
+        saved.append(saved_arrays)  # beyond the parents: the engine passes it to no rule, but guards it against writes
+        node = Node(bridge, tuple(parents), saved, {}, *(kinds[0] if not several else ((), kinds[0][1])))
+        if not several:
+            return Tensor(results.array, node)
+        return tuple(
+            r if any(r is u for u in context.undifferentiable) or r.dtype.kind != "f" else part_of(r, node, k)
+            for k, r in enumerate(outputs)
+        )
+
+
+class Select(Bridge):
+    """Output number `k` of a Function with several outputs."""
+
+    together = None
+
+    def __init__(self, name, k):
+        self.name, self.doc, self.formula, self.keeps_values = f"{name}[{k}]", "", f"output {k} of {name}", False
+        self.rules = self.pullbacks = (lambda g: Parts({k: g}),)
+        self.wants = ((),)
+
+
+def part_of(result, node, k):
+    """The tensor for output `k`, whose gradient travels to the node of the whole Function."""
+    return Tensor(result.array, Node(Select(node.op.name, k), (node,), [()], {}, result.array.shape, result.dtype))
+
+
+
+def once_differentiable(backward):
+    """Mark a `backward` that cannot itself be differentiated: gradients of its gradients are refused."""
+
+    def wrapped(ctx, *gradients):
+        if any(isinstance(g, Tensor) and g.node is not None for g in gradients):
+            raise RuntimeError("this Function's backward is marked once_differentiable: it has no second derivative")
+        return backward(ctx, *gradients)
+
+    return wrapped

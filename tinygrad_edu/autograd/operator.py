@@ -1,0 +1,279 @@
+"""Operators: a NumPy function, a derivative rule per input, and the registry that everything else reads. Read third.
+
+    @elementwise(np.multiply, symbol="×", x=lambda g, y: g * y, y=lambda g, x: g * x)
+    def mul(x, y):
+        "x · y"
+        return x * y
+
+The function's positional arguments are data, its keyword-only arguments are parameters. A rule gets `g`, the gradient of
+the result, and whatever else it names: an input, `out`, `x_shape`, `x_dtype`, a parameter. What no rule names is not
+kept. A rule may return a gradient that is still broadcast; the engine sums it to the input's shape.
+"""
+
+import inspect
+import sys
+from itertools import repeat
+
+import numpy as np
+
+from . import dtypes, memory, modes
+from .node import Node, note_of
+from .tensor import Tensor, as_memory
+
+registry: dict = {}  # name → Op: the source of tests, docs, pictures and tg.<name>
+numpy_functions: dict = {}  # NumPy's function → ours, for np.exp(tensor)
+NO_PARAMS: dict = {}
+
+
+class Op:
+    """An operator: `forward`, one `rule` per input, and for each rule what it `wants`."""
+
+    def __init__(self, forward, kind, rules, numpy=(), symbol=None, samples=(), domain=None, promote=None,
+                 floats=False, view=False, together=None):  # fmt: skip
+        self.forward, self.kind, self.name, self.doc = forward, kind, forward.__name__, inspect.getdoc(forward) or ""
+        self.symbol, self.samples, self.domain = symbol or self.name, list(samples), domain
+        self.formula = self.doc.partition("\n")[0]
+        self.floats, self.view, self.together = floats, view, together
+        declared = list(inspect.signature(forward).parameters.values())
+        self.inputs = [p.name for p in declared if p.kind is p.POSITIONAL_OR_KEYWORD]
+        self.variadic = next((p.name for p in declared if p.kind is p.VAR_POSITIONAL), None)
+        self.params = {p.name: p.default for p in declared if p.kind is p.KEYWORD_ONLY}
+        self.defaults = {p.name: p.default for p in declared if p.name in self.inputs and p.default is not p.empty}
+        self.facts = ("_shapes", "_dtypes") if self.variadic else ("_shape", "_dtype")
+        if self.variadic:
+            self.inputs = [self.variadic]
+        self.check(rules)
+        self.rules = tuple(rules.get(x) for x in self.inputs)
+        self.pullbacks = repeat(self.rules[0]) if self.variadic else self.rules  # one per parent, for the engine
+        self.wants = tuple(wants_of(rule) for rule in self.rules)
+        if together:
+            self.wants = (wants_of(together),) * len(self.inputs)
+        promoted = [x for x in self.inputs if kind == "elementwise" or rules.get(x)] if promote is None else promote
+        self.promoted = range(10**9) if self.variadic and promoted else [self.inputs.index(x) for x in promoted]
+        self.differentiable = bool(together) or any(self.rules)
+        self.keeps_values = any(w in self.inputs or w == "out" for wants in self.wants for w in wants)
+        self.save = self.compile_save()
+        registry[self.name] = self
+        self.numpy = numpy if isinstance(numpy, tuple) else (numpy,)
+
+    def check(self, rules):
+        """Mistakes of operator authors are found at import: unknown inputs, rules that name what does not exist."""
+        if not self.formula:
+            raise TypeError(f"{self.name}: the first line of the docstring must give the formula")
+        if self.name in registry:
+            raise TypeError(f"{self.name}: an operator of this name exists already: {registry[self.name].formula}")
+        for x in rules:
+            if x not in self.inputs:
+                raise TypeError(f"{self.name}: a rule for {x!r}, but the inputs are {self.inputs}")
+        for x in self.inputs:
+            if x not in rules and not self.together and self.kind != "constant":
+                raise TypeError(f"{self.name}: no rule for {x!r}; give one, or {x}=None if no gradient flows there")
+        names = [x + end for x in self.inputs for end in ("", *self.facts)] + ["out", *self.params]
+        names += ["i"] if self.variadic else []
+        names += ["needs"] if self.together else []
+        for x, rule in [*rules.items(), *([("together", self.together)] if self.together else [])]:
+            wrong = [w for w in wants_of(rule) if w not in names]
+            if wrong:
+                raise TypeError(f"{self.name}: the rule for {x} names {wrong}; it may name {sorted(names)}")
+            if rule and rule.__name__ == "<lambda>":  # tracebacks say mul.rule[y]
+                rule.__name__ = f"{self.name}.rule[{x}]"
+                rule.__code__ = rule.__code__.replace(co_name=rule.__name__, co_qualname=rule.__name__)
+
+    def compile_save(self):
+        """Write the function that picks what the rules will get, e.g. for mul:
+
+        lambda parents, out, x, y: [(y,) if parents[0] else None, (x,) if parents[1] else None]
+        """
+        params = "".join(f", {p}" for p in self.params)
+        if self.variadic:
+            row = self.row(self.wants[0])
+            rows = f"[({row}) if parents[i] else None for i in range(len(parents))]"
+            source = f"lambda parents, out, *{self.variadic}{params}: {rows}"
+        else:
+            rows = ", ".join(f"({self.row(wants)}) if parents[{i}] else None" if rule or self.together else "None"
+                             for i, (rule, wants) in enumerate(zip(self.rules, self.wants)))  # fmt: skip
+            source = f"lambda parents, out, {', '.join(self.inputs)}{', *' * bool(params)}{params}: [{rows}]"
+        return eval(source, {"shape_of": np.shape, "dtype_of": lambda a: np.asarray(a).dtype, "needs_of": needs_of})
+
+    def row(self, wants):
+        """The source of one rule's arguments, as a tuple."""
+        return "".join(self.source(w) + ", " for w in wants)
+
+    def source(self, want):
+        """The source of one wanted value."""
+        for end in self.facts:
+            if want.endswith(end) and want not in self.params:
+                x = want[: -len(end)]
+                return f"[{end[1:-1]}_of(x) for x in {x}]" if self.variadic else f"{end[1:]}_of({x})"
+        return "needs_of(parents)" if want == "needs" else want
+
+    def __repr__(self):
+        return f"<operator {self.name}: {self.formula}>"
+
+
+def needs_of(parents):
+    return tuple(p is not None for p in parents)
+
+
+def wants_of(rule):
+    return tuple(inspect.signature(rule).parameters)[1:] if rule else ()
+
+
+def apply(op, args, params):
+    """Compute `op`; remember how, if a gradient may be asked for. Arrays in, array out; a tensor in, a tensor out."""
+    if not any(isinstance(a, Tensor) for a in args):
+        return op.forward(*args, **params)
+    arrays, parents = operands(op, args)
+    try:
+        out = op.forward(*arrays, **params)
+    except Exception as error:
+        raise explained(error, op, arrays, params)
+    tracked = op.differentiable and modes.state.grad and any(p is not None for p in parents)
+    if not tracked:
+        result = Tensor(out)
+    else:
+        if not op.together:
+            rules = op.rules * len(parents) if op.variadic else op.rules
+            parents = [p if rule else None for p, rule in zip(parents, rules)]
+        saved = op.save(parents, out, *arrays, **params)
+        result = Tensor(out, Node(op, tuple(parents), saved, params, out.shape, out.dtype))
+        if modes.state.recording or modes.state.anomaly:
+            record(result.node, out, arrays)
+    if op.view:
+        memory.register_view(args[0], result)
+    return result
+
+
+def operands(op, args):
+    """Arrays and parents of the arguments: numbers and arrays become constants, and all get the common type."""
+    recorded = modes.state.grad and op.differentiable and any(isinstance(a, Tensor) and a.node for a in args)
+    arrays, parents = [], []
+    for a in args:
+        if isinstance(a, Tensor):
+            if op.view and not isinstance(a.array, np.ndarray):
+                as_memory(a)
+            held_by_user = a.node is None and (a.shared or a.base is not None and a.base.shared)
+            arrays.append(a.array.copy() if recorded and held_by_user and not op.view else a.array)
+            parents.append(a.node)
+        else:
+            arrays.append(constant(op, a, recorded))
+            parents.append(None)
+    positions = [i for i in op.promoted[: len(arrays)] if i < len(arrays) and arrays[i] is not None]
+    if positions:
+        wanted = dtypes.common([arrays[i] for i in positions])
+        if op.floats:
+            wanted = dtypes.floating(wanted)
+        for i in positions:
+            if isinstance(arrays[i], dtypes.numbers):
+                if op.kind != "elementwise" or wanted.kind in "bc":
+                    arrays[i] = np.asarray(arrays[i], wanted)
+                elif wanted.kind == "f":
+                    arrays[i] = float(arrays[i])
+                if all(isinstance(a, dtypes.numbers) for a in arrays):
+                    arrays[i] = wanted.type(arrays[i])
+            elif arrays[i].dtype is not wanted and arrays[i].dtype != wanted:
+                if parents[i] is not None and recorded:
+                    converted = args[i].astype(wanted)  # in the graph: the gradient returns in the input's own type
+                    arrays[i], parents[i] = converted.array, converted.node
+                else:
+                    arrays[i] = arrays[i].astype(wanted)
+    return arrays, parents
+
+
+def constant(op, value, recorded):
+    """An argument that is no tensor: None, a number, or the user's array (copied where a graph would keep it)."""
+    if value is None or isinstance(value, dtypes.numbers):
+        return value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, np.generic) and value.dtype.kind in "biufc":
+        return value.item()
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
+        return value.copy() if recorded else value
+    shown = f"an array of dtype {value.dtype}" if isinstance(value, np.ndarray) else f"{type(value).__name__}: {value!r}"
+    raise TypeError(f"{op.name}: expected tensors, numeric arrays or numbers, got {shown:.200}; make a tensor of it "
+                    "first, as in tensor([1.0, 2.0])")  # fmt: skip
+
+
+def explained(error, op, arrays, params):
+    """NumPy's error with one note: the call with its types and shapes, and the operator's formula."""
+    shown = [f"{a.dtype}{list(a.shape)}" if hasattr(a, "dtype") else repr(a) for a in arrays]
+    shown += [f"{k}={v!r}" for k, v in params.items() if not hasattr(v, "dtype")]
+    error.add_note(f"while computing {op.name}({', '.join(shown)}):  {op.formula}")
+    return error
+
+
+def record(node, out, arrays):
+    """For pictures and anomaly messages: the value, the inputs, and the user's line that computed it."""
+    note = note_of(node)
+    note.line = users_line()
+    if modes.state.recording:
+        note.value, note.inputs = out, arrays
+
+
+def users_line():
+    """File and line of the innermost frame that is not this package's own."""
+    frame = sys._getframe(1)
+    package = __name__.partition(".")[0]
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module != package and not module.startswith(package + ".") and not frame.f_code.co_filename.startswith("<"):
+            return frame.f_code.co_filename, frame.f_lineno
+        frame = frame.f_back
+    return None
+
+
+def define(kind, numpy, options, rules):
+    """The decorator behind all kinds: make the Op, and return the function that applies it."""
+
+    def decorate(forward):
+        from .specialize import function_of
+
+        op = Op(forward, kind, rules, numpy, **options)
+        function = function_of(op)
+        function.op, op.function = op, function
+        for f in op.numpy:
+            numpy_functions[f] = function
+        return function
+
+    return decorate
+
+
+def elementwise(*numpy, symbol=None, samples=(), domain=None, promote=None, floats=False, **rules):
+    """An operator that treats each element alone: broadcasting, and the vjp rule is the jvp rule too."""
+    return define("elementwise", numpy, dict(symbol=symbol, samples=samples, domain=domain, promote=promote, floats=floats), rules)  # fmt: skip
+
+
+def linear(*numpy, symbol=None, samples=(), domain=None, promote=None, floats=False, view=False, **rules):
+    """An operator that is linear in its data: its forward mode is itself, applied to the tangent."""
+    return define("linear", numpy, dict(symbol=symbol, samples=samples, domain=domain, promote=promote, floats=floats, view=view), rules)  # fmt: skip
+
+
+def general(*numpy, symbol=None, samples=(), domain=None, promote=None, floats=False, together=None, **rules):
+    """Any other differentiable operator; `together` is one rule that returns the gradients of all inputs."""
+    return define("general", numpy, dict(symbol=symbol, samples=samples, domain=domain, promote=promote, floats=floats, together=together), rules)  # fmt: skip
+
+
+def undifferentiable(*numpy, symbol=None, samples=(), promote=None, floats=False, view=False):
+    """An operator whose result is a constant for back propagation: comparisons, indices, rounding to integers."""
+    return define("constant", numpy, dict(symbol=symbol, samples=samples, promote=promote, floats=floats), {})
+
+
+class Composite:
+    """A function made of operators: no rule of its own, but tested and documented like one."""
+
+    def __init__(self, function, samples, domain):
+        self.function, self.name, self.kind = function, function.__name__, "composite"
+        self.doc = inspect.getdoc(function) or ""
+        self.formula = self.doc.partition("\n")[0]
+        self.samples, self.domain = list(samples), domain
+
+
+def composite(*numpy, samples=(), domain=None):
+    """A function made of operators, entered in the registry so that it gets the same tests and docs row."""
+
+    def decorate(function):
+        function.op = registry[function.__name__] = Composite(function, samples, domain)
+        for f in numpy:
+            numpy_functions[f] = function
+        return function
+
+    return decorate

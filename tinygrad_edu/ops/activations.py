@@ -1,0 +1,153 @@
+"""Activations of neural networks, and the fused operators that make small networks fast."""
+
+import numpy as np
+
+from ..autograd.operator import composite, elementwise
+from .functions import erf
+
+SMALLEST_EXPONENT = {2: 11.0, 4: 88.0, 8: 709.0, 16: 709.0}  # per itemsize: e^x is still finite here
+
+
+@elementwise(symbol="σ", floats=True, x=lambda g, out: g * (out * (1 - out)))
+def sigmoid(x):
+    """1 / (1 + e⁻ˣ)"""
+    limit = SMALLEST_EXPONENT[x.itemsize]
+    if x.size < 4096:
+        return 1 / (1 + np.exp(np.minimum(-x, limit)))
+    out = np.negative(x)
+    np.minimum(out, limit, out=out)
+    np.exp(out, out)
+    out += 1
+    return np.divide(1, out, out)
+
+
+@elementwise(x=lambda g, out: g * (out > 0))  # a product is ten times faster than np.where on 256 × 512
+def relu(x):
+    """max(x, 0); the slope at 0 is 0"""
+    return np.maximum(x, 0)
+
+
+@elementwise(x=lambda g, x, negative_slope: np.where(x > 0, g, g * negative_slope), samples=[dict(negative_slope=0.1)])
+def leaky_relu(x, *, negative_slope=0.01):
+    """x where x > 0, else negative_slope · x"""
+    return np.where(x > 0, x, x * negative_slope).astype(x.dtype, copy=False)
+
+
+@elementwise(symbol="prelu", domain=(0.3, 2), x=lambda g, x, weight: np.where(x > 0, g, g * weight), weight=lambda g, x: np.where(x > 0, 0, g * x))  # fmt: skip
+def prelu_elementwise(x, weight):
+    """x where x > 0, else weight · x"""
+    return np.where(x > 0, x, x * weight)
+
+
+@elementwise(floats=True, samples=[dict(alpha=0.7)], x=lambda g, x, out, alpha: np.where(x > 0, g, g * (out + alpha)))
+def elu(x, *, alpha=1.0):
+    """x where x > 0, else α · (eˣ − 1)"""
+    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))).astype(x.dtype, copy=False)
+
+
+@elementwise(floats=True, samples=[dict(alpha=0.7)], x=lambda g, x, alpha: np.where(x > 0, g, g * np.exp(np.minimum(x, 0) / alpha)))
+def celu(x, *, alpha=1.0):
+    """x where x > 0, else α · (e^(x/α) − 1)"""
+    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0) / alpha)).astype(x.dtype, copy=False)
+
+
+@elementwise(floats=True, x=lambda g, x, out: np.where(x > 0, g * 1.0507009873554805, g * (out + 1.7580993408473766)))
+def selu(x):
+    """λ · x where x > 0, else λ · α · (eˣ − 1), with λ = 1.0507 and α = 1.6733 (Klambauer et al. 2017)"""
+    return np.where(x > 0, 1.0507009873554805 * x, 1.7580993408473766 * np.expm1(np.minimum(x, 0))).astype(x.dtype, copy=False)
+
+
+@elementwise(floats=True, samples=[dict(beta=2.0)], x=lambda g, x, beta, threshold: g * softplus_slope(x, beta, threshold))
+def softplus(x, *, beta=1.0, threshold=20.0):
+    """ln(1 + e^(βx)) / β, and x itself where βx > threshold"""
+    z = x * beta
+    return np.where(z > threshold, x, np.logaddexp(z, 0) / beta).astype(x.dtype, copy=False)
+
+
+def softplus_slope(x, beta, threshold):
+    """σ(βx), and 1 above the threshold."""
+    return np.where(x * beta > threshold, 1, sigmoid(x * beta))
+
+
+@elementwise(symbol="ln σ", floats=True, x=lambda g, x: g * sigmoid(-x))
+def logsigmoid(x):
+    """ln(1 / (1 + e⁻ˣ)), without overflow"""
+    return -np.logaddexp(0, -x).astype(x.dtype, copy=False)
+
+
+@elementwise(symbol="silu", floats=True, x=lambda g, x: silu_rule(g, x))
+def silu(x):
+    """x · σ(x)"""
+    return x * sigmoid(x)
+
+
+def silu_rule(g, x):
+    """σ(x) · (1 + x · (1 − σ(x)))"""
+    s = sigmoid(x)
+    return g * (s * (1 + x * (1 - s)))
+
+
+@elementwise(symbol="gelu", floats=True, x=lambda g, x: g * (0.5 * (1 + erf(x * 0.7071067811865476)) + x * (0.3989422804014327 * np.exp(-0.5 * x * x))))  # fmt: skip
+def gelu_exact(x):
+    """x · Φ(x) = x/2 · (1 + erf(x/√2))"""
+    return (0.5 * x) * (1 + erf(x * 0.7071067811865476))
+
+
+@composite()
+def gelu_tanh(x):
+    """x/2 · (1 + tanh(√(2/π) · (x + 0.044715·x³)))"""
+    return (0.5 * x) * (1 + np.tanh(0.7978845608028654 * (x + 0.044715 * (x * x * x))))
+
+
+@composite()
+def mish(x):
+    """x · tanh(ln(1 + eˣ))"""
+    return x * np.tanh(softplus(x))
+
+
+@elementwise(domain=(-2, 2), x=lambda g, x: g / np.square(1 + np.abs(x)))
+def softsign(x):
+    """x / (1 + |x|)"""
+    return x / (1 + np.abs(x))
+
+
+@elementwise(x=lambda g, x: g * np.square(np.tanh(x)))
+def tanhshrink(x):
+    """x − tanh x"""
+    return x - np.tanh(x)
+
+
+@elementwise(samples=[dict(low=-0.93, high=0.97)], x=lambda g, x, low, high: np.where((x > low) & (x < high), g, 0))
+def hardtanh(x, *, low=-1.0, high=1.0):
+    """min(max(x, low), high); the slope at the edges is 0"""
+    return np.clip(x, low, high).astype(x.dtype, copy=False)
+
+
+@elementwise(domain=(-2.8, 2.8), x=lambda g, x: np.where((x > -3) & (x < 3), g * (1 / 6), 0))
+def hardsigmoid(x):
+    """min(max(x + 3, 0), 6) / 6"""
+    return np.clip(x + 3, 0, 6) / 6
+
+
+@elementwise(domain=(-2.8, 2.8), x=lambda g, x: np.where(x <= -3, 0, np.where(x >= 3, g, g * (x / 3 + 0.5))))
+def hardswish(x):
+    """x · min(max(x + 3, 0), 6) / 6"""
+    return x * np.clip(x + 3, 0, 6) / 6
+
+
+@elementwise(samples=[dict(threshold=0.37, value=-1.5)], x=lambda g, x, threshold: np.where(x > threshold, g, 0))
+def threshold_elementwise(x, *, threshold, value):
+    """x where x > threshold, else value"""
+    return np.where(x > threshold, x, value).astype(x.dtype, copy=False)
+
+
+@elementwise(samples=[dict(lambd=0.47)], x=lambda g, x, lambd: np.where((x > lambd) | (x < -lambd), g, 0))
+def hardshrink(x, *, lambd=0.5):
+    """x where |x| > λ, else 0"""
+    return np.where((x > lambd) | (x < -lambd), x, 0).astype(x.dtype, copy=False)
+
+
+@elementwise(samples=[dict(lambd=0.47)], x=lambda g, x, lambd: np.where((x > lambd) | (x < -lambd), g, 0))
+def softshrink(x, *, lambd=0.5):
+    """x − λ where x > λ, x + λ where x < −λ, else 0"""
+    return (x - np.clip(x, -lambd, lambd)).astype(x.dtype, copy=False)

@@ -1,0 +1,313 @@
+"""Arithmetic, comparison and logic, element by element."""
+
+import numpy as np
+
+from ..autograd.operator import elementwise, undifferentiable
+from ..autograd.tensor import array_of
+
+
+@elementwise(np.add, symbol="+", x=lambda g: g, y=lambda g: g)
+def add(x, y):
+    """x + y"""
+    return x + y
+
+
+@elementwise(np.subtract, symbol="−", x=lambda g: g, y=lambda g: -g)
+def sub(x, y):
+    """x − y"""
+    return x - y
+
+
+@elementwise(np.multiply, symbol="×", x=lambda g, y: g * y, y=lambda g, x: g * x)
+def mul(x, y):
+    """x · y"""
+    return x * y
+
+
+@elementwise(np.true_divide, symbol="÷", domain=(0.3, 3), floats=True,
+             x=lambda g, y: g / y,
+             y=lambda g, y, out: -g * out / y)  # fmt: skip
+def div(x, y):
+    """x / y"""
+    return x / y
+
+
+@elementwise(np.negative, symbol="−", x=lambda g: -g)
+def neg(x):
+    """−x"""
+    return -x
+
+
+def pow_base(g, x, y):
+    """y · x^(y−1), and 0 where y is 0, also at x = 0."""
+    if isinstance(y, (int, float)):
+        if y == 2:
+            return g * (x * 2)
+        return g * 0 if y == 0 else g * (y * x ** (y - 1))
+    return np.where(y == 0, 0, g * (y * x ** np.where(y == 0, 1, y - 1)))
+
+
+def pow_exponent(g, x, y, out):
+    """x^y · ln x, and 0 where x is 0 and y is not negative."""
+    zero = (x == 0) & (y >= 0)
+    return np.where(zero, 0, g * (out * np.log(np.where(zero, 1, x))))
+
+
+@elementwise(np.power, symbol="^", domain=(0.3, 2.5), x=pow_base, y=pow_exponent)
+def pow(x, y):
+    """x^y"""
+    return x**y
+
+
+@elementwise(np.remainder, symbol="mod", domain=dict(x=(0.3, 3), y=(3.5, 5)),
+             x=lambda g: g,
+             y=lambda g, x, y: -g * np.floor(x / y))  # fmt: skip
+def remainder(x, y):
+    """x − y · ⌊x / y⌋, with the sign of y"""
+    return np.remainder(x, y)
+
+
+@elementwise(np.fmod, symbol="fmod", domain=dict(x=(0.3, 3), y=(3.5, 5)),
+             x=lambda g: g,
+             y=lambda g, x, y: -g * np.trunc(x / y))  # fmt: skip
+def fmod(x, y):
+    """x − y · trunc(x / y), with the sign of x"""
+    return np.fmod(x, y)
+
+
+@elementwise(np.maximum, symbol="max",
+             x=lambda g, x, y: g * share(x, y),
+             y=lambda g, x, y: g * share(y, x))  # fmt: skip
+def maximum(x, y):
+    """max(x, y); equal inputs share the gradient"""
+    return np.maximum(x, y)
+
+
+@elementwise(np.minimum, symbol="min",
+             x=lambda g, x, y: g * share(y, x),
+             y=lambda g, x, y: g * share(x, y))  # fmt: skip
+def minimum(x, y):
+    """min(x, y); equal inputs share the gradient"""
+    return np.minimum(x, y)
+
+
+def share(x, y):
+    """1 where x wins, ½ where both are equal, else 0; a constant for back propagation."""
+    x, y = array_of(x), array_of(y)
+    return ((x > y) + 0.5 * (x == y)).astype(np.result_type(x, y))
+
+
+@elementwise(np.fmax, symbol="fmax",
+             x=lambda g, x, y: np.where(wins(x, y), g, 0),
+             y=lambda g, x, y: np.where(wins(x, y), 0, g))  # fmt: skip
+def fmax(x, y):
+    """max(x, y), where NaN loses against a number"""
+    return np.fmax(x, y)
+
+
+@elementwise(np.fmin, symbol="fmin",
+             x=lambda g, x, y: np.where(wins(-x, -y), g, 0),
+             y=lambda g, x, y: np.where(wins(-x, -y), 0, g))  # fmt: skip
+def fmin(x, y):
+    """min(x, y), where NaN loses against a number"""
+    return np.fmin(x, y)
+
+
+def wins(x, y):
+    """Where fmax takes x: it is not smaller, or y is not a number."""
+    x, y = array_of(x), array_of(y)
+    return (x >= y) | np.isnan(y)
+
+
+@elementwise(np.arctan2, symbol="atan2", floats=True, domain=(0.3, 3),
+             x=lambda g, x, y: g * y / (x * x + y * y),
+             y=lambda g, x, y: -g * x / (x * x + y * y))  # fmt: skip
+def atan2(x, y):
+    """The angle of the point (y, x), in radians: arctan(x / y) in the right quadrant"""
+    return np.arctan2(x, y)
+
+
+@elementwise(np.hypot, floats=True, domain=(0.3, 3), x=lambda g, x, out: g * x / out, y=lambda g, y, out: g * y / out)
+def hypot(x, y):
+    """√(x² + y²)"""
+    return np.hypot(x, y)
+
+
+@elementwise(np.logaddexp, floats=True,
+             x=lambda g, x, out: g * np.exp(x - out),
+             y=lambda g, y, out: g * np.exp(y - out))  # fmt: skip
+def logaddexp(x, y):
+    """ln(eˣ + eʸ), without overflow"""
+    return np.logaddexp(x, y)
+
+
+@elementwise(np.logaddexp2, floats=True,
+             x=lambda g, x, out: g * np.exp2(x - out),
+             y=lambda g, y, out: g * np.exp2(y - out))  # fmt: skip
+def logaddexp2(x, y):
+    """log₂(2ˣ + 2ʸ), without overflow"""
+    return np.logaddexp2(x, y)
+
+
+@elementwise(np.copysign, floats=True,
+             x=lambda g, x, out: g * np.sign(x) * np.sign(out),
+             y=lambda g: g * 0)  # fmt: skip
+def copysign(x, y):
+    """|x| with the sign of y"""
+    return np.copysign(x, y)
+
+
+@elementwise(np.ldexp, promote=(), x=lambda g, y: g * 2.0**y, y=None)
+def ldexp_integer(x, y):
+    """x · 2ʸ for integers y"""
+    return np.ldexp(x, y)
+
+
+@undifferentiable(np.floor_divide, symbol="//")
+def floor_divide(x, y):
+    """⌊x / y⌋"""
+    return np.floor_divide(x, y)
+
+
+@undifferentiable(np.equal, symbol="=")
+def eq(x, y):
+    """x = y, element by element"""
+    return np.equal(x, y)
+
+
+@undifferentiable(np.not_equal, symbol="≠")
+def ne(x, y):
+    """x ≠ y, element by element"""
+    return np.not_equal(x, y)
+
+
+@undifferentiable(np.less, symbol="<")
+def lt(x, y):
+    """x < y, element by element"""
+    return np.less(x, y)
+
+
+@undifferentiable(np.less_equal, symbol="≤")
+def le(x, y):
+    """x ≤ y, element by element"""
+    return np.less_equal(x, y)
+
+
+@undifferentiable(np.greater, symbol=">")
+def gt(x, y):
+    """x > y, element by element"""
+    return np.greater(x, y)
+
+
+@undifferentiable(np.greater_equal, symbol="≥")
+def ge(x, y):
+    """x ≥ y, element by element"""
+    return np.greater_equal(x, y)
+
+
+@undifferentiable(np.logical_and, symbol="and", promote=())
+def logical_and(x, y):
+    """x and y: True where both are nonzero"""
+    return np.logical_and(x, y)
+
+
+@undifferentiable(np.logical_or, symbol="or", promote=())
+def logical_or(x, y):
+    """x or y: True where one at least is nonzero"""
+    return np.logical_or(x, y)
+
+
+@undifferentiable(np.logical_xor, symbol="xor", promote=())
+def logical_xor(x, y):
+    """True where exactly one of x and y is nonzero"""
+    return np.logical_xor(x, y)
+
+
+@undifferentiable(np.logical_not, symbol="not", promote=())
+def logical_not(x):
+    """not x: True where x is zero"""
+    return np.logical_not(x)
+
+
+@undifferentiable(np.bitwise_and, symbol="&")
+def bitwise_and(x, y):
+    """x & y, bit by bit"""
+    return np.bitwise_and(x, y)
+
+
+@undifferentiable(np.bitwise_or, symbol="|")
+def bitwise_or(x, y):
+    """x | y, bit by bit"""
+    return np.bitwise_or(x, y)
+
+
+@undifferentiable(np.bitwise_xor, symbol="^")
+def bitwise_xor(x, y):
+    """x xor y, bit by bit"""
+    return np.bitwise_xor(x, y)
+
+
+@undifferentiable(np.invert, symbol="~")
+def bitwise_not(x):
+    """~x, bit by bit"""
+    return np.invert(x)
+
+
+@undifferentiable(np.left_shift, symbol="<<")
+def bitwise_left_shift(x, y):
+    """x · 2ʸ, for integers"""
+    return np.left_shift(x, y)
+
+
+@undifferentiable(np.right_shift, symbol=">>")
+def bitwise_right_shift(x, y):
+    """⌊x / 2ʸ⌋, for integers"""
+    return np.right_shift(x, y)
+
+
+@undifferentiable(np.isnan, promote=())
+def isnan(x):
+    """True where x is not a number"""
+    return np.isnan(x)
+
+
+@undifferentiable(np.isinf, promote=())
+def isinf(x):
+    """True where x is infinite"""
+    return np.isinf(x)
+
+
+@undifferentiable(np.isfinite, promote=())
+def isfinite(x):
+    """True where x is neither infinite nor NaN"""
+    return np.isfinite(x)
+
+
+@undifferentiable(np.signbit, promote=())
+def signbit(x):
+    """True where x is negative, or −0"""
+    return np.signbit(x)
+
+
+@undifferentiable(np.gcd)
+def gcd(x, y):
+    """The greatest common divisor of integers"""
+    return np.gcd(x, y)
+
+
+@undifferentiable(np.lcm)
+def lcm(x, y):
+    """The least common multiple of integers"""
+    return np.lcm(x, y)
+
+
+@undifferentiable(np.nextafter)
+def nextafter(x, y):
+    """The next floating-point number after x in the direction of y"""
+    return np.nextafter(x, y)
+
+
+@undifferentiable(np.heaviside)
+def heaviside(x, y):
+    """0 where x < 0, y where x = 0, 1 where x > 0"""
+    return np.heaviside(x, y).astype(x.dtype)
