@@ -22,8 +22,20 @@ globals().update(_dtype_names)
 from math import e, inf, nan, pi  # noqa: E402
 
 newaxis = None
-from . import autograd  # noqa: E402
+from . import autograd, nn, optim  # noqa: E402
+
+
+
+def __getattr__(name):
+    """Pictures and explanations are imported when they are first used: they need more than NumPy."""
+    if name in ("viz", "explain", "summary"):
+        from importlib import import_module
+
+        module = import_module(f"{__name__}.viz")
+        return module if name == "viz" else getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [*_functions, *_dtype_names, "Generator", "Size", "Tensor", "autograd", "cpu", "device", "e", "enable_grad",
-           "get_default_dtype", "inf", "inference_mode", "is_grad_enabled", "nan", "newaxis", "no_grad", "pi", "recording",
+           "get_default_dtype", "inf", "inference_mode", "is_grad_enabled", "nan", "newaxis", "nn", "no_grad", "optim", "pi", "recording",
            "set_default_dtype", "set_grad_enabled"]  # fmt: skip

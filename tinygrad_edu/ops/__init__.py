@@ -1,5 +1,5 @@
 """What can be computed: one file per family, one definition per operator."""
 
-from . import activations, arithmetic, functions, indexing, products, reductions, shapes
+from . import activations, arithmetic, functions, indexing, losses, products, reductions, shapes
 
-__all__ = ["activations", "arithmetic", "functions", "indexing", "products", "reductions", "shapes"]
+__all__ = ["activations", "arithmetic", "functions", "indexing", "losses", "products", "reductions", "shapes"]

@@ -1,0 +1,13 @@
+"""Layers, losses and everything to build models with, in PyTorch's names."""
+
+from . import functional, init
+from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
+from .layers import *  # noqa: F403
+from .layers import __all__ as layer_names
+from .losses import *  # noqa: F403
+from .losses import __all__ as loss_names
+from .module import Module
+from .parameter import Buffer, Parameter
+
+__all__ = ["Buffer", "Module", "ModuleDict", "ModuleList", "Parameter", "ParameterDict", "ParameterList", "Sequential",
+           "functional", "init", *layer_names, *loss_names]  # fmt: skip

@@ -1,0 +1,5 @@
+"""Layers and losses as functions: `import tinygrad_edu.nn.functional as F`."""
+
+from .activation import *  # noqa: F403
+from .basic import *  # noqa: F403
+from .loss import *  # noqa: F403

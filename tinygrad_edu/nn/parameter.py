@@ -1,0 +1,49 @@
+"""Parameter: a tensor that a Module finds, trains and saves."""
+
+from ..autograd.node import leaf
+from ..autograd.tensor import Tensor
+
+
+class Parameter(Tensor):
+    """A leaf tensor that belongs to a model: a Module finds it among its attributes.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.nn.Parameter(tg.zeros(2))
+    Parameter containing:
+    tensor([0., 0.], requires_grad=True)
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, data=None, requires_grad=True):
+        return Tensor.__new__(cls)
+
+    def __init__(self, data=None, requires_grad=True):
+        if data is None:
+            from ..api.create import zeros
+
+            data = zeros(0)
+        if not isinstance(data, Tensor):
+            raise TypeError(f"Parameter(data): expected a Tensor, got {type(data).__name__}; use Parameter(tensor(data))")
+        held = data.shared or data.base is not None and data.base.shared
+        Tensor.__init__(self, data.array.copy() if held or not hasattr(data.array, "flags") else data.array)
+        if held:
+            self.shared = False
+        if requires_grad and not (data.dtype.kind == "f"):
+            raise RuntimeError(f"Parameter(data): only floating-point parameters can be trained, and this one is {data.dtype}; "
+                               "pass requires_grad=False, or data.float()")  # fmt: skip
+        if requires_grad:
+            self.node = leaf(self.array.shape, self.array.dtype)
+
+
+class Buffer(Tensor):
+    """A tensor that a Module saves but does not train, such as a running mean."""
+
+    __slots__ = ("persistent",)
+
+    def __new__(cls, data=None, *, persistent=True):
+        return Tensor.__new__(cls)
+
+    def __init__(self, data=None, *, persistent=True):
+        Tensor.__init__(self, data.array, data.node)
+        self.persistent = persistent
