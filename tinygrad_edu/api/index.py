@@ -13,7 +13,10 @@ from .spelling import functions as public
 @only_method("__getitem__")
 def getitem(self, index):
     """x[index]: ints, slices, None, Ellipsis, boolean masks, integer tensors"""
-    return indexing.getitem(self, index=indexing.plain_index(index))
+    index = indexing.plain_index(index)
+    if len(index) == self.array.ndim and all(type(i) is int for i in index):
+        index = (*index, Ellipsis)  # NumPy would copy the number; x[0] is a view, so that x[0] += 1 changes x
+    return indexing.getitem(self, index=index)
 
 
 @only_method("__setitem__")
@@ -26,9 +29,11 @@ def setitem(self, index, value):
     if value.dtype.kind == "c" and self.dtype.kind != "c":
         raise TypeError(f"x[…] = value: complex numbers do not fit into a tensor of {self.dtype}")
     array = memory.as_memory(self)
+    if value.node is not None and array.dtype.kind != "f":
+        value = memory.alias(value)  # integers have no gradient
     tracked = modes.state.grad and (self.node is not None or value.node is not None or memory.in_graph(self))
     if tracked:
-        memory.refuse_leaf(self, "x[…] = value")
+        memory.check_update(self, "x[…] = value")
         if value.node is not None and value.dtype != array.dtype:
             value = value.astype(array.dtype)
     target = array[index]

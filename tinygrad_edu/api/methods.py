@@ -155,7 +155,7 @@ def zero_(self):
 @only_method()
 def fill_diagonal_(self, fill_value, wrap=False):
     """Overwrite the main diagonal with one number."""
-    memory.refuse_leaf(self, "fill_diagonal_") if modes.state.grad and memory.in_graph(self) else None
+    memory.check_update(self, "fill_diagonal_") if modes.state.grad and memory.in_graph(self) else None
     n = min(self.shape)
     methods["__setitem__"](self, (np.arange(n),) * self.ndim, fill_value)
     return self
@@ -166,7 +166,7 @@ def randomly(name, draw):
 
     def method(self, *args, generator=None, **kwargs):
         if modes.state.grad and memory.in_graph(self):
-            memory.refuse_leaf(self, name)
+            memory.check_update(self, name)
         values = Tensor(np.asarray(draw(self, generator, *args, **kwargs)).astype(self.dtype, copy=False))
         return copy_(self, values)
 
@@ -247,7 +247,7 @@ def detach(self):
 @only_method()
 def detach_(self):
     """Forget how this tensor was made: it becomes a constant."""
-    if self.base is not None:
+    if memory.history(self) is not self:
         raise RuntimeError("detach_: a view cannot be detached in place; use y = x.detach()")
     self.node = None
     return self
@@ -321,9 +321,19 @@ def set_data(self, value):
         raise TypeError(f"x.data = …: expected a Tensor, got {type(value).__name__}")
     if self.node is not None and value.dtype.kind != "f":
         raise RuntimeError(f"x.data = …: a tensor that requires grad must stay floating-point, got {value.dtype}")
-    self.array = as_memory(value)
-    self.__dict__.pop("base", None)
-    self.shared = value.shared
+    root = value if value.base is None else value.base
+    for view in (alive() for alive in self.views if root is not self):
+        if view is not None and view.detached is None:
+            view.detached = True  # it keeps the former memory
+    if root is self or value is self:  # x.data -= y ends here: the memory is the tensor's own
+        self.array = as_memory(value)
+    elif self.node is not None and (value.shared or root.shared):
+        self.array = value.array.copy()  # NumPy writes cannot reach the graph
+        self.base = self.detached = None
+    else:
+        self.array = as_memory(value)
+        self.detached = True
+        memory.share(root, self)
     if self.node is not None and self.node.op is None:
         self.node.shape, self.node.dtype = self.array.shape, self.array.dtype
 

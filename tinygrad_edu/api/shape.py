@@ -247,7 +247,7 @@ def narrow(input, dim, start, length):
 def select(input, dim, index):
     """One slice along dim"""
     dim = check_dim("select", input, dim)
-    return indexing.getitem(input, index=(slice(None),) * dim + (int(index),))
+    return indexing.getitem(input, index=(slice(None),) * dim + (int(index), Ellipsis))
 
 
 @both("split")

@@ -112,8 +112,11 @@ def run_hooks(node, g, create_graph):
     """Let the hooks of a tensor see its gradient, and replace it."""
     for hook in list(node.note.hooks.values()):
         with modes.set_grad_enabled(create_graph):
-            new = hook(g if isinstance(g, Tensor) else Tensor(g))
-        if new is not None:
+            shown = g if isinstance(g, Tensor) else Tensor(np.array(g))  # a copy: a hook may write to what it is given
+            new = hook(shown)
+        if new is None:
+            g = shown if create_graph else shown.array
+        else:
             if not isinstance(new, Tensor) or new.array.shape != node.shape:
                 raise RuntimeError(
                     f"a hook on {node!r} returned {type(new).__name__}{list(getattr(new, 'shape', []))}; it must return "
@@ -131,8 +134,7 @@ def keep(node, g):
         node.grad = Tensor(g)
     elif node.grad.node is None and isinstance(node.grad.array, np.ndarray) and node.grad.array.flags.writeable:
         node.grad.array += g
-        if node.grad.base is not None or node.grad.views:
-            memory.note_write(node.grad.array, "backward()")
+        memory.note_write(node.grad.array, "backward()")
     else:
         node.grad = Tensor(node.grad.array + g)
 
@@ -211,6 +213,8 @@ def backward(tensors, gradients=None, retain_graph=None, create_graph=False, inp
         note = node.note
         if node in targets if targets is not None else node.op is None or note is not None and note.retain:
             finished.append((node, owned(node, g, own)))
+        if note is not None and note.value is not None:
+            note.gradient = g  # recorded: pictures show the gradients of results too
     for node, g in finished:  # only now: a failed backward changes no gradient
         keep(node, g)
     for node, _ in finished:

@@ -9,7 +9,7 @@ import weakref
 import numpy as np
 
 from . import modes
-from .node import births
+from .node import births, note_of
 from .tensor import Tensor, as_memory
 
 last_write = 0  # the number of the latest in-place write anywhere
@@ -60,36 +60,66 @@ def arrays_in(saved):
 def register_view(x, result):
     """Note that `result` was made as a view of the tensor `x`, if it does share its memory."""
     if isinstance(result.array, np.ndarray) and owner(result.array) is owner(x.array):
-        root = result.base = x if x.base is None else x.base
-        if not root.views:
-            root.views = []
-        count = len(root.views)
-        if count > 7 and not count & (count - 1):
-            root.views = [alive for alive in root.views if alive() is not None]
-        root.views.append(weakref.ref(result))
+        if x.detached is not None:
+            result.detached = x if x.detached is True else x.detached
+        share(x if x.base is None else x.base, result)
+
+
+def share(root, result):
+    """Note that `result` shows memory of `root`, which keeps a weak reference to it."""
+    result.base = root
+    if not root.views:
+        root.views = []
+    count = len(root.views)
+    if count > 7 and not count & (count - 1):
+        root.views = [alive for alive in root.views if alive() is not None]
+    root.views.append(weakref.ref(result))
 
 
 def alias(x):
     """A constant that shares the memory of `x`: what detach() and .data return."""
     result = Tensor(as_memory(x))
-    result.base = x if x.base is None else x.base
+    result.detached = True
+    share(x if x.base is None else x.base, result)
     return result
 
 
+def history(x):
+    """The tensor whose history an in-place update of `x` changes: what x is a view of, up to the last detach()."""
+    if x.base is None or x.detached is True:
+        return x
+    return x.base if x.detached is None else x.detached
+
+
+def relatives(x):
+    """The living tensors, other than `x`, whose history changes with that of `x`: views of the same memory, and its root."""
+    root, owner = history(x), x if x.base is None else x.base
+    living = [v for v in (alive() for alive in owner.views) if v is not None and v is not x and v is not root]
+    return root, [v for v in living if history(v) is root]
+
+
 def in_graph(x):
-    """True if a graph may hold the memory of `x`."""
-    return x.node is not None or x.base is not None and x.base.node is not None
+    """True if an update of `x` in place changes the history of a tensor in a graph."""
+    return x.node is not None or history(x).node is not None
 
 
-def refuse_leaf(x, what):
-    """In-place updates of leaves that ask for gradients would make their gradients meaningless."""
-    root = x if x.base is None else x.base
-    if root.node is not None and root.node.op is None:
-        which = "a leaf tensor" if root is x else "a view of a leaf tensor"
+def check_update(x, what):
+    """Refuse updates in a graph that could not be right: of leaves, and of memory whose history is not all known."""
+    root, views = relatives(x)
+    if x.node is None and root.node is not None and root.node.op is not None:
         raise RuntimeError(
-            f"{what}: {which} that requires grad cannot be updated in place while gradients are recorded; "
-            "update it inside `with no_grad():`, or compute a new tensor instead"
+            f"{what}: this view was made under no_grad() of a tensor in a graph, so its history is not known; make the "
+            "view while gradients are recorded, or update it inside `with no_grad():`"
         )
+    for t in (x, root, *views):
+        if t.node is not None and t.node.op is None:
+            which = "a leaf tensor" if t is x else "memory that is shared with a leaf tensor"
+            raise RuntimeError(
+                f"{what}: {which} that requires grad cannot be updated in place while gradients are recorded; "
+                "update it inside `with no_grad():`, or compute a new tensor instead"
+            )
+    if (x if x.base is None else x.base).shared and (views or root is not x):
+        raise RuntimeError(f"{what}: NumPy shares this memory, and a graph cannot guard it; use .clone() first")
 
 
 def write(x, what, compute):
@@ -99,13 +129,13 @@ def write(x, what, compute):
         former = Tensor(array)
         new = compute(former)
         if new.node is not None:
-            refuse_leaf(x, what)
+            check_update(x, what)
             new = compute(Tensor(array.copy()))
         elif new.array is array:
             note_write(array, what)
             return x
     else:
-        refuse_leaf(x, what)
+        check_update(x, what)
         new = compute(Tensor(array.copy(), x.node))
     if new.array.shape != array.shape:
         raise RuntimeError(
@@ -147,37 +177,37 @@ def writable(x, what):
 
 def rebind(x, node):
     """Give `x` a new history after an in-place update, and every living view of its memory the matching one."""
-    root = x if x.base is None else x.base
-    x.node = node
-    living = [v for v in (alive() for alive in root.views) if v is not None and v is not x]
-    if x is root and not living:
+    root, views = relatives(x)
+    renew(x, node)
+    if x is root and not views:
         return
-    if root.shared:
-        raise RuntimeError("in-place update: NumPy shares this memory, and a graph cannot guard it; use .clone() first")
     from ..ops.indexing import put_flat, take_flat
 
-    positions = positions_in(root.array)
     if x is not root:
         former = Tensor(root.array, root.node)
-        root.node = put_flat(former, Tensor(x.array, node), positions=positions_of(x.array, root.array, positions)).node
-    for view in living:
+        renew(root, put_flat(former, Tensor(x.array, node), positions=positions_of(x.array, root.array)).node)
+    for view in views:
         source = Tensor(root.array, root.node)
-        view.node = take_flat(source, positions=positions_of(view.array, root.array, positions)).node
+        renew(view, take_flat(source, positions=positions_of(view.array, root.array)).node)
 
 
-def positions_in(array):
-    """An integer array, strided like `array`, that holds each element's position in row-major order."""
-    positions = np.empty_like(array, dtype=np.int64)
-    positions[...] = np.arange(array.size).reshape(array.shape)
-    return positions
+def renew(x, node):
+    """Give `x` its new node; a wish to keep the gradient goes with the tensor."""
+    if x.node is not None and x.node.note is not None and x.node.note.retain:
+        x.node.note.retain, note_of(node).retain = False, True
+    x.node = node
 
 
-def positions_of(view, array, positions):
+def positions_of(view, array):
     """Which elements of `array` a `view` of its memory shows, as positions in row-major order."""
-    if array.flags.c_contiguous or array.flags.f_contiguous:
-        ratio = 8 / array.itemsize
-        start = (view.__array_interface__["data"][0] - array.__array_interface__["data"][0]) // array.itemsize
-        flat = positions.ravel(order="K")
-        strides = [int(s * ratio) for s in view.strides]
-        return np.lib.stride_tricks.as_strided(flat[start:], view.shape, strides).copy()
-    raise RuntimeError("in-place update of a view of a tensor whose memory has gaps; call .contiguous() first")
+    places = addresses(array).reshape(-1)
+    order = np.argsort(places)
+    return order[np.searchsorted(places, addresses(view), sorter=order)]
+
+
+def addresses(array):
+    """Where in memory each element lies."""
+    places = np.full(array.shape, array.__array_interface__["data"][0], np.int64)
+    for axis, (n, step) in enumerate(zip(array.shape, array.strides)):
+        places += (np.arange(n) * step).reshape((n,) + (1,) * (array.ndim - axis - 1))
+    return places

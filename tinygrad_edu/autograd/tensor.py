@@ -31,6 +31,7 @@ class Tensor:
     __slots__ = ("array", "node", "__dict__", "__weakref__")
 
     base = None  # the Tensor whose memory this one is a view of
+    detached = None  # True: shares the memory of `base` but no history; a view of such a tensor names that tensor
     views = ()  # weak references to the living views of this memory
     shared = False  # True: the user holds this memory as a NumPy array and may write to it
 

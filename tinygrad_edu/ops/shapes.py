@@ -95,7 +95,7 @@ def stack(*xs, axis=0):
 @linear(np.flip, samples=[((2, 3), dict(axes=(0, 1))), ((4,), dict(axes=(0,)))], x=lambda g, axes: flip(g, axes=axes))
 def flip(x, *, axes):
     """x in reverse order along axes"""
-    return np.flip(x, axes)
+    return np.flip(x, axes).copy()
 
 
 def rolled_back(g, shifts, axes):
@@ -155,7 +155,10 @@ def on_diagonal(g, x_shape, k, axis0, axis1):
 @linear(np.diagonal, samples=[((3, 4),), ((2, 3, 3), dict(k=1, axis0=1, axis1=2))], view=True, x=on_diagonal)
 def diagonal(x, *, k=0, axis0=0, axis1=1):
     """The elements of x whose indices along two axes differ by k"""
-    return np.diagonal(x, k, axis0, axis1)
+    view = np.diagonal(x, k, axis0, axis1)
+    if type(view) is np.ndarray and x.flags.writeable:
+        view.flags.writeable = True  # as any other view: NumPy's refusal is a leftover of the time when it was a copy
+    return view
 
 
 @linear(samples=[((3,), dict(shape=(3, 4))), ((2, 2), dict(k=1, axis0=1, axis1=2, shape=(2, 3, 3)))],
