@@ -2,6 +2,7 @@
 
 from .engine import backward, grad
 from .function import Function, once_differentiable
+from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .modes import (
     detect_anomaly,
     enable_grad,
@@ -16,6 +17,7 @@ from .tensor import Tensor
 
 __all__ = [
     "Function",
+    "GradcheckError",
     "Node",
     "Tensor",
     "ancestors",
@@ -23,6 +25,8 @@ __all__ = [
     "detect_anomaly",
     "enable_grad",
     "grad",
+    "gradcheck",
+    "gradgradcheck",
     "is_grad_enabled",
     "no_grad",
     "once_differentiable",
