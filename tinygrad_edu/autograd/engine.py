@@ -1,6 +1,6 @@
 """Back propagation: from the youngest node to the oldest, each rule called once. Read last of the four."""
 
-from collections.abc import Sequence
+from heapq import heapify, heappop, heappush
 from itertools import repeat
 
 import numpy as np
@@ -23,16 +23,16 @@ def backprop(grads, needed=None, create_graph=False, retain_graph=False, own=Non
     """Yield every (node, gradient), youngest first, given the roots' gradients `grads`: {node: gradient}.
 
     Gradients are arrays; Tensors, remembered in their turn, where `create_graph` is set. A node's gradient is complete
-    when it is yielded, for every node that depends on it is younger and has been visited. `needed` limits the visit to
-    the paths that lead to some nodes. What a node saved is freed right after use unless `retain_graph` is set. `own`
-    collects the nodes whose gradient is an array that nobody else holds: only into those is added in place.
+    when it is yielded: whatever depends on it is younger, and has been visited. `needed` limits the visit to the paths
+    that lead to some nodes. What a node saved is freed right after use unless `retain_graph` is set. `own` collects the
+    nodes whose gradient is an array that nobody else holds: only into those is added in place.
     """
-    order, own, anomaly = ancestors(*grads), set() if own is None else own, modes.state.anomaly
-    while order:
-        node = order.pop()
-        g = grads.pop(node, None)
-        if g is None:
-            continue
+    own, anomaly = set() if own is None else own, modes.state.anomaly
+    waiting = [(-node.birth, node) for node in grads]  # a heap: the youngest node that has a gradient comes out first
+    heapify(waiting)
+    while waiting:
+        node = heappop(waiting)[1]
+        g = grads.pop(node)
         if node.note is not None and node.note.hooks:
             own.discard(node)
             g = run_hooks(node, g, create_graph)
@@ -40,11 +40,13 @@ def backprop(grads, needed=None, create_graph=False, retain_graph=False, own=Non
         op = node.op
         if op is None:
             continue
-        if node.saved is None:
+        saved = node.saved
+        if saved is None:
             raise RuntimeError(freed_graph(node))
         if node.birth < memory.last_write:
             memory.check_unchanged(node)
-        saved = as_tensors(node) if create_graph else node.saved
+        if create_graph:
+            saved = as_tensors(node)
         try:
             parts = at_once(op, g, saved) if op.together else repeat(None)
             for parent, rule, args, c in zip(node.parents, op.pullbacks, saved, parts):
@@ -54,16 +56,12 @@ def backprop(grads, needed=None, create_graph=False, retain_graph=False, own=Non
                     c = rule(g, *args)
                 if anomaly:
                     check_finite(node, c)
-                fresh = c is not g and not create_graph and c.base is None
-                if fresh:
-                    for a in args:
-                        if a is c:
-                            fresh = False
                 if c.shape != parent.shape:
                     c = sum_to(c, parent.shape)
                 if parent not in grads:
                     grads[parent] = c
-                    if fresh:
+                    heappush(waiting, (-parent.birth, parent))
+                    if parent.op is None and not create_graph and is_fresh(c, g, args):
                         own.add(parent)
                 elif parent in own:
                     grads[parent] += c
@@ -76,6 +74,14 @@ def backprop(grads, needed=None, create_graph=False, retain_graph=False, own=Non
             raise
         if not retain_graph and op.keeps_values:
             node.saved = None
+
+
+def is_fresh(c, g, args):
+    """True if the array `c`, computed from `g` and `args`, has memory of its own."""
+    if c is g or c.base is None:
+        return c is not g and not any(c is a for a in args)
+    mine = memory.owner(c)
+    return mine is not memory.owner(g) and not any(isinstance(a, np.ndarray) and memory.owner(a) is mine for a in args)
 
 
 def at_once(op, g, saved):
@@ -139,13 +145,11 @@ def keep(node, g):
         node.grad = Tensor(node.grad.array + g)
 
 
-def owned(node, g, own):
-    """`g` in memory of its own, so that no later write can reach a saved value or another gradient."""
+def owned(node, g):
+    """A copy of `g`, so that no later write can reach a saved value or another gradient."""
     if isinstance(g, Tensor):
         return g
-    if not isinstance(g, np.ndarray):
-        return np.array(g, node.dtype)
-    return g if node in own and g.base is None else g.copy(order="K")
+    return g.copy(order="K") if isinstance(g, np.ndarray) else np.array(g, node.dtype)
 
 
 def start(outputs, gradients, attempt):
@@ -165,7 +169,7 @@ def start(outputs, gradients, attempt):
                     f"{attempt}: gradients start from a single number, and this tensor has shape "
                     f"{list(output.array.shape)}; reduce it, as in .sum() or .mean(), or pass gradient= of that shape"
                 )
-            g = Tensor(np.ones_like(output.array))
+            g = Tensor(output.dtype.type(1) if output.array.ndim == 0 else np.ones(output.array.shape, output.dtype))
         elif not isinstance(g, Tensor):
             g = Tensor(np.asarray(g, output.dtype))
         if g.array.shape != output.array.shape:
@@ -182,11 +186,19 @@ def start(outputs, gradients, attempt):
 def run(grads, needed, create_graph, retain_graph, own):
     """`backprop` with the modes it needs: arrays for first-order gradients, a recorded computation for higher ones."""
     if create_graph:
-        with modes.enable_grad():
-            yield from backprop(grads, needed, True, True if retain_graph is None else retain_graph, own)
-    else:
-        arrays = {node: g.array for node, g in grads.items()}
-        yield from backprop(arrays, needed, False, bool(retain_graph), own)
+        return recorded(backprop(grads, needed, True, True if retain_graph is None else retain_graph, own))
+    return backprop({node: g.array for node, g in grads.items()}, needed, False, retain_graph, own)
+
+
+def recorded(steps):
+    """The steps of a back propagation, computed while gradients are remembered."""
+    with modes.enable_grad():
+        yield from steps
+
+
+def sequence(x):
+    """`x` as a tuple: PyTorch takes one or several."""
+    return tuple(x) if isinstance(x, (tuple, list)) else (x,)
 
 
 def backward(tensors, gradients=None, retain_graph=None, create_graph=False, inputs=None):
@@ -197,8 +209,8 @@ def backward(tensors, gradients=None, retain_graph=None, create_graph=False, inp
     >>> tg.autograd.backward(x * x); x.grad
     tensor(6.)
     """
-    tensors = tensors if isinstance(tensors, Sequence) else (tensors,)
-    gradients = gradients if isinstance(gradients, Sequence) else (gradients,) * len(tensors)
+    tensors = sequence(tensors)
+    gradients = (None,) * len(tensors) if gradients is None else sequence(gradients)
     grads = start(tensors, gradients, "backward()")
     needed = targets = None
     own: set = set()
@@ -208,19 +220,24 @@ def backward(tensors, gradients=None, retain_graph=None, create_graph=False, inp
             raise RuntimeError("backward(inputs=…): every input must require grad, and there must be one at least")
         targets = {x.node for x in inputs}
         needed = paths_to(targets, ancestors(*grads))
-    finished = []
+    finished, followed = [], []
     for node, g in run(grads, needed, create_graph, retain_graph, own):
         note = node.note
-        if node in targets if targets is not None else node.op is None or note is not None and note.retain:
-            finished.append((node, owned(node, g, own)))
-        if note is not None and note.value is not None:
-            note.gradient = g  # recorded: pictures show the gradients of results too
+        if targets is not None:
+            wanted = node in targets
+        else:
+            wanted = node.op is None or note is not None and note.retain
+        if wanted:
+            finished.append((node, g if node in own else owned(node, g)))
+        if note is not None:
+            if note.value is not None:
+                note.gradient = g  # recorded: pictures show the gradients of results too
+            if note.after and wanted:
+                followed += note.after.values()
     for node, g in finished:  # only now: a failed backward changes no gradient
         keep(node, g)
-    for node, _ in finished:
-        if node.note is not None and node.note.after:
-            for hook, tensor in list(node.note.after.values()):
-                hook(tensor)
+    for hook, tensor in followed:
+        hook(tensor)
 
 
 def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=None,
@@ -234,9 +251,8 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     """
     if is_grads_batched:
         raise NotImplementedError("grad(is_grads_batched=True) is not supported; call grad once for each row instead")
-    outputs = tuple(outputs) if isinstance(outputs, Sequence) else (outputs,)
-    inputs = tuple(inputs) if isinstance(inputs, Sequence) else (inputs,)
-    gradients = tuple(grad_outputs) if isinstance(grad_outputs, Sequence) else (grad_outputs,) * len(outputs)
+    outputs, inputs = sequence(outputs), sequence(inputs)
+    gradients = (None,) * len(outputs) if grad_outputs is None else sequence(grad_outputs)
     grads = start(outputs, gradients, "grad()")
     for k, x in enumerate(inputs):
         if not isinstance(x, Tensor) or x.node is None:
@@ -245,7 +261,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     found, own = {}, set()
     for node, g in run(grads, paths_to(targets, ancestors(*grads)), create_graph, retain_graph, own):
         if node in targets:
-            found[node] = g if isinstance(g, Tensor) else Tensor(owned(node, g, own))
+            found[node] = g if isinstance(g, Tensor) else Tensor(g if node in own else owned(node, g))
     results: list = []
     for k, x in enumerate(inputs):
         if x.node in found:
