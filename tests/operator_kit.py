@@ -229,7 +229,8 @@ def check_arrays(case, seed):
     """Arrays in, array out, with plain NumPy's result; inputs are only read; the tensor's result is the same."""
     arrays = case.prepare(case.arrays(seed))
     for a in arrays:
-        a.flags.writeable = False
+        if isinstance(a, np.ndarray):
+            a.flags.writeable = False
     plain = case.op.function(*arrays, **case.params)
     assert isinstance(plain, (np.ndarray, np.generic)), f"{case}: arrays went in, and {type(plain).__name__} came out"
     tensors = case.op.function(*[Tensor(a.copy()) for a in arrays], **case.params)
@@ -300,7 +301,7 @@ def is_analytic(case, arrays):
             way = [rng.random(a.shape) if i in case.active else np.zeros(a.shape, a.dtype) for i, a in enumerate(arrays)]
             value = lambda h: np.asarray(case(*[a + h * w if i in case.active else a for i, (a, w) in enumerate(zip(at, way))]))
             real, imaginary = (value(1e-5) - value(-1e-5)) / 2e-5, (value(1e-5j) - value(-1e-5j)) / 2e-5j
-        return real.dtype.kind == "c" and np.allclose(real, imaginary, 1e-4, 1e-6) and np.abs(real.imag).max(initial=0) > 1e-9
+        return real.dtype.kind == "c" and np.allclose(real, imaginary, 1e-4, 1e-6)
     except (TypeError, ValueError, KeyError, np.linalg.LinAlgError, np.exceptions.ComplexWarning):
         return False
 

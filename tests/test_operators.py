@@ -55,40 +55,17 @@ def test_adjoint(name, seed):
         kit.check_adjoint(case, seed)
 
 
-@of_every_operator(RULED, 1)
-def test_raw_shapes_and_dtypes_of_rules(name, seed):
-    for case in kit.cases_of(OPERATORS[name]):
-        kit.check_raw_shapes(case, seed)
-
-
 @of_every_operator(OPERATORS, 1)
-def test_arrays_in_array_out(name, seed):
+def test_contract(name, seed):
+    """Types, shapes, memory: what an operator and its rules may rely on, and must keep."""
     for case in kit.cases_of(OPERATORS[name]):
         kit.check_arrays(case, seed)
-
-
-@of_every_operator(OPERATORS, 1)
-def test_inputs_are_not_modified(name, seed):
-    for case in kit.cases_of(OPERATORS[name]):
         kit.check_only_reads(case, seed)
-
-
-@of_every_operator(OPERATORS, 1)
-def test_float32_stays_float32(name, seed):
-    for case in kit.cases_of(OPERATORS[name]):
         kit.check_float32(case, seed)
-
-
-@of_every_operator(OPERATORS, 1)
-def test_any_memory_layout(name, seed):
-    for case in kit.cases_of(OPERATORS[name]):
         kit.check_strides(case, seed)
-
-
-@of_every_operator(RULED, 1)
-def test_specialised_function_is_the_general_one(name, seed):
-    for case in kit.cases_of(OPERATORS[name]):
-        kit.check_general_function(case, seed)
+        if name in RULED:
+            kit.check_raw_shapes(case, seed)
+            kit.check_general_function(case, seed)
 
 
 def test_complex_step():
@@ -206,6 +183,8 @@ def test_operators_agree_with_autograd():
         if len(op.inputs) != 1 or not theirs or theirs[0] is None or op.params:
             continue
         (x,) = kit.Case(op, ((7,),), {}).arrays(5)
+        if op.name in ("sign", "floor", "ceil", "trunc", "round"):
+            continue  # piecewise constant: autograd warns that the output seems independent of the input
         try:
             expected = grad(theirs[0])(x)
         except (NotImplementedError, TypeError):

@@ -157,7 +157,7 @@ def copysign(x, y):
     return np.copysign(x, y)
 
 
-@elementwise(np.ldexp, promote=(), x=lambda g, y: g * 2.0**y, y=None)
+@elementwise(np.ldexp, promote=(), x=lambda g, y: ldexp_integer(g, y), y=None)
 def ldexp_integer(x, y):
     """x · 2ʸ for integers y"""
     return np.ldexp(x, y)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..autograd.operator import general
-from ..autograd.tensor import array_of
+from ..autograd.tensor import Tensor, array_of
 
 COMBINATIONS = [((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 3), (3, 4)), ((5, 2, 3), (3, 4)),
                 ((2, 3), (5, 3, 4)), ((5, 1, 2, 3), (4, 3, 2)), ((4, 2, 3), (3,)), ((3,), (4, 3, 2))]  # fmt: skip
@@ -59,7 +59,7 @@ def linear_bias(g):
     n = len(g)
     if n == 1:
         return g.reshape(-1)
-    return ones(n, g.dtype).dot(g) if n < 4096 else g.sum(axis=0)
+    return g.sum(axis=0) if n >= 4096 or isinstance(g, Tensor) else ones(n, g.dtype).dot(g)
 
 
 kept_ones: dict = {}
@@ -153,7 +153,8 @@ EINSUM = [((2, 3), (3, 4), dict(equation="ij,jk->ik")), ((2, 3), (2, 3), dict(eq
 @general(symbol="einsum", samples=EINSUM, operands=einsum_rule)
 def einsum_operator(*operands, equation):
     """Products of the operands' elements, summed over the indices that the result leaves out"""
-    return np.einsum(equation, *operands, optimize=len(operands) > 1)
+    out = np.einsum(equation, *operands, optimize=len(operands) > 1)
+    return out.copy() if len(operands) == 1 and out.base is not None else out  # ii->i is a view
 
 
 def explicit(equation, operands):
