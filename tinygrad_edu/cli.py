@@ -1,0 +1,165 @@
+"""The command line: `python -m tinygrad_edu …`, and what the demos share: options, a progress line, a folder of pictures."""
+
+import argparse
+import importlib.util
+import os
+import sys
+import time
+from pathlib import Path
+
+from . import __version__
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that says a usage error in one line, with exit status 2."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def demo_folder():
+    """Where the demos are: inside an installed package, or beside the package in a checkout."""
+    inside = Path(__file__).parent / "demos"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "demos"
+
+
+def demos():
+    """{name: path} of every demo.
+
+    >>> from tinygrad_edu.cli import demos
+    >>> "xor" in demos()
+    True
+    """
+    return {path.stem: path for path in sorted(demo_folder().glob("*.py"))}
+
+
+def load_demo(name):
+    """The demo's module: its `main(arguments)` runs it and returns its numbers as a dict."""
+    specification = importlib.util.spec_from_file_location(f"tinygrad_edu_demo_{name}", demos()[name])
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def summary_of(path):
+    """The first sentence of a file's docstring, without running it."""
+    import ast
+
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+
+
+class Demo:
+    """What one demo was asked for (`seed`, `quick`, and its own options), and where it shows and saves what it finds.
+
+    A demo begins with `demo = Demo("xor", __doc__, arguments)`, where `arguments` is None for those of the command line.
+    """
+
+    def __init__(self, name, description, arguments=None, seed=0, add=None):
+        parser = Parser(prog=name, description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+        parser.add_argument("--seed", type=whole_number, default=seed, help="seed of every random number (default: %(default)s)")
+        parser.add_argument("--quick", action="store_true", help="train for a shorter time: what the tests run")
+        parser.add_argument("--out", metavar="FOLDER", default="pictures", help="where pictures go (default: ./%(default)s)")
+        if add:
+            add(parser)
+        self.name, self.options = name, parser.parse_args(arguments)
+        self.seed, self.quick, self.folder = self.options.seed, self.options.quick, Path(self.options.out)
+        self.pictures, self.shown = [], 0.0
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            parser.error(f"--out {self.folder}: cannot make this folder ({error.strerror})")
+
+    def progress(self, done, total, text=""):
+        """Draw the progress line, at most ten times a second; in a log file, write one line at the end."""
+        now = time.perf_counter()
+        if done < total and (now - self.shown < 0.1 or not sys.stderr.isatty()):
+            return
+        self.shown = now
+        bar = "█" * (24 * done // total) + "░" * (24 - 24 * done // total)
+        line = f"{bar} {done}/{total}  {text}" if encodes("█", sys.stderr) else f"{done}/{total}  {text}"
+        start, end = ("\r\x1b[K", "\n" if done >= total else "") if sys.stderr.isatty() else ("", "\n")
+        print(start + line, end=end, file=sys.stderr, flush=True)
+
+    def save(self, file, draw):
+        """Save a picture into the folder: `draw()` gives one of tinygrad_edu.viz or a matplotlib figure.
+
+        A missing drawing package costs the picture and a line that says what to install; it does not stop the demo.
+        """
+        path = self.folder / f"{self.name}_{file}"
+        try:
+            picture = draw()
+            (picture.save if hasattr(picture, "save") else picture.savefig)(path)
+        except ImportError as error:
+            print(f'no {path}: {error}; run  pip install "tinygrad_edu[demos]"')
+            return
+        self.pictures.append(path)
+
+    def finish(self):
+        """Say where the pictures are."""
+        if self.pictures:
+            print(f"\nPictures in {self.folder.resolve()}:")
+            for path in self.pictures:
+                print(f"  {path.name}")
+
+
+def whole_number(text):
+    """The type of `--seed`: a number from 0 on, as `manual_seed` takes it."""
+    value = int(text)
+    if value < 0:
+        raise ValueError
+    return value
+
+
+whole_number.__name__ = "whole number"  # argparse: "argument --seed: invalid whole number value: '-1'"
+
+
+def encodes(text, stream):
+    """True if a stream can show these characters: an old Windows console cannot."""
+    try:
+        text.encode(getattr(stream, "encoding", None) or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def parser():
+    """The parser of `python -m tinygrad_edu`."""
+    top = Parser(prog="python -m tinygrad_edu", description="An autograd micro-framework that you can read, see and trust.")
+    top.add_argument("--version", action="version", version=f"tinygrad_edu {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    demo = commands.add_parser(
+        "demo",
+        help="run a demo, or list them",
+        description="Run a demo; without a name, list them.",
+        epilog="`demo NAME --help` tells what a demo shows and which options it takes.",
+    )
+    demo.add_argument("name", nargs="?", metavar="NAME", help=", ".join(demos()) or "none found")
+    demo.add_argument("arguments", nargs=argparse.REMAINDER, metavar="…", help="options of the demo")
+    return top
+
+
+def main(arguments=None):
+    """Run one command; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):  # a console that cannot show σ or ∂ shows a question mark instead of failing
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    top = parser()
+    options = top.parse_args(arguments)
+    if options.command is None:
+        top.print_help()
+        return 0
+    if options.name is None:
+        for name, path in demos().items():
+            print(f"{name:16} {summary_of(path)}")
+        return 0
+    if options.name not in demos():
+        top.error(f"no demo {options.name!r}; there are {', '.join(demos())}")
+    try:
+        load_demo(options.name).main(options.arguments)
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output, `head` perhaps, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return 0
