@@ -1,5 +1,6 @@
 """How gradients flow. Read in this order: node.py, tensor.py, operator.py, engine.py."""
 
+from . import functional
 from .engine import backward, grad
 from .function import Function, once_differentiable
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
@@ -24,6 +25,7 @@ __all__ = [
     "backward",
     "detect_anomaly",
     "enable_grad",
+    "functional",
     "grad",
     "gradcheck",
     "gradgradcheck",

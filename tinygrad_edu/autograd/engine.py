@@ -78,8 +78,13 @@ def backprop(grads, needed=None, create_graph=False, retain_graph=False, own=Non
 
 def is_fresh(c, g, args):
     """True if the array `c`, computed from `g` and `args`, has memory of its own."""
-    if c is g or c.base is None:
-        return c is not g and not any(c is a for a in args)
+    if c.base is None:
+        if c is g:
+            return False
+        for a in args:
+            if a is c:
+                return False
+        return True
     mine = memory.owner(c)
     return mine is not memory.owner(g) and not any(isinstance(a, np.ndarray) and memory.owner(a) is mine for a in args)
 
@@ -139,6 +144,8 @@ def keep(node, g):
     elif node.grad is None:
         node.grad = Tensor(g)
     elif node.grad.node is None and isinstance(node.grad.array, np.ndarray) and node.grad.array.flags.writeable:
+        if node.grad.used:
+            memory.note_use(node.grad)
         node.grad.array += g
         memory.note_write(node.grad.array, "backward()")
     else:

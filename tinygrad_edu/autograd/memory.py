@@ -18,20 +18,45 @@ writes: dict = {}  # id of the owner of some memory → (number, what wrote, wea
 
 def owner(array):
     """The array that owns the memory that `array` shows."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
+    base = array.base
+    while isinstance(base, np.ndarray):
+        array, base = base, base.base
     return array
 
 
 def note_write(array, what):
     """Remember that `what` has overwritten memory of `array`."""
     global last_write
+    last_write = number = births()
     memory = owner(array)
-    last_write = births()
-    writes[id(memory)] = (last_write, what, weakref.ref(memory))
-    if len(writes) > 4096 and not len(writes) & 1023:
+    writes[id(memory)] = (number, what, weakref.ref(memory))
+    if not number & 4095 and len(writes) > 4096:
         for key in [k for k, (_, _, alive) in list(writes.items()) if alive() is None]:
             del writes[key]
+
+
+def note_writes(arrays, what):
+    """Remember that `what` has overwritten the memory of several arrays at once."""
+    global last_write
+    last_write = births()
+    for array in arrays:
+        memory = array if array.base is None else owner(array)
+        writes[id(memory)] = (last_write, what, weakref.ref(memory))
+
+
+def last_write_to(array):
+    """When the memory of `array` was last overwritten, and by what; (0, "", None) if never."""
+    return writes.get(id(owner(array)), (0, "", None)) if isinstance(array, np.ndarray) else (0, "", None)
+
+
+SCALING = ("mul_", "div_", "clamp_", "clip_", "backward()")  # writes after which a gradient still holds what it held
+
+
+def note_use(gradient):
+    """Before `backward()` adds to a gradient that an optimizer's step has used: is that old value still in it?"""
+    written, what, _ = last_write_to(gradient.array)
+    overwritten = written > abs(gradient.used) and (gradient.used > 0 or not what.startswith(SCALING))
+    gradient.used = 0 if overwritten or gradient.shared else -abs(gradient.used)
 
 
 def check_unchanged(node):

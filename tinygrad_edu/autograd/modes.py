@@ -20,17 +20,17 @@ special = 0  # how many threads differ from the defaults; while it is 0, operato
 lock = threading.Lock()
 
 
-def switch(**values):
-    """Set switches of this thread and return their former values; keeps count of threads that differ from the default."""
+def switch(name, value):
+    """Set a switch of this thread and return its former value; keeps count of the threads that differ from the defaults."""
     global special
-    before = {name: getattr(state, name) for name in values}
-    for name, value in values.items():
+    before = getattr(state, name)
+    if value is not before:
         setattr(state, name, value)
-    changed = not state.grad or state.recording or state.anomaly
-    if changed != state.changed:
-        with lock:
-            special += 1 if changed else -1
-        state.changed = changed
+        changed = not state.grad or state.recording or state.anomaly
+        if changed != state.changed:
+            with lock:
+                special += 1 if changed else -1
+            state.changed = changed
     return before
 
 
@@ -44,7 +44,7 @@ class Switched:
     False
     """
 
-    values: dict = {}
+    name, value = "grad", True
 
     def __init__(self, function=None):
         self.before = []
@@ -57,11 +57,11 @@ class Switched:
         return super().__new__(cls)
 
     def __enter__(self):
-        self.before.append(switch(**self.values))
+        self.before.append(switch(self.name, self.value))
         return self
 
     def __exit__(self, *error):
-        switch(**self.before.pop())
+        switch(self.name, self.before.pop())
 
     def __call__(self, function):
         if isinstance(function, type):
@@ -69,11 +69,11 @@ class Switched:
 
         @functools.wraps(function)
         def wrapped(*args, **kwargs):
-            before = switch(**self.values)
+            before = switch(self.name, self.value)
             try:
                 return function(*args, **kwargs)
             finally:
-                switch(**before)
+                switch(self.name, before)
 
         return wrapped
 
@@ -81,19 +81,19 @@ class Switched:
 class no_grad(Switched):
     """Compute without remembering: results inside are constants, and in-place updates of leaves are allowed."""
 
-    values = dict(grad=False)
+    value = False
 
 
 class enable_grad(Switched):
     """Remember computations again, inside of `no_grad`."""
 
-    values = dict(grad=True)
+    value = True
 
 
 class recording(Switched):
     """Keep every value, its inputs and the line that computed it, for pictures and explanations."""
 
-    values = dict(recording=True)
+    name = "recording"
 
 
 class set_grad_enabled(Switched):
@@ -103,30 +103,31 @@ class set_grad_enabled(Switched):
         return object.__new__(cls)
 
     def __init__(self, mode):
-        self.values = dict(grad=bool(mode))
-        self.before = [switch(**self.values)]
+        self.value = bool(mode)
+        self.before = [switch(self.name, self.value)]
 
     def __enter__(self):
-        switch(**self.values)
+        switch(self.name, self.value)
         return self
 
     def __call__(self, function):
-        switch(**self.before[0])
+        switch(self.name, self.before[0])
         return super().__call__(function)
 
 
 class detect_anomaly(Switched):
     """Stop at the first derivative that is NaN or infinite, and say which line of the forward pass it belongs to."""
 
-    values = dict(anomaly=True)
+    name = "anomaly"
 
 
 class set_detect_anomaly(set_grad_enabled):
     """Switch `detect_anomaly` on or off, at once; as a context manager, until its end."""
 
+    name = "anomaly"
+
     def __init__(self, mode, check_nan=True):
-        self.values = dict(anomaly=bool(mode))
-        self.before = [switch(**self.values)]
+        super().__init__(mode)
 
 
 def is_grad_enabled():

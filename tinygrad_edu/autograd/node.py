@@ -42,10 +42,11 @@ class Node:
 class Note:
     """What is known of a node beyond the computation: hooks, a kept gradient, and what `recording()` wrote down."""
 
-    __slots__ = ("hooks", "retain", "after", "explained", "value", "inputs", "name", "line")
+    __slots__ = ("hooks", "retain", "after", "explained", "value", "inputs", "name", "line", "module", "gradient", "givers")
 
     def __init__(self):
-        self.hooks = self.after = self.value = self.inputs = self.name = self.line = None
+        self.hooks = self.after = self.value = self.inputs = self.name = self.line = self.gradient = None
+        self.module = self.givers = ()
         self.retain = self.explained = False
 
 

@@ -13,6 +13,7 @@ kept. A rule may return a gradient that is still broadcast; the engine sums it t
 import inspect
 import sys
 from itertools import repeat
+from weakref import ref
 
 import numpy as np
 
@@ -138,7 +139,7 @@ def apply(op, args, params):
         saved = op.save(parents, out, *arrays, **params)
         result = Tensor(out, Node(op, tuple(parents), saved, params, out.shape, out.dtype))
         if modes.state.recording or modes.state.anomaly:
-            record(result.node, out, arrays)
+            record(result.node, out, arrays, args)
     if op.view:
         memory.register_view(args[0], result)
     return result
@@ -152,8 +153,8 @@ def operands(op, args):
         if isinstance(a, Tensor):
             if op.view and not isinstance(a.array, np.ndarray):
                 as_memory(a)
-            held_by_user = a.node is None and (a.shared or a.base is not None and a.base.shared)
-            arrays.append(a.array.copy() if recorded and held_by_user and not op.view else a.array)
+            copied = recorded and a.node is None and not op.view and held_by_user(a)
+            arrays.append(a.array.copy() if copied else a.array)
             parents.append(a.node)
         else:
             arrays.append(constant(op, a, recorded))
@@ -180,6 +181,11 @@ def operands(op, args):
     return arrays, parents
 
 
+def held_by_user(x):
+    """True if the user has the memory of this constant as a NumPy array too, and may write to it unseen."""
+    return x.shared or x.base is not None and x.base.shared
+
+
 def constant(op, value, recorded):
     """An argument that is no tensor: None, a number, or the user's array (copied where a graph would keep it)."""
     if value is None or isinstance(value, dtypes.numbers):
@@ -201,21 +207,31 @@ def explained(error, op, arrays, params):
     return error
 
 
-def record(node, out, arrays):
+def record(node, out, arrays, args):
     """For pictures and anomaly messages: the value, the inputs, and the user's line that computed it."""
     note = note_of(node)
     note.line = users_line()
     if modes.state.recording:
-        note.value, note.inputs = out, arrays
+        note.value, note.module = out, modes.state.module
+        note.inputs = [copied(a, p) for a, p in zip(arrays, node.parents)]
+        note.givers = [ref(a) if isinstance(a, (Tensor, np.ndarray)) else None for a in args]
+
+
+def copied(array, parent):
+    """A recorded input; a small leaf or constant is copied, so that a later step of training does not change the picture."""
+    small = isinstance(array, np.ndarray) and array.size <= 10_000 and (parent is None or parent.op is None)
+    return array.copy() if small else array
 
 
 def users_line():
-    """File and line of the innermost frame that is not this package's own."""
+    """File and line of the innermost frame that is not this package's own; pictures keep the frame for its names."""
     frame = sys._getframe(1)
     package = __name__.partition(".")[0]
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
-        if module != package and not module.startswith(package + ".") and not frame.f_code.co_filename.startswith("<"):
+        if module != package and not module.startswith(package + "."):
+            if modes.state.frames is not None and frame not in modes.state.frames[-3:]:
+                modes.state.frames.append(frame)
             return frame.f_code.co_filename, frame.f_lineno
         frame = frame.f_back
     return None

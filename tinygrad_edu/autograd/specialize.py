@@ -14,6 +14,8 @@ def general_function(op):
     """The function that applies `op`, without specialisation."""
 
     def function(*args, **params):
+        if not op.variadic:
+            args += tuple(params.pop(x) if x in params else op.defaults[x] for x in op.inputs[len(args) :])
         return operator.apply(op, args, {**op.params, **params})
 
     return function
@@ -22,8 +24,8 @@ def general_function(op):
 def function_of(op):
     """The function that applies `op`: signature and docstring of its forward, the common case inline."""
     namespace = dict(op=op, forward=op.forward, apply=operator.apply, Tensor=Tensor, Node=Node, modes=modes,
-                     explained=operator.explained, NO_PARAMS=operator.NO_PARAMS, float32=dtypes.float32,
-                     float64=dtypes.float64)  # fmt: skip
+                     explained=operator.explained, held_by_user=operator.held_by_user, NO_PARAMS=operator.NO_PARAMS, float32=dtypes.float32,
+                     float64=dtypes.float64, __name__=__name__)  # fmt: skip
     for name, value in op.params.items():
         namespace[f"{name}_default"] = value
     exec(compile(source_of(op), f"<{op.name}, specialised>", "exec"), namespace)
@@ -55,9 +57,7 @@ def source_of(op):
               f"            except Exception as error: raise explained(error, op, ({call},), {params})",
               f"            if not ({tracked}): return Tensor(out)"]  # fmt: skip
     if len(xs) > 1:
-        held = " or ".join(f"({x}_node is None and isinstance({x}, Tensor) and ({x}.shared or {x}.base is not None))" for x in xs)
-        if len(xs) == 2:
-            held = f"({nodes[0]} is None or {nodes[1]} is None) and ({held})"
+        held = " or ".join(f"({x}_node is None and isinstance({x}, Tensor) and held_by_user({x}))" for x in xs)
         lines += [f"            if {held}:", "    " * 3 + general]
     parents = ", ".join(n if rule else "None" for n, rule in zip(nodes, op.rules))
     rows = []
@@ -72,14 +72,14 @@ def classified(op):
     """The lines that take arrays and nodes out of the arguments, and find out whether this is the plain case."""
     first, *others = op.inputs
     lines = [f"        if isinstance({first}, Tensor):",
-             f"            {first}_array = {first}.array; {first}_node = {first}.node; dtype = {first}_array.dtype",
-             "            plain = dtype is float32 or dtype is float64"]  # fmt: skip
+             f"            {first}_array = {first}.array; {first}_node = {first}.node; shared_dtype = {first}_array.dtype",
+             "            plain = shared_dtype is float32 or shared_dtype is float64"]  # fmt: skip
     for x in others:
         i = op.inputs.index(x)
         lines += [f"            if isinstance({x}, Tensor):",
                   f"                {x}_array = {x}.array; {x}_node = {x}.node"]  # fmt: skip
         if i in op.promoted:
-            lines += [f"                if {x}_array.dtype is not dtype: plain = False"]
+            lines += [f"                if {x}_array.dtype is not shared_dtype: plain = False"]
         if op.kind == "elementwise" and i in op.promoted:
             lines += [f"            elif type({x}) is float or type({x}) is int: {x}_array = {x}; {x}_node = None"]
         if x in op.defaults:
@@ -88,9 +88,9 @@ def classified(op):
     if op.kind == "elementwise" and len(others) == 1 and 0 in op.promoted:
         (y,) = others
         lines += [f"        elif isinstance({y}, Tensor) and (type({first}) is float or type({first}) is int):",
-                  f"            {y}_array = {y}.array; {y}_node = {y}.node; dtype = {y}_array.dtype",
+                  f"            {y}_array = {y}.array; {y}_node = {y}.node; shared_dtype = {y}_array.dtype",
                   f"            {first}_array = {first}; {first}_node = None",
-                  "            plain = dtype is float32 or dtype is float64"]  # fmt: skip
+                  "            plain = shared_dtype is float32 or shared_dtype is float64"]  # fmt: skip
     return [*lines, "        else: plain = False"]
 
 

@@ -33,6 +33,7 @@ class Tensor:
     base = None  # the Tensor whose memory this one is a view of
     detached = None  # True: shares the memory of `base` but no history; a view of such a tensor names that tensor
     views = ()  # weak references to the living views of this memory
+    used = 0  # of a gradient: when an optimizer's step used it; negative once backward() has added to it since
     shared = False  # True: the user holds this memory as a NumPy array and may write to it
 
     def __init__(self, array, node=None):
@@ -125,8 +126,7 @@ class Tensor:
             )
         return bool(self.array)
 
-    def __hash__(self):
-        return id(self)
+    __hash__ = object.__hash__
 
 
 def explain_missing_gradient(node):
