@@ -12,7 +12,9 @@ from .autograd.modes import (
 from .autograd.modes import no_grad as inference_mode
 from .autograd.tensor import Size, Tensor
 from .api import functions as _functions
-from .api.create import Generator, cpu, device, dtype_names as _dtype_names  # noqa: I001
+from .api import random
+from .api.create import cpu, device, dtype_names as _dtype_names  # noqa: I001
+from .api.random import Generator, default_generator
 
 __version__ = "0.1.0"
 
@@ -22,7 +24,8 @@ globals().update(_dtype_names)
 from math import e, inf, nan, pi  # noqa: E402
 
 newaxis = None
-from . import autograd, nn, optim  # noqa: E402
+from . import autograd, func, linalg, nn, optim  # noqa: E402
+from .func import vmap  # noqa: E402
 
 
 
@@ -36,6 +39,6 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-__all__ = [*_functions, *_dtype_names, "Generator", "Size", "Tensor", "autograd", "cpu", "device", "e", "enable_grad",
-           "get_default_dtype", "inf", "inference_mode", "is_grad_enabled", "nan", "newaxis", "nn", "no_grad", "optim", "pi", "recording",
-           "set_default_dtype", "set_grad_enabled"]  # fmt: skip
+__all__ = [*_functions, *_dtype_names, "Generator", "Size", "Tensor", "autograd", "cpu", "default_generator", "device", "e", "enable_grad", "func",
+           "get_default_dtype", "inf", "inference_mode", "is_grad_enabled", "linalg", "nan", "newaxis", "nn", "no_grad", "optim", "pi", "random", "recording",
+           "set_default_dtype", "set_grad_enabled", "vmap"]  # fmt: skip

@@ -85,8 +85,18 @@ def converted(value, seen):
     return value
 
 
-def our_function(name):
+def our_function(name, variant=""):
     """Our function of a name in the table, or None."""
+    if variant == "grad_oriented":
+        return lambda a, b, driver: tg.linalg.lstsq(a, b, driver=driver)[:2]
+    if variant == "singular":
+        return lambda a, b: tg.linalg.pinv(a @ b.mT)
+    if name == "where":  # the table calls it with the condition second
+        return lambda x, condition, other: tg.where(condition, x, other)
+    if name == "einsum":
+        return lambda operands, equation: tg.einsum(equation, *operands)
+    if name == "polygamma":
+        return (lambda x, n: tg.polygamma(n, x)) if hasattr(tg, "polygamma") else None
     name = RENAMED.get(name, name)
     place = tg
     if "." in name:
@@ -122,6 +132,8 @@ def difference(ours, theirs, rtol, atol):
             return f"shape {tuple(ours.shape)} for {tuple(theirs.shape)}"
         a, b = np.asarray(ours.array), theirs.detach().resolve_conj().resolve_neg().numpy()
         if a.dtype.kind == "f":
+            if a.dtype.itemsize < 8:
+                rtol = atol = max(rtol, {2: 2e-3, 4: 2e-5}[a.dtype.itemsize])
             close = np.isclose(a.astype(np.float64), b.astype(np.float64), rtol, atol, equal_nan=True)
         else:
             close = a == b
@@ -190,27 +202,24 @@ def gradients(outputs, weights, inputs, library, create_graph=False):
 
 
 def as_arrays(grads, inputs):
-    return [np.zeros(tuple(x.shape)) if g is None else np.asarray(g.detach().numpy() if isinstance(g, torch.Tensor) else g.array)
+    return [np.zeros(tuple(x.shape)) if g is None else np.asarray(g.detach().numpy(force=True) if isinstance(g, torch.Tensor) else g.array)
             for g, x in zip(grads, inputs)]  # fmt: skip
 
 
-def differentiated(outputs):
-    """The outputs that take part in a graph and hold real numbers."""
-    if isinstance(outputs, (torch.Tensor, Tensor)):
-        outputs = [outputs]
-    return [o for o in flat(outputs) if isinstance(o, (torch.Tensor, Tensor)) and o.requires_grad]
+def differentiated(ours, theirs):
+    """The pairs of outputs that take part in a graph there: real numbers, and some of them."""
+    pairs = [(o, t) for o, t in zip(flat(ours), flat(theirs)) if isinstance(t, torch.Tensor) and t.requires_grad and t.numel()]
+    if any(t.is_complex() for _, t in pairs):
+        raise Skip
+    return pairs
 
 
 def check_gradients(findings, label, ours, theirs, pairs, second, rtol, atol):
     """First and, if wanted, second gradients of all outputs with respect to all inputs."""
-    ours, theirs = differentiated(ours), differentiated(theirs)
-    if len(ours) != len(theirs):
-        findings.wrong.append(f"{label}: {len(ours)} outputs require grad, {len(theirs)} in torch")
-        return False
-    if not theirs:
+    outputs = differentiated(ours, theirs)
+    if not outputs:
         return True
-    if any(o.is_complex() for o in theirs):
-        raise Skip
+    theirs = [t for _, t in outputs]
     rng = np.random.default_rng(0)
     weights = [rng.standard_normal(tuple(o.shape)).astype(str(o.dtype)[6:]) for o in theirs]
     their_inputs = [t for t, _ in pairs if t.requires_grad]
@@ -221,25 +230,25 @@ def check_gradients(findings, label, ours, theirs, pairs, second, rtol, atol):
         if "does not require grad" in str(error) or "not implemented" in str(error) or "not differentiable" in str(error):
             return True
         raise
-    found = gradients(ours, [Tensor(w) for w in weights], our_inputs, tg, second)
+    tracked = [(o, Tensor(w)) for (o, _), w in zip(outputs, weights) if o.requires_grad]  # what is not must have no gradient
+    found = gradients(*zip(*tracked), our_inputs, tg, second) if tracked else [None] * len(our_inputs)
     for k, (a, b) in enumerate(zip(as_arrays(found, our_inputs), as_arrays(expected, their_inputs))):
         if a.shape != b.shape or not np.allclose(a, b, rtol, atol, equal_nan=True):
             findings.wrong.append(f"{label}: gradient {k} differs by {np.abs(np.subtract(a, b)).max() if a.shape == b.shape else a.shape}")
             return False
     if not second:
         return True
-    again = [(f, e) for f, e in zip(found, expected) if e is not None and e.requires_grad]
-    if any(f is None or not f.requires_grad for f, _ in again):
-        findings.wrong.append(f"{label}: a gradient has no graph of its own")
-        return False
+    again = [(f, e) for f, e in zip(found, expected) if e is not None and e.requires_grad and e.numel()]
     if not again:
         return True
     weights = [rng.standard_normal(tuple(e.shape)) for _, e in again]
     expected = gradients([e for _, e in again], [torch.from_numpy(np.array(w)) for w in weights], their_inputs, torch)
-    found = gradients([f for f, _ in again], [Tensor(np.array(w)) for w in weights], our_inputs, tg)
+    tracked = [(f, Tensor(np.array(w))) for (f, _), w in zip(again, weights) if f is not None and f.requires_grad]
+    found = gradients(*zip(*tracked), our_inputs, tg) if tracked else [None] * len(our_inputs)
     for k, (a, b) in enumerate(zip(as_arrays(found, our_inputs), as_arrays(expected, their_inputs))):
-        if not np.allclose(a, b, rtol * 100, atol * 100, equal_nan=True):
-            findings.wrong.append(f"{label}: second gradient {k} differs by {np.abs(a - b).max()}")
+        known = np.isfinite(b)  # torch's second derivatives at kinks are sometimes NaN where ours are finite
+        if not np.allclose(a[known], b[known], rtol * 100, atol * 100):
+            findings.wrong.append(f"{label}: second gradient {k} differs by {np.abs(a - b)[known].max()}")
             return False
     return True
 
@@ -255,7 +264,7 @@ def samples_of(op, dtype, limit):
 def check(op, dtype=torch.float64, limit=40, seconds=10.0, second_limit=6, variants=True):
     """Compare every sample of one entry of the table."""
     findings = Findings(op.name + ("|" + op.variant_test_name if op.variant_test_name else ""))
-    function = our_function(op.name)
+    function = our_function(op.name, op.variant_test_name)
     if function is None:
         findings.missing = True
         return findings
@@ -291,7 +300,7 @@ def run(findings, op, sample, label, form, requires_grad, second, rtol, atol):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            expected = op.op(sample.input, *sample.args, **sample.kwargs)
+            expected = op.gradcheck_wrapper(op.op, sample.input, *sample.args, **sample.kwargs)
     except Exception:  # the table itself can hold samples that this build of torch cannot run
         return
     if any(isinstance(t, torch.Tensor) and t.is_complex() for t in flat(expected)):
@@ -299,7 +308,7 @@ def run(findings, op, sample, label, form, requires_grad, second, rtol, atol):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            result = form(*args, **kwargs)
+            result = op.gradcheck_wrapper(form, *args, **kwargs)
     except Exception as error:
         text = f"{label}: {type(error).__name__}: {error}"
         (findings.refused if is_clear(error) else findings.wrong).append(text[:300])

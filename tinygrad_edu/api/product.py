@@ -143,23 +143,16 @@ def kron(input, other):
 
 
 @both("cross")
-def cross(input, other, dim=-1):
-    """The vector product of 3-vectors along dim"""
+def cross(input, other, dim=None):
+    """The vector product of 3-vectors along dim, the first dimension of size 3 unless given"""
+    if dim is None:
+        dim = next((d for d, n in enumerate(input.shape) if n == 3), -1)
     a, b = input.unbind(dim), other.unbind(dim)
     if len(a) != 3 or len(b) != 3:
         raise RuntimeError(f"cross: dimension {dim} must have size 3 in both, got {len(a)} and {len(b)}")
     from .shape import stack
 
     return stack((a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]), dim)
-
-
-@only_function("chain_matmul")
-def chain_matmul(*matrices):
-    """The product of several matrices"""
-    out = matrices[0]
-    for m in matrices[1:]:
-        out = out @ m
-    return out
 
 
 @only_function("cdist")

@@ -1,5 +1,7 @@
 """What can be computed: one file per family, one definition per operator."""
 
-from . import activations, arithmetic, functions, indexing, losses, products, reductions, shapes
+from . import activations, arithmetic, functions, indexing, linalg, losses, normalization, products, recurrent, reductions, shapes, windows
 
-__all__ = ["activations", "arithmetic", "functions", "indexing", "losses", "products", "reductions", "shapes"]
+__all__ = ["activations", "arithmetic", "functions", "indexing", "linalg", "losses", "normalization", "products", "recurrent", "reductions",
+           "shapes", "windows"]  # fmt: skip
+
