@@ -1,0 +1,257 @@
+"""Read a recorded computation: names, values, gradients, local derivatives. What all pictures and explanations share."""
+
+import inspect
+import sys
+from itertools import repeat
+
+import numpy as np
+
+from ..autograd import modes
+from ..autograd.engine import sum_to
+from ..autograd.node import Node, ancestors
+from ..autograd.operator import apply
+from ..autograd.tensor import Tensor
+
+PACKAGE = __name__.partition(".")[0]
+
+
+def array_of(value):
+    """The array of a Tensor; anything else as it is."""
+    return value.array if isinstance(value, Tensor) else value
+
+
+class Run:
+    """One run of the learner's function while everything was recorded: results, names in scope, and an error if it failed."""
+
+    def __init__(self):
+        self.result = self.error = None
+        self.arguments: dict = {}  # the function's own arguments
+        self.scopes: list = []  # names → values, the most telling scope first
+        self.failed = None  # (op, args, params) of the operator that failed
+
+    def tensors(self):
+        """The tensors that the run returned, or had in hand when it failed."""
+        if self.error is None:
+            return tensors_in(self.result)
+        held = [a for a in self.failed[1] if isinstance(a, Tensor)] if self.failed else []
+        for scope in self.scopes:
+            held += tensors_in(list(scope.values()))
+        return held
+
+
+def tensors_in(value, depth=3):
+    """Every tensor in nested lists, tuples and dicts."""
+    if isinstance(value, Tensor):
+        return [value]
+    if depth and isinstance(value, dict):
+        return [t for v in value.values() for t in tensors_in(v, depth - 1)]
+    if depth and isinstance(value, (list, tuple)):
+        return [t for v in value for t in tensors_in(v, depth - 1)]
+    return []
+
+
+def run(fn, args, keep_error=False):
+    """Call `fn(*args)` with recording on and gradients on; `keep_error` returns a failed run instead of raising."""
+    from ..autograd.modes import enable_grad, recording
+
+    done, frames, before = Run(), [], modes.state.frames
+    modes.state.frames = frames
+    try:
+        with enable_grad(), recording():
+            done.result = fn(*args)
+    except Exception as error:
+        if not keep_error:
+            raise
+        done.error = error
+        read_traceback(done, error.__traceback__)
+    finally:
+        modes.state.frames = before
+    code = getattr(getattr(fn, "__func__", fn), "__code__", None)
+    frames.sort(key=lambda frame: frame.f_code is not code)  # the function's own names first
+    done.scopes += [named(frame.f_locals) for frame in frames if frame.f_code.co_name != "<module>"]
+    frames.clear()
+    try:
+        bound = inspect.signature(getattr(fn, "forward", fn)).bind(*args).arguments
+        done.arguments = {k: v for k, v in bound.items()}
+    except (TypeError, ValueError):
+        pass
+    return done
+
+
+def read_traceback(done, traceback):
+    """Find the operator that failed, and the learner's variables on the way to it."""
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if frame.f_code is apply.__code__:
+            done.failed = tuple(frame.f_locals[k] for k in ("op", "args", "params"))
+        elif not inside(frame):
+            done.scopes.insert(0, named(frame.f_locals))
+        traceback = traceback.tb_next
+
+
+def inside(frame):
+    """True for a frame of this package."""
+    name = frame.f_globals.get("__name__", "")
+    return name == PACKAGE or name.startswith(PACKAGE + ".")
+
+
+def named(scope):
+    """The variables of a scope that a person named."""
+    return {k: v for k, v in scope.items() if isinstance(k, str) and not k.startswith(("_", "."))}
+
+
+def callers_scopes():
+    """Variables of the innermost frame outside of this package: its locals, then its globals."""
+    frame = sys._getframe(1)
+    while frame is not None and inside(frame):
+        frame = frame.f_back
+    if frame is None:
+        return []
+    scopes = [named(dict(frame.f_locals))]
+    return scopes if frame.f_locals is frame.f_globals else [*scopes, named(dict(frame.f_globals))]
+
+
+def is_module(value):
+    """True for a Module (asked without importing nn)."""
+    return not isinstance(value, type) and hasattr(value, "named_parameters") and hasattr(value, "named_modules")
+
+
+class Names:
+    """What people call things: {node: name}, and the same for constants, by the tensor or array they came from."""
+
+    def __init__(self, scopes=(), names=None, model=None):
+        self.nodes, self.others, self.arrays, self.held, self.modules = {}, {}, {}, {}, {}
+        if isinstance(names, dict):
+            scopes = [names, *scopes]
+        models = dict(model=model) if model is not None else {}
+        for scope in scopes if model is None else ():
+            models.update({k: v for k, v in scope.items() if is_module(v) and all(v is not m for m in models.values())})
+        below = {id(m) for root in models.values() for path, m in root.named_modules() if path}
+        models = {k: v for k, v in models.items() if id(v) not in below}
+        for variable, root in models.items():
+            prefix = "" if len(models) == 1 else variable + "."
+            self.modules[id(root)] = (variable, root)
+            for path, m in root.named_modules():
+                self.modules.setdefault(id(m), (prefix + path, m))
+            for path, p in [*root.named_parameters(), *root.named_buffers()]:
+                self.add(prefix + path, p)
+        for scope in scopes:
+            for name, value in scope.items():
+                if isinstance(value, (Tensor, np.ndarray)):
+                    self.add(name, value)
+                elif isinstance(value, (list, tuple)) and len(value) <= 1000:
+                    for i, v in enumerate(value):
+                        if isinstance(v, Tensor):
+                            self.add(f"{name}[{i}]", v)
+                elif isinstance(value, dict) and len(value) <= 1000:
+                    for k, v in value.items():
+                        if isinstance(v, Tensor):
+                            self.add(f"{name}[{k!r}]", v)
+                elif not is_module(value) and hasattr(value, "__dict__") and not isinstance(value, type) and not callable(value):
+                    for k, v in vars(value).items():
+                        if isinstance(v, Tensor):
+                            self.add(f"{name}.{k}", v)
+
+    def add(self, name, value):
+        """Remember one name, unless the thing has one already."""
+        if isinstance(value, Tensor) and value.node is not None:
+            if value.node not in self.nodes:
+                self.nodes[value.node] = str(name)
+                self.held[value.node] = value
+        else:
+            self.others.setdefault(id(value), (str(name), value))
+            self.arrays.setdefault(id(array_of(value)), (str(name), value))
+
+    def constant(self, node, i):
+        """The name of a constant input, if the tensor or array that it came from has one."""
+        givers = node.note.givers if node.note is not None else ()
+        giver = givers[i]() if i < len(givers) and givers[i] is not None else None
+        if giver is None:
+            return None
+        found = self.others.get(id(giver))
+        return found[0] if found and found[1] is giver else None
+
+
+def constant_key(node, i):
+    """What makes two uses the same constant: the tensor it came from; else every use is its own."""
+    givers = node.note.givers if node.note is not None else ()
+    giver = givers[i]() if i < len(givers) and givers[i] is not None else None
+    return ("tensor", id(giver)) if giver is not None else ("use", node, i)
+
+
+def recorded(node):
+    """True if `recording()` was on when the node was made."""
+    return node.note is not None and node.note.value is not None
+
+
+def leaf_values(nodes):
+    """{leaf: array} as it was when the computation used it."""
+    found = {}
+    for node in nodes:
+        if recorded(node):
+            for parent, value in zip(node.parents, node.note.inputs):
+                if parent is not None and parent.op is None and parent not in found:
+                    found[parent] = value
+    return found
+
+
+def arguments_of(node):
+    """Per input, what the rule gets after g: from the graph, or from the recording where the graph was freed."""
+    if node.saved is not None:
+        return node.saved
+    if recorded(node) and hasattr(node.op, "save"):
+        return node.op.save(node.parents, node.note.value, *node.note.inputs, **node.params)
+    return None
+
+
+def contributions(node, g):
+    """Per input, the gradient that flows to it through this one operator; None where none does.
+
+    Returns None if the graph was freed by backward() and nothing was recorded.
+    """
+    saved = arguments_of(node)
+    if saved is None:
+        return None
+    op, parts = node.op, []
+    together = op.together(g, *next(a for a in saved if a is not None)) if op.together else repeat(None)
+    for parent, rule, args, part in zip(node.parents, op.pullbacks, saved, together):
+        if parent is None or args is None:
+            parts.append(None)
+            continue
+        c = np.asarray(rule(g, *args) if part is None else part)
+        parts.append(c if c.shape == parent.shape else np.asarray(sum_to(c, parent.shape)))
+    return parts
+
+
+def all_gradients(roots, seeds=None):
+    """{node: gradient} of Σ roots (or Σ seed · root) for every node, without touching `.grad` or freeing anything."""
+    order = ancestors(*roots)
+    grads = {r: np.asarray(s) for r, s in zip(roots, seeds or [np.ones(r.shape, r.dtype) for r in roots])}
+    for node in reversed(order):
+        g = grads.get(node)
+        if g is None or node.op is None:
+            continue
+        parts = contributions(node, g)
+        if parts is None:
+            raise RuntimeError(
+                f"the values that {node.name} saved were freed by backward(); run the forward pass inside "
+                "`with recording():`, or pass retain_graph=True to backward()"
+            )
+        for parent, c in zip(node.parents, parts):
+            if c is not None:
+                grads[parent] = grads[parent] + c if parent in grads else c
+    return grads
+
+
+def known_gradients(nodes):
+    """{node: gradient} after backward(): of leaves, of results that keep theirs, and of all recorded results."""
+    found = {}
+    for node in nodes:
+        if node.grad is not None:
+            found[node] = node.grad.array
+        elif recorded(node) and node.note.gradient is not None:
+            found[node] = array_of(node.note.gradient)
+    return found
+
+
+__all__ = ["Names", "Node", "Run", "all_gradients", "callers_scopes", "contributions", "known_gradients", "leaf_values", "run"]
