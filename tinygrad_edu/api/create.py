@@ -1,15 +1,12 @@
-"""Tensors from data, from numbers and from chance."""
+"""Tensors from data and from numbers. Those from chance are in random.py."""
 
 import math
-import threading
 
 import numpy as np
 
 from ..autograd import dtypes
-from ..autograd.memory import owner
-from ..autograd.node import leaf
 from ..autograd.tensor import Tensor, array_of
-from .spelling import both, functions, ints, only_function, only_method
+from .spelling import ints, only_function, only_method
 
 dtype_names = {
     "float16": np.float16, "half": np.float16, "float32": np.float32, "float": np.float32, "float64": np.float64,
@@ -215,18 +212,6 @@ def empty(size, dtype):
     return np.empty(size, dtype)
 
 
-@filled
-def rand(size, dtype):
-    """Random numbers from the uniform distribution on [0, 1)"""
-    return uniform(size, dtype)
-
-
-@filled
-def randn(size, dtype):
-    """Random numbers from the standard normal distribution"""
-    return normal_numbers(size, dtype)
-
-
 @only_function()
 def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, out=None, layout=None):
     """A tensor of `size` filled with one number."""
@@ -310,198 +295,15 @@ def meshgrid(*tensors, indexing="ij"):
 
 
 @only_function()
-def tril_indices(row, col, offset=0, *, dtype=np.dtype("int64"), device=None):
+def tril_indices(row, col, offset=0, *, dtype=None, device=None):
     """The indices of the lower triangle of a row × col matrix, as a 2 × n tensor."""
-    return Tensor(np.stack(np.tril_indices(row, offset, col)).astype(dtype))
+    return Tensor(np.stack(np.tril_indices(row, offset, col)).astype(np.int64 if dtype is None else dtype_of(dtype)))
 
 
 @only_function()
-def triu_indices(row, col, offset=0, *, dtype=np.dtype("int64"), device=None):
+def triu_indices(row, col, offset=0, *, dtype=None, device=None):
     """The indices of the upper triangle of a row × col matrix, as a 2 × n tensor."""
-    return Tensor(np.stack(np.triu_indices(row, offset, col)).astype(dtype))
-
-
-class Generator:
-    """A source of random numbers with a seed of its own.
-
-    >>> import tinygrad_edu as tg
-    >>> g = tg.Generator().manual_seed(0)
-    >>> tg.randperm(4, generator=g).shape
-    Size([4])
-    """
-
-    device = cpu
-
-    def __init__(self, device="cpu"):
-        check_device(device)
-        self.seed_sequence = np.random.SeedSequence()
-        self.numpy = np.random.default_rng(self.seed_sequence)
-        self.first_seed = int(self.seed_sequence.entropy) % 2**63
-
-    def manual_seed(self, seed):
-        """Start again from `seed`; returns the generator."""
-        self.first_seed = int(seed)
-        self.seed_sequence = np.random.SeedSequence(abs(int(seed)))
-        self.numpy = np.random.default_rng(self.seed_sequence)
-        return self
-
-    def initial_seed(self):
-        """The seed it started from."""
-        return self.first_seed
-
-    def seed(self):
-        """Start again from a seed nobody knows, and return it."""
-        self.manual_seed(np.random.SeedSequence().entropy % 2**63)
-        return self.first_seed
-
-    def get_state(self):
-        """What `set_state` needs to continue from here."""
-        return self.numpy.bit_generator.state
-
-    def set_state(self, state):
-        """Continue from where `get_state` was called."""
-        self.numpy.bit_generator.state = state
-
-
-default_generator = Generator().manual_seed(0) if False else Generator()
-guard = threading.Lock()
-
-
-@only_function()
-def manual_seed(seed):
-    """Seed the generator that every random function uses by default; returns it."""
-    return default_generator.manual_seed(seed)
-
-
-@only_function()
-def seed():
-    """Seed the default generator from the operating system, and return the seed."""
-    return default_generator.seed()
-
-
-@only_function()
-def initial_seed():
-    """The seed of the default generator."""
-    return default_generator.initial_seed()
-
-
-@only_function()
-def get_rng_state():
-    """The state of the default generator."""
-    return default_generator.get_state()
-
-
-@only_function()
-def set_rng_state(state):
-    """Continue the default generator from a state."""
-    default_generator.set_state(state)
-
-
-def source(generator=None):
-    """NumPy's generator behind ours."""
-    return (default_generator if generator is None else generator).numpy
-
-
-def uniform(size, dtype, generator=None):
-    """Uniform numbers on [0, 1) as an array."""
-    kind = dtype if dtype in (np.float32, np.float64) else np.float64
-    return np.asarray(source(generator).random(size, kind)).astype(dtype, copy=False)
-
-
-def normal_numbers(size, dtype, generator=None):
-    """Standard normal numbers as an array."""
-    kind = dtype if dtype in (np.float32, np.float64) else np.float64
-    return np.asarray(source(generator).standard_normal(size, kind)).astype(dtype, copy=False)
-
-
-def with_generator(name, draw):
-    """Let rand and randn take a generator."""
-    plain = functions[name]
-
-    def drawn(*size, generator=None, dtype=None, device=None, requires_grad=False, out=None, **names):
-        if generator is None:
-            return plain(*size, dtype=dtype, device=device, requires_grad=requires_grad, **names)
-        size = ints(size) if size else ints((names.pop("size", ()),))
-        return finished(draw(size, dtypes.default if dtype is None else dtype_of(dtype), generator), requires_grad)
-
-    drawn.__name__, drawn.__doc__ = name, plain.__doc__
-    return only_function(name)(drawn)
-
-
-rand = with_generator("rand", uniform)
-randn = with_generator("randn", normal_numbers)
-
-
-@only_function()
-def randint(low, high=None, size=None, *, generator=None, dtype=None, device=None, requires_grad=False, out=None):
-    """Random integers from low (0) up to but not including high."""
-    check_device(device)
-    if size is None:
-        low, high, size = 0, low, high
-    kind = np.dtype("int64") if dtype is None else dtype_of(dtype)
-    return finished(np.asarray(source(generator).integers(low, high, ints((size,)))).astype(kind), requires_grad)
-
-
-@only_function()
-def randint_like(input, low, high=None, *, dtype=None, device=None):
-    """Random integers of the shape and dtype of `input`."""
-    low, high = (0, low) if high is None else (low, high)
-    return randint(low, high, tuple(input.shape), dtype=input.dtype if dtype is None else dtype)
-
-
-@only_function()
-def randperm(n, *, generator=None, dtype=np.dtype("int64"), device=None, requires_grad=False, out=None):
-    """The numbers 0 … n−1 in random order."""
-    return Tensor(source(generator).permutation(n).astype(dtype))
-
-
-@only_function()
-def normal(mean=0.0, std=1.0, size=None, *, generator=None, dtype=None, device=None, out=None):
-    """Random numbers from normal distributions with the given means and standard deviations."""
-    if size is None:
-        size = np.broadcast_shapes(np.shape(array_of(mean)), np.shape(array_of(std)))
-    kind = dtypes.default if dtype is None else dtype_of(dtype)
-    for t in (mean, std):
-        kind = t.dtype if isinstance(t, Tensor) and dtype is None else kind
-    return Tensor((array_of(mean) + array_of(std) * normal_numbers(ints((size,)), kind, generator)).astype(kind))
-
-
-@both()
-def bernoulli(input, p=None, *, generator=None):
-    """1 with probability input (or p), else 0."""
-    chance = array_of(input) if p is None else np.full(input.shape, array_of(p))
-    if ((chance < 0) | (chance > 1)).any():
-        raise RuntimeError("bernoulli: every probability must be between 0 and 1")
-    return Tensor((source(generator).random(chance.shape) < chance).astype(input.dtype))
-
-
-@both()
-def multinomial(input, num_samples, replacement=False, *, generator=None):
-    """Indices drawn with probabilities proportional to the rows of `input`, shape (…, classes) → (…, num_samples)."""
-    weights = np.asarray(array_of(input), np.float64)
-    if weights.ndim not in (1, 2) or (weights < 0).any() or not np.isfinite(weights).all() or (weights.sum(-1) <= 0).any():
-        raise RuntimeError("multinomial: expected one or two dimensions of non-negative finite weights with positive sums")
-    rows = np.atleast_2d(weights)
-    if not replacement and ((rows > 0).sum(-1) < num_samples).any():
-        raise RuntimeError(f"multinomial: {num_samples} samples without replacement need as many classes with weight > 0; "
-                           "pass replacement=True or fewer samples")  # fmt: skip
-    rng = source(generator)
-    if replacement:
-        cumulative = np.cumsum(rows / rows.sum(-1, keepdims=True), -1)
-        drawn = np.stack([np.searchsorted(c, rng.random(num_samples), side="right") for c in cumulative])
-        drawn = np.minimum(drawn, rows.shape[1] - 1)
-    else:  # the largest of weight^(1/u) are a sample without replacement (Efraimidis and Spirakis 2006)
-        with np.errstate(divide="ignore"):
-            keys = np.log(rng.random(rows.shape)) / np.where(rows > 0, rows, 0)
-        keys = np.where(rows > 0, keys, -np.inf)
-        drawn = np.argsort(-keys, -1, kind="stable")[:, :num_samples]
-    return Tensor(drawn.astype(np.int64).reshape((*weights.shape[:-1], num_samples)))
-
-
-@only_function()
-def poisson(input, generator=None):
-    """Random counts with the given rates."""
-    return Tensor(source(generator).poisson(array_of(input)).astype(input.dtype))
+    return Tensor(np.stack(np.triu_indices(row, offset, col)).astype(np.int64 if dtype is None else dtype_of(dtype)))
 
 
 @only_function()
@@ -509,5 +311,3 @@ def is_tensor(obj):
     """True if `obj` is a Tensor."""
     return isinstance(obj, Tensor)
 
-
-__all__ = ["Generator", "leaf", "owner"]

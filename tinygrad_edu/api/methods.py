@@ -161,60 +161,6 @@ def fill_diagonal_(self, fill_value, wrap=False):
     return self
 
 
-def randomly(name, draw):
-    """An in-place method that overwrites a tensor with random numbers."""
-
-    def method(self, *args, generator=None, **kwargs):
-        if modes.state.grad and memory.in_graph(self):
-            memory.check_update(self, name)
-        values = Tensor(np.asarray(draw(self, generator, *args, **kwargs)).astype(self.dtype, copy=False))
-        return copy_(self, values)
-
-    method.__name__, method.__doc__ = name, draw.__doc__
-    methods[name] = method
-
-
-def uniform_(self, generator, a=0.0, b=1.0, **names):
-    """Overwrite with random numbers from the uniform distribution on [from, to)."""
-    a, b = names.get("from_", a), names.get("to", b)
-    from .create import uniform
-
-    return uniform(self.array.shape, self.dtype, generator) * (b - a) + a
-
-
-def normal_(self, generator, mean=0.0, std=1.0):
-    """Overwrite with random numbers from a normal distribution."""
-    from .create import normal_numbers
-
-    return normal_numbers(self.array.shape, self.dtype, generator) * std + mean
-
-
-def bernoulli_(self, generator, p=0.5):
-    """Overwrite with 1 with probability p, else 0."""
-    from .create import source
-
-    return source(generator).random(self.array.shape) < array_of(p)
-
-
-def exponential_(self, generator, lambd=1.0):
-    """Overwrite with random numbers from an exponential distribution."""
-    from .create import source
-
-    return source(generator).exponential(1 / lambd, self.array.shape)
-
-
-def random_(self, generator, low=0, high=None):
-    """Overwrite with random integers from low up to but not including high."""
-    from .create import source
-
-    low, high = (0, low) if high is None and low else (low, high)
-    return source(generator).integers(low, 2**24 if high is None else high, self.array.shape)
-
-
-for name, draw in dict(uniform_=uniform_, normal_=normal_, bernoulli_=bernoulli_, exponential_=exponential_, random_=random_).items():
-    randomly(name, draw)
-
-
 def reshaping(name):
     """The in-place form of a function that only changes the shape: the tensor becomes the view."""
 
@@ -696,7 +642,7 @@ def install():
     """Give Tensor everything that was collected."""
     for name, value in methods.items():
         setattr(Tensor, name, value)
-    Tensor.__hash__ = lambda self: id(self)
+    Tensor.__hash__ = object.__hash__  # by identity: __eq__ compares elements
 
 
 assert python_operator  # the names of OPERATORS are those of Python's operator module
