@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..autograd.operator import composite, elementwise
+from ..autograd.operator import elementwise
 from .functions import erf
 
 SMALLEST_EXPONENT = {2: 11.0, 4: 88.0, 8: 709.0, 16: 709.0}  # per itemsize: e^x is still finite here
@@ -93,16 +93,29 @@ def gelu_exact(x):
     return (0.5 * x) * (1 + erf(x * 0.7071067811865476))
 
 
-@composite()
+def gelu_tanh_rule(g, x):
+    """½ (1 + t) + x/2 · (1 − t²) · √(2/π) · (1 + 0.134145·x²), where t is the hyperbolic tangent"""
+    square = x * x
+    t = np.tanh(x * (0.7978845608028654 + 0.035677408136300125 * square))
+    return g * (0.5 * (1 + t) + (0.5 * x) * (1 - t * t) * (0.7978845608028654 + 0.10703222440890037 * square))
+
+
+@elementwise(symbol="gelu", floats=True, x=gelu_tanh_rule)
 def gelu_tanh(x):
     """x/2 · (1 + tanh(√(2/π) · (x + 0.044715·x³)))"""
-    return (0.5 * x) * (1 + np.tanh(0.7978845608028654 * (x + 0.044715 * (x * x * x))))
+    return (0.5 * x) * (1 + np.tanh(x * (0.7978845608028654 + 0.035677408136300125 * (x * x))))
 
 
-@composite()
+def mish_rule(g, x):
+    """t + x · (1 − t²) · σ(x), where t = tanh(ln(1 + eˣ))"""
+    t = np.tanh(softplus(x))
+    return g * (t + x * (1 - t * t) * sigmoid(x))
+
+
+@elementwise(symbol="mish", floats=True, x=mish_rule)
 def mish(x):
     """x · tanh(ln(1 + eˣ))"""
-    return x * np.tanh(softplus(x))
+    return x * np.tanh(np.logaddexp(x, 0).astype(x.dtype, copy=False))
 
 
 @elementwise(domain=(-2, 2), x=lambda g, x: g / np.square(1 + np.abs(x)))

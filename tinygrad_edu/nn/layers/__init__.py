@@ -1,6 +1,14 @@
 """The layers, one file per family."""
 
-from .activation import ReLU, Sigmoid, Tanh
-from .linear import Linear
+from . import activation, attention, dropout, linear, padding, reshaping, sparse, transformer
+from .activation import *  # noqa: F403
+from .attention import *  # noqa: F403
+from .dropout import *  # noqa: F403
+from .linear import *  # noqa: F403
+from .padding import *  # noqa: F403
+from .reshaping import *  # noqa: F403
+from .sparse import *  # noqa: F403
+from .transformer import *  # noqa: F403
 
-__all__ = ["Linear", "ReLU", "Sigmoid", "Tanh"]
+families = [activation, attention, dropout, linear, padding, reshaping, sparse, transformer]
+__all__ = [name for family in families for name in family.__all__]

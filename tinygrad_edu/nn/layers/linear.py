@@ -8,6 +8,7 @@ from ...api.create import check_device, dtype_of
 from ...autograd import dtypes
 from ...autograd.tensor import Tensor
 from ...ops.products import affine
+from .. import functional as F
 from .. import init
 from ..module import Module
 from ..parameter import Parameter
@@ -50,3 +51,70 @@ class Linear(Module):
 
     def extra_repr(self):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+class LazyLinear(Linear):
+    """A Linear layer that learns in_features from its first input."""
+
+    def __init__(self, out_features, bias=True, device=None, dtype=None):
+        super().__init__(0, out_features, bias, device, dtype)
+        self.in_features = None
+
+    def reset_parameters(self):
+        """Draw initial values, once the number of inputs is known."""
+        if self.__dict__.get("in_features"):
+            super().reset_parameters()
+
+    def forward(self, input):
+        if self.in_features is None:
+            self.in_features = input.shape[-1]
+            self.weight.data = weight_of(self.out_features, self.in_features, self.weight.dtype).data
+            self.reset_parameters()
+            self.__class__ = Linear
+        return affine(input, self.weight, self.bias)
+
+
+class Identity(Module):
+    """x itself; any arguments are accepted and ignored"""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__()
+
+    def forward(self, input):
+        return input
+
+
+class Bilinear(Module):
+    """yₖ = Σᵢⱼ x1ᵢ · weightₖᵢⱼ · x2ⱼ + biasₖ
+
+    Shapes: x1 (…, in1_features), x2 (…, in2_features) → (…, out_features); weight (out, in1, in2), bias (out).
+    Both start from U(−b, b) with b = 1 / √in1_features.
+    """
+
+    def __init__(self, in1_features, in2_features, out_features, bias=True, device=None, dtype=None):
+        super().__init__()
+        if in1_features <= 0:
+            raise ValueError(f"Bilinear: in1_features must be positive, and it is {in1_features}")
+        check_device(device)
+        dtype = dtypes.default if dtype is None else dtype_of(dtype)
+        self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
+        self.weight = Parameter(Tensor(np.empty((out_features, in1_features, in2_features), dtype)))
+        self.register_parameter("bias", Parameter(Tensor(np.empty(out_features, dtype))) if bias else None)
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Draw new initial values."""
+        bound = 1 / math.sqrt(self.weight.shape[1])
+        init.uniform_(self.weight, -bound, bound)
+        if self.bias is not None:
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, input1, input2):
+        return F.bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self):
+        return (f"in1_features={self.in1_features}, in2_features={self.in2_features}, out_features={self.out_features}, "
+                f"bias={self.bias is not None}")  # fmt: skip
+
+
+__all__ = ["Bilinear", "Identity", "LazyLinear", "Linear"]
