@@ -22,7 +22,7 @@ def fresh_state():
     yield
     left = (dtypes.default, modes.state.grad, modes.state.recording, modes.state.anomaly)
     dtypes.default = np.dtype("float32")
-    modes.switch(grad=True, recording=False, anomaly=False)
+    tg.set_grad_enabled(True), tg.autograd.set_detect_anomaly(False)
     assert left == (np.dtype("float32"), True, False, False), "the test has left a mode or the default dtype switched"
 
 

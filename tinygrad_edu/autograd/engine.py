@@ -16,6 +16,9 @@ def sum_to(g, shape):
     axes = tuple(range(lead)) + tuple(i + lead for i, n in enumerate(shape) if n == 1 != g.shape[i + lead])
     if axes:
         g = g.sum(axis=axes, keepdims=True)
+    if g.shape[lead:] != tuple(shape):
+        raise ValueError(f"a derivative rule returned a gradient that does not sum to its input's shape {list(shape)}: what is "
+                         f"left is {list(g.shape)}")  # fmt: skip
     return g.reshape(shape)
 
 
@@ -85,8 +88,8 @@ def is_fresh(c, g, args):
             if a is c:
                 return False
         return True
-    mine = memory.owner(c)
-    return mine is not memory.owner(g) and not any(isinstance(a, np.ndarray) and memory.owner(a) is mine for a in args)
+    mine = memory.owner(c)  # a stretched result, as broadcast_to makes, cannot be added into
+    return c.flags.writeable and mine is not memory.owner(g) and not any(isinstance(a, np.ndarray) and memory.owner(a) is mine for a in args)
 
 
 def at_once(op, g, saved):
