@@ -150,13 +150,19 @@ def difference(ours, theirs, rtol, atol):
     return None if ours == theirs else f"{ours!r} for {theirs!r}"
 
 
+TIED = {"argsort", "kthvalue", "median", "mode", "nanmedian", "sort", "topk", "cummax", "cummin"}  # which of equal elements is open
+WRAPPERS = {"cholesky_inverse": lambda function, L, *args, upper=False: function(L.triu() if upper else L.tril(), *args, upper=upper)}
+
+
 def tolerance(op, dtype):
     return {"float16": (2e-3, 2e-3), "float32": (2e-5, 2e-5)}.get(str(dtype).partition(".")[2], (1e-8, 1e-9))
 
 
-def compare(findings, label, ours, theirs, rtol, atol):
+def compare(findings, label, ours, theirs, rtol, atol, tied=False):
     """Compare two nested results; True if they agree."""
     a, b = flat(ours), flat(theirs)
+    if tied:
+        a, b = (a[:1], b[:1]) if len(b) == 2 else ([], []) if "argsort" in findings.name else (a, b)
     if len(a) != len(b):
         findings.wrong.append(f"{label}: {len(a)} results for {len(b)}")
         return False
@@ -300,7 +306,8 @@ def run(findings, op, sample, label, form, requires_grad, second, rtol, atol):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            expected = op.gradcheck_wrapper(op.op, sample.input, *sample.args, **sample.kwargs)
+            wrapper = WRAPPERS.get(op.name, op.gradcheck_wrapper)
+            expected = wrapper(op.op, sample.input, *sample.args, **sample.kwargs)
     except Exception:  # the table itself can hold samples that this build of torch cannot run
         return
     if any(isinstance(t, torch.Tensor) and t.is_complex() for t in flat(expected)):
@@ -308,7 +315,7 @@ def run(findings, op, sample, label, form, requires_grad, second, rtol, atol):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            result = op.gradcheck_wrapper(form, *args, **kwargs)
+            result = wrapper(form, *args, **kwargs)
     except Exception as error:
         text = f"{label}: {type(error).__name__}: {error}"
         (findings.refused if is_clear(error) else findings.wrong).append(text[:300])
@@ -329,7 +336,8 @@ def run(findings, op, sample, label, form, requires_grad, second, rtol, atol):
             processed, post = result, lambda x: x
         try:
             their_processed = post(expected)
-            good = compare(findings, label, processed, their_processed, rtol, atol)
+            tied = op.name in TIED and not requires_grad
+            good = compare(findings, label, processed, their_processed, rtol, atol, tied)
             if good and requires_grad:
                 good = check_gradients(findings, label, processed, their_processed, pairs, second and op.supports_gradgrad, rtol * 10, atol * 10)
         except Skip:

@@ -6,7 +6,6 @@ tuple. Real numbers only: `eig` and `eigvals`, whose results are complex, are no
 
 import functools
 import math
-from collections import namedtuple
 
 import numpy as np
 
@@ -14,20 +13,20 @@ from ..autograd.tensor import Tensor, array_of
 from ..ops import linalg, reductions, shapes
 from .product import cross as cross_product
 from .product import matmul
-from .spelling import both, check_dim, dims_of, into, ints, only_function
+from .spelling import axes_of, both, check_dim, into, ints, named_results, only_function
 from .spelling import functions as public
 
 __all__: list = []
 
-Cholesky = namedtuple("cholesky_ex", "L info")
-Inverse = namedtuple("inv_ex", "inverse info")
-Solution = namedtuple("solve_ex", "result info")
-SVD = namedtuple("svd", "U S Vh")
-TopSVD = namedtuple("svd", "U S V")
-QR = namedtuple("qr", "Q R")
-Eigh = namedtuple("eigh", "eigenvalues eigenvectors")
-SignLog = namedtuple("slogdet", "sign logabsdet")
-LeastSquares = namedtuple("lstsq", "solution residuals rank singular_values")
+Cholesky = named_results("cholesky_ex", "L info")
+Inverse = named_results("inv_ex", "inverse info")
+Solution = named_results("solve_ex", "result info")
+SVD = named_results("svd", "U S Vh")
+TopSVD = named_results("svd", "U S V")
+QR = named_results("qr", "Q R")
+Eigh = named_results("eigh", "eigenvalues eigenvectors")
+SignLog = named_results("slogdet", "sign logabsdet")
+LeastSquares = named_results("lstsq", "solution residuals rank singular_values")
 
 
 class LinAlgError(RuntimeError, np.linalg.LinAlgError):
@@ -54,17 +53,10 @@ def entry(function):
             for note in getattr(error, "__notes__", ()):
                 renewed.add_note(note)
             raise renewed from None
-        return result if out is None else into_all(out, result)
+        return result if out is None else into(out, result)
 
     __all__.append(function.__name__)
     return spelled
-
-
-def into_all(out, result):
-    """PyTorch's `out=` for one result or several."""
-    if isinstance(result, tuple):
-        return type(result)(*(into(o, r) for o, r in zip(out, result)))
-    return into(out, result)
 
 
 def matrices(name, A):
@@ -301,7 +293,7 @@ def matrix_exp(A):
 def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     """(Σ |x|^ord)^(1/ord) along dim, of the flattened tensor if dim is None"""
     x = floats("vector_norm", x if dtype is None else x.astype(np.dtype(dtype)))
-    return reductions.vector_norm(x, axis=dims_of(dim) if x.ndim else None, order=plain(ord), keepdims=keepdim)
+    return reductions.vector_norm(x, axis=axes_of("linalg.vector_norm", x, dim), order=plain(ord), keepdims=keepdim)
 
 
 def plain(order):

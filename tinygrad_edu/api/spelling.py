@@ -2,7 +2,11 @@
 
 import functools
 import inspect
+from collections import namedtuple
 
+import numpy as np
+
+from ..autograd import dtypes
 from ..autograd.tensor import Tensor, array_of
 
 functions: dict = {}  # name → function, for tg.<name>
@@ -46,13 +50,22 @@ def both(*names, method=True, function=True):
 
 
 def into(out, result):
-    """PyTorch's `out=`: store the result in a tensor that exists, outside of any graph."""
+    """PyTorch's `out=`: store the result (or each of several) in a tensor that exists, outside of any graph."""
+    if isinstance(result, tuple) and isinstance(out, (tuple, list)) and len(out) == len(result):
+        stored = [into(o, r) for o, r in zip(out, result)]
+        return type(result)(*stored) if hasattr(result, "_fields") else tuple(stored)
     if not isinstance(out, Tensor):
         raise TypeError(f"out=: expected a Tensor, got {type(out).__name__}")
     if out.node is not None or isinstance(result, Tensor) and result.node is not None:
         raise RuntimeError("out=: results in a graph cannot be stored in an existing tensor; use the returned tensor instead")
+    if not isinstance(result, Tensor):
+        raise TypeError(f"out=: the result is {type(result).__name__}; only tensors can be stored in out")
+    if dtypes.ranks[result.dtype.kind] > dtypes.ranks[out.dtype.kind]:
+        raise RuntimeError(f"out=: a result of {result.dtype} cannot be stored in a tensor of {out.dtype}")
     if out.shape != result.shape:
-        raise RuntimeError(f"out=: the result has shape {list(result.shape)} and out has {list(out.shape)}")
+        if out.array.size:
+            raise RuntimeError(f"out=: the result has shape {list(result.shape)} and out has {list(out.shape)}")
+        out.array = np.empty(result.shape, out.dtype)  # an empty tensor takes the shape of the result
     return out.copy_(result)
 
 
@@ -80,6 +93,33 @@ def dims_of(dim):
     if isinstance(dim, (tuple, list)):
         return tuple(int(d) for d in dim) or None
     return int(dim)
+
+
+def axes_of(name, x, dim):
+    """A dimension argument for an operator, each dimension checked; on a 0-d tensor, 0 and −1 mean all there is."""
+    if dim is None:
+        return None
+    n = x.array.ndim
+    if type(dim) is int and -n <= dim < n:
+        return dim
+    if isinstance(dim, (tuple, list)):
+        dims = tuple(check_dim(name, x, int(d)) for d in dim)
+        if len(set(dims)) < len(dims):
+            raise RuntimeError(f"{name}: dim {tuple(dim)} names a dimension twice")
+        return dims if dims and n else None
+    dim = check_dim(name, x, int(dim))
+    return dim if n else None
+
+
+def named_results(name, fields):
+    """The class of several results that can be taken by position or by name, printed as PyTorch prints them."""
+
+    def show(self):
+        return f"return_types.{name}(\n" + ",\n".join(f"{field}={value!r}" for field, value in zip(self._fields, self)) + ")"
+
+    made = namedtuple(name, fields)
+    made.__repr__ = show
+    return made
 
 
 def ints(args):

@@ -151,7 +151,7 @@ def logsumexp_rule(g, x, out, axis):
 @general(symbol="lse", floats=True, samples=AXES, x=logsumexp_rule)
 def logsumexp(x, *, axis=None, keepdims=False):
     """ln Σ eˣ along axis, without overflow"""
-    top = x.max(axis=axis, keepdims=True)
+    top = x.max(axis=axis, keepdims=True, initial=-np.inf)
     top = np.where(np.isfinite(top), top, 0)
     with np.errstate(divide="ignore"):
         out = np.log(np.exp(x - top).sum(axis=axis, keepdims=True)) + top
@@ -162,6 +162,8 @@ def logsumexp(x, *, axis=None, keepdims=False):
          x=lambda g, out, axis: out * (g - (g * out).sum(axis=axis, keepdims=True)))  # fmt: skip
 def softmax(x, *, axis):
     """eˣ / Σ eˣ along axis"""
+    if not x.size:
+        return x.copy()
     out = np.exp(x - x.max(axis=axis, keepdims=True))
     out /= out.sum(axis=axis, keepdims=True)
     return out
@@ -171,6 +173,8 @@ def softmax(x, *, axis):
          x=lambda g, out, axis: g - np.exp(out) * g.sum(axis=axis, keepdims=True))  # fmt: skip
 def log_softmax(x, *, axis):
     """x − ln Σ eˣ along axis, without overflow"""
+    if not x.size:
+        return x.copy()
     out = x - x.max(axis=axis, keepdims=True)
     out -= np.log(np.exp(out).sum(axis=axis, keepdims=True))
     return out
