@@ -26,10 +26,11 @@ RENAMED = {"__rdiv__": "__rtruediv__"}
 RANDOM = {"bernoulli", "cauchy", "exponential", "geometric", "log_normal", "multinomial", "normal", "rand_like", "randint",
           "randint_like", "randn", "randn_like", "uniform", "empty", "empty_like", "new_empty", "nn.functional.dropout",
           "nn.functional.dropout2d", "nn.functional.dropout3d", "nn.functional.alpha_dropout", "nn.functional.rrelu",
-          "empty_permuted", "empty_strided", "new_empty_strided", "nn.functional.feature_alpha_dropout"}  # fmt: skip
+          "empty_permuted", "empty_strided", "new_empty_strided", "nn.functional.feature_alpha_dropout",
+          "nn.functional.multi_head_attention_forward"}  # fmt: skip
 NOT_OURS = ("torch.ops.", "jiterator", "sparse.", "_", "fft.", "masked.", "hash_tensor", "nn.functional.fractional", "to_sparse")
 SKIPPED = {"is_complex", "bfloat16", "cdouble", "cfloat", "chalf", "complex", "polar", "view_as_complex", "view_as_real",
-           "stft", "istft", "item", "nn.functional.silu_complex"}  # fmt: skip
+           "stft", "istft", "item", "nn.functional.silu_complex", "nn.functional.triplet_margin_with_distance_loss"}  # fmt: skip
 
 
 @dataclass
@@ -93,6 +94,12 @@ def our_function(name, variant=""):
         return lambda a, b: tg.linalg.pinv(a @ b.mT)
     if name == "where":  # the table calls it with the condition second
         return lambda x, condition, other: tg.where(condition, x, other)
+    if name in ("zero_", "cauchy", "exponential", "geometric", "log_normal", "uniform") or variant == "in_place":
+        method = getattr(Tensor, name.rstrip("_") + "_", None)
+        return method and (lambda x, *args, **options: method(x.clone(), *args, **options))
+    if name in ("nn.functional.embedding", "nn.functional.embedding_bag"):
+        function = getattr(tg.nn.functional, name.rpartition(".")[2], None)
+        return function and (lambda weight, index, **options: function(index, weight, **options))
     if name == "einsum":
         return lambda operands, equation: tg.einsum(equation, *operands)
     if name == "polygamma":
@@ -238,6 +245,8 @@ def check_gradients(findings, label, ours, theirs, pairs, second, rtol, atol):
         raise
     tracked = [(o, Tensor(w)) for (o, _), w in zip(outputs, weights) if o.requires_grad]  # what is not must have no gradient
     found = gradients(*zip(*tracked), our_inputs, tg, second) if tracked else [None] * len(our_inputs)
+    if any(t.dtype is torch.float32 for t in their_inputs):
+        rtol = atol = max(rtol, 1e-5)
     for k, (a, b) in enumerate(zip(as_arrays(found, our_inputs), as_arrays(expected, their_inputs))):
         if a.shape != b.shape or not np.allclose(a, b, rtol, atol, equal_nan=True):
             findings.wrong.append(f"{label}: gradient {k} differs by {np.abs(np.subtract(a, b)).max() if a.shape == b.shape else a.shape}")
@@ -257,6 +266,11 @@ def check_gradients(findings, label, ours, theirs, pairs, second, rtol, atol):
             findings.wrong.append(f"{label}: second gradient {k} differs by {np.abs(a - b)[known].max()}")
             return False
     return True
+
+
+def variant_of_views(op):
+    """True for samples that look at the memory behind a view: NumPy copies of them do not have it."""
+    return op.variant_test_name == "partial_views"
 
 
 def samples_of(op, dtype, limit):
@@ -282,6 +296,8 @@ def check(op, dtype=torch.float64, limit=40, seconds=10.0, second_limit=6, varia
         if time.monotonic() > end:
             break
         label = describe(sample)
+        if sample.kwargs.get("dropout_p") or variant_of_views(op):
+            continue
         forms = [("", function)]
         if variants and op.method_variant is not None and hasattr(Tensor, op.name) and getattr(Tensor, op.name) is not function:
             forms.append(("method ", getattr(Tensor, op.name)))
@@ -343,6 +359,8 @@ def run(findings, op, sample, label, form, requires_grad, second, rtol, atol):
         except Skip:
             raise
         except Exception as error:
+            if "aten::" in str(error):  # a derivative that torch itself lacks
+                return
             text = f"{label}: gradient: {type(error).__name__}: {error}"
             (findings.refused if isinstance(error, NotImplementedError) else findings.wrong).append(text[:400])
             return

@@ -1,11 +1,13 @@
 """Picking and placing elements in PyTorch's spelling."""
 
+import functools
+
 import numpy as np
 
 from ..autograd import memory, modes
 from ..autograd.node import Node
 from ..autograd.tensor import Tensor, array_of
-from ..ops import indexing
+from ..ops import arithmetic, indexing
 from .spelling import as_tensor, both, check_dim, only_function, only_method
 from .spelling import functions as public
 
@@ -56,13 +58,6 @@ def setitem(self, index, value):
         memory.rebind(self, Node(op, parents, saved, dict(index=index), array.shape, array.dtype))
 
 
-@both("gather")
-def gather(input, dim, index, *, sparse_grad=False):
-    """out[i, j] = input[index[i, j], j] for dim 0, and so on"""
-    dim = check_dim("gather", input, dim)
-    return indexing.gather_along(input, axis=dim, index=checked_index("gather", index, input.shape[dim] if input.ndim else 1))
-
-
 def checked_index(name, index, size):
     """Integer positions below `size`, as an array of their own."""
     places = np.array(array_of(index))
@@ -71,17 +66,58 @@ def checked_index(name, index, size):
     if places.size and (places.min() < -size or places.max() >= size):
         bad = places.max() if places.max() >= size else places.min()
         raise IndexError(f"{name}: index {bad} is out of range for {size} elements; it must be between 0 and {size - 1}")
-    return places
+    return places.astype(np.int64, copy=False)
+
+
+def checked_vector(name, index, size):
+    """Positions along one dimension: a vector, or a single number."""
+    places = checked_index(name, index, size)
+    if places.ndim > 1:
+        raise IndexError(f"{name}: the index must be a vector, not of shape {list(places.shape)}")
+    return places.reshape(-1)
+
+
+def vectors(function):
+    """Let a function of tensors with dimensions work on 0-d tensors too, as if they were vectors of one element."""
+
+    @functools.wraps(function)
+    def lifted(input, dim, index, *args, **kwargs):
+        if input.ndim:
+            return function(input, dim, index, *args, **kwargs)
+        check_dim(function.__name__, input, dim)
+        args = [a.reshape(-1) if isinstance(a, Tensor) and not a.ndim else a for a in args]
+        return function(input.reshape(1), 0, as_tensor(index).reshape(-1), *args, **kwargs).reshape(())
+
+    return lifted
+
+
+# --- picking -----------------------------------------------------------------------------------------------------------
+
+
+@both("gather")
+def gather(input, dim, index, *, sparse_grad=False):
+    """out[i, j] = input[index[i, j], j] for dim 0, and so on"""
+    dim = check_dim("gather", input, dim)
+    places = checked_index("gather", index, input.shape[dim] if input.ndim else 1)
+    if not places.size:
+        return Tensor(np.zeros(places.shape, input.dtype))
+    if not input.ndim or not places.ndim:
+        return gather(input.reshape(-1), 0, Tensor(places.reshape(-1))).reshape(places.shape)
+    if places.ndim != input.ndim or any(m > n for i, (m, n) in enumerate(zip(places.shape, input.shape)) if i != dim):
+        raise RuntimeError(f"gather: an index of shape {list(places.shape)} for an input of shape {list(input.shape)}; it needs as "
+                           f"many dimensions, and no larger ones except dimension {dim}")  # fmt: skip
+    return indexing.gather_along(input, axis=dim, index=places)
 
 
 @both("take_along_dim")
 def take_along_dim(input, indices, dim=None):
     """Elements picked along dim, the index broadcast against the input"""
     if dim is None:
-        return indexing.take_flat(input, positions=array_of(indices).reshape(-1))
+        return indexing.take_flat(input, positions=checked_index("take_along_dim", indices, input.array.size).reshape(-1))
     dim = check_dim("take_along_dim", input, dim)
-    shape = list(np.broadcast_shapes(*([n if i != dim else 1 for i, n in enumerate(t.shape)] for t in (input, indices))))
-    index = np.broadcast_to(indices.array, [n if i != dim else indices.shape[dim] for i, n in enumerate(shape)])
+    places = checked_index("take_along_dim", indices, input.shape[dim])
+    shape = list(np.broadcast_shapes(*([n if i != dim else 1 for i, n in enumerate(t.shape)] for t in (input, places))))
+    index = np.broadcast_to(places, [n if i != dim else places.shape[dim] for i, n in enumerate(shape)])
     stretched = input.expand(*[n if i != dim else input.shape[dim] for i, n in enumerate(shape)])
     return indexing.gather_along(stretched, axis=dim, index=np.array(index))
 
@@ -89,132 +125,24 @@ def take_along_dim(input, indices, dim=None):
 @both("take")
 def take(input, index):
     """Elements at positions counted in row-major order"""
-    return indexing.take_flat(input, positions=np.array(array_of(index)))
+    return indexing.take_flat(input, positions=checked_index("take", index, input.array.size))
 
 
 @both("index_select")
 def index_select(input, dim, index):
     """The slices along dim at the given positions"""
     dim = check_dim("index_select", input, dim)
-    places = checked_index("index_select", index, input.shape[dim] if input.ndim else 1).reshape(-1)
+    places = checked_vector("index_select", index, input.shape[dim] if input.ndim else 1)
     return indexing.getitem(input, index=(slice(None),) * dim + (places,)) if input.ndim else input.clone()
 
 
 @both("masked_select")
 def masked_select(input, mask):
     """The elements where the mask holds, as a vector"""
+    if mask.dtype != bool:
+        raise RuntimeError(f"masked_select: the mask must be boolean, not {mask.dtype}; compare, as in x > 0")
     shape = np.broadcast_shapes(input.shape, mask.shape)
-    return indexing.getitem(input.expand(*shape), index=(np.broadcast_to(mask.array, shape).copy(),))
-
-
-@both("masked_fill")
-def masked_fill(input, mask, value):
-    """input with `value` where the mask holds"""
-    if array_of(mask).dtype.kind != "b":
-        raise RuntimeError(f"masked_fill: the mask must be boolean, not {array_of(mask).dtype}; compare, as in mask == 0")
-    value = value if isinstance(value, Tensor) else Tensor(np.asarray(value, input.dtype))
-    return indexing.where(as_tensor(mask), value, input)
-
-
-@both("masked_scatter")
-def masked_scatter(input, mask, source):
-    """input with the elements of source, in order, where the mask holds"""
-    mask = np.broadcast_to(array_of(mask), input.shape).copy()
-    return indexing.setitem(input, source.reshape(-1)[: int(mask.sum())], index=(mask,))
-
-
-def source_for(input, value, index):
-    """The source of a scatter: a tensor, or one number for all places."""
-    return value if isinstance(value, Tensor) else Tensor(np.full(index.shape, value, input.dtype))
-
-
-@both("scatter")
-def scatter(input, dim, index, src=None, *, value=None, reduce=None):
-    """input with src[i, j] stored at [index[i, j], j] for dim 0, and so on"""
-    dim = check_dim("scatter", input, dim)
-    places = checked_index("scatter", index, input.shape[dim])
-    src = source_for(input, value if src is None else src, places)
-    if reduce == "add":
-        return indexing.scatter_add_along(input, src, axis=dim, index=places)
-    if reduce is not None:
-        raise NotImplementedError(f'scatter: reduce={reduce!r} is not supported; only None and "add"')
-    return indexing.scatter_along(input, src, axis=dim, index=places)
-
-
-@both("scatter_add")
-def scatter_add(input, dim, index, src):
-    """input with src[i, j] added at [index[i, j], j] for dim 0, and so on"""
-    dim = check_dim("scatter_add", input, dim)
-    return indexing.scatter_add_along(input, src, axis=dim, index=checked_index("scatter_add", index, input.shape[dim]))
-
-
-@both("scatter_reduce")
-def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
-    """input combined with src[i, j] at [index[i, j], j]: "sum", "mean", "amax", "amin" or "prod" """
-    dim = check_dim("scatter_reduce", input, dim)
-    places = checked_index("scatter_reduce", index, input.shape[dim])
-    kept = input
-    if not include_self:
-        touched = np.zeros(input.shape, bool)
-        np.put_along_axis(touched, places, True, dim)
-        neutral = dict(sum=0, mean=0, prod=1, amax=-np.inf, amin=np.inf)[reduce]
-        kept = indexing.where(Tensor(touched), Tensor(np.asarray(neutral, input.dtype)), input)
-    if reduce in ("sum", "mean"):
-        total = indexing.scatter_add_along(kept, src, axis=dim, index=places)
-        if reduce == "sum":
-            return total
-        counts = np.full(input.shape, int(include_self))
-        np.add.at(counts, indexing.along(places, dim), 1)
-        return total / Tensor(np.maximum(counts, 1).astype(input.dtype))
-    if reduce not in ("amax", "amin", "prod"):
-        raise RuntimeError(f'scatter_reduce: reduce must be "sum", "mean", "amax", "amin" or "prod", not {reduce!r}')
-    out = np.array(kept.array)
-    ufunc = dict(amax=np.maximum, amin=np.minimum, prod=np.multiply)[reduce]
-    ufunc.at(out, indexing.along(places, dim), src.array)
-    if modes.state.grad and (input.requires_grad or src.requires_grad):
-        if reduce == "prod":
-            raise NotImplementedError('scatter_reduce: the derivative for reduce="prod" is not supported')
-        picked = out[indexing.along(places, dim)]
-        hit_src, hit_self = src.array == picked, kept.array == out
-        counts = hit_self.astype(input.dtype)
-        np.add.at(counts, indexing.along(places, dim), hit_src.astype(input.dtype))
-        base = indexing.where(Tensor(hit_self), kept, 0.0) / Tensor(counts)
-        part = src * Tensor(hit_src / counts[indexing.along(places, dim)])
-        smooth = indexing.scatter_add_along(base, part, axis=dim, index=places)
-        return smooth + Tensor(out - smooth.array)
-    return Tensor(out)
-
-
-@both("index_add")
-def index_add(input, dim, index, source, *, alpha=1):
-    """input with the slices of source added at positions along dim"""
-    dim = check_dim("index_add", input, dim)
-    places = checked_index("index_add", index, input.shape[dim])
-    source = source if alpha == 1 else source * alpha
-    return indexing.index_add_to(input, source, index=(slice(None),) * dim + (places,))
-
-
-@both("index_copy")
-def index_copy(input, dim, index, source):
-    """input with the slices of source stored at positions along dim"""
-    dim = check_dim("index_copy", input, dim)
-    places = checked_index("index_copy", index, input.shape[dim])
-    return indexing.setitem(input, source, index=(slice(None),) * dim + (places,))
-
-
-@both("index_fill")
-def index_fill(input, dim, index, value):
-    """input with one number at positions along dim"""
-    dim = check_dim("index_fill", input, dim)
-    places = checked_index("index_fill", index, input.shape[dim])
-    return indexing.setitem(input, as_tensor(value).astype(input.dtype), index=(slice(None),) * dim + (places,))
-
-
-@both("index_put")
-def index_put(input, indices, values, accumulate=False):
-    """input with values stored (or added) at the places that a tuple of index tensors names"""
-    index = indexing.plain_index(tuple(indices))
-    return (indexing.index_add_to if accumulate else indexing.setitem)(input, as_tensor(values), index=index)
+    return indexing.getitem(input.expand(*shape), index=(np.broadcast_to(mask.array, shape).copy(),)).reshape(-1)
 
 
 @both("nonzero", method=True)
@@ -237,6 +165,267 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
     return Tensor(np.isin(array_of(elements), array_of(test_elements), invert=invert))
 
 
+# --- replacing ---------------------------------------------------------------------------------------------------------
+
+
+def stored_number(name, input, value):
+    """A number (or 0-d tensor) as an element of input, refused where it would be cut off."""
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(f"{name}: the value must be a number or a 0-d tensor, not of shape {list(value.shape)}; use where")
+        if value.node is not None:
+            return value.astype(input.dtype)
+        value = value.array.item()
+    if input.dtype.kind in "iu" and isinstance(value, float) and value != int(value):
+        raise RuntimeError(f"{name}: {value} cannot be stored in a tensor of {input.dtype}; convert the tensor first, as in x.float()")
+    return Tensor(np.asarray(value).astype(input.dtype))
+
+
+@both("masked_fill")
+def masked_fill(input, mask, value):
+    """input with `value` where the mask holds"""
+    if array_of(mask).dtype.kind != "b":
+        raise RuntimeError(f"masked_fill: the mask must be boolean, not {array_of(mask).dtype}; compare, as in mask == 0")
+    return indexing.where(as_tensor(mask), stored_number("masked_fill", input, value), input)
+
+
+@both("masked_scatter")
+def masked_scatter(input, mask, source):
+    """input with the elements of source, in order, where the mask holds"""
+    shape = np.broadcast_shapes(input.shape, mask.shape)
+    chosen = np.broadcast_to(array_of(mask), shape).copy()
+    count = int(chosen.sum())
+    if source.numel() < count:
+        raise RuntimeError(f"masked_scatter: the mask chooses {count} elements, and source has only {source.numel()}")
+    input = input.expand(*shape) if tuple(input.shape) != shape else input
+    return indexing.setitem(input, source.reshape(-1)[:count], index=(chosen,))
+
+
+def checked_source(name, input, src, places):
+    """The source of a scatter: a tensor of the input's dtype that covers the index, or one number for all places."""
+    if not isinstance(src, Tensor):
+        return Tensor(np.full(places.shape, array_of(stored_number(name, input, src)), input.dtype))
+    if src.dtype != input.dtype:
+        raise RuntimeError(f"{name}: src is {src.dtype} and the input {input.dtype}; they must be the same")
+    if places.size and (src.ndim != places.ndim or any(m > n for m, n in zip(places.shape, src.shape))):
+        raise RuntimeError(f"{name}: the index has shape {list(places.shape)} and src {list(src.shape)}; src must cover the index")
+    return src
+
+
+def checked_places(name, input, dim, index):
+    """The index of a scatter: as many dimensions as the input, no larger ones except along dim."""
+    places = checked_index(name, index, input.shape[dim])
+    if places.size and (places.ndim != input.ndim or any(m > n for i, (m, n) in enumerate(zip(places.shape, input.shape)) if i != dim)):
+        raise RuntimeError(f"{name}: an index of shape {list(places.shape)} for an input of shape {list(input.shape)}; it needs as "
+                           f"many dimensions, and no larger ones except dimension {dim}")  # fmt: skip
+    return places
+
+
+@both("scatter")
+@vectors
+def scatter(input, dim, index, src=None, *, value=None, reduce=None):
+    """input with src[i, j] stored at [index[i, j], j] for dim 0, and so on"""
+    if reduce not in (None, "add", "multiply"):
+        raise RuntimeError(f'scatter: reduce must be None, "add" or "multiply", not {reduce!r}')
+    dim = check_dim("scatter", input, dim)
+    places = checked_places("scatter", input, dim, index)
+    src = checked_source("scatter", input, value if src is None else src, places)
+    if not places.size:
+        return input.clone()
+    if reduce == "multiply":
+        return scatter_reduce(input, dim, index, src, "prod")
+    return (indexing.scatter_add_along if reduce else indexing.scatter_along)(input, src, axis=dim, index=places)
+
+
+@both("scatter_add")
+@vectors
+def scatter_add(input, dim, index, src):
+    """input with src[i, j] added at [index[i, j], j] for dim 0, and so on"""
+    dim = check_dim("scatter_add", input, dim)
+    places = checked_places("scatter_add", input, dim, index)
+    src = checked_source("scatter_add", input, src, places)
+    return indexing.scatter_add_along(input, src, axis=dim, index=places) if places.size else input.clone()
+
+
+def neutral(reduce, dtype):
+    """The number that changes nothing."""
+    if reduce in ("amax", "amin") and dtype.kind in "iu":
+        return np.iinfo(dtype).min if reduce == "amax" else np.iinfo(dtype).max
+    return dict(sum=0, mean=0, prod=1, amax=-np.inf, amin=np.inf)[reduce]
+
+
+@both("scatter_reduce")
+@vectors
+def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
+    """input combined with src[i, j] at [index[i, j], j]: "sum", "mean", "amax", "amin" or "prod" """
+    if reduce not in ("sum", "mean", "amax", "amin", "prod"):
+        raise RuntimeError(f'scatter_reduce: reduce must be "sum", "mean", "amax", "amin" or "prod", not {reduce!r}')
+    dim = check_dim("scatter_reduce", input, dim)
+    places = checked_places("scatter_reduce", input, dim, index)
+    src = checked_source("scatter_reduce", input, src, places)
+    if not places.size:
+        return input.clone()
+    at = indexing.along(places, dim)
+    src = src[tuple(slice(n) for n in places.shape)]
+    kept = input
+    if not include_self:
+        touched = np.zeros(input.shape, bool)
+        touched[at] = True
+        kept = indexing.where(Tensor(touched), Tensor(np.asarray(neutral(reduce, input.dtype), input.dtype)), input)
+    if reduce in ("sum", "mean"):
+        total = indexing.scatter_add_along(kept, src, axis=dim, index=places)
+        if reduce == "sum":
+            return total
+        counts = np.full(input.shape, int(include_self))
+        np.add.at(counts, at, 1)
+        counts = Tensor(np.maximum(counts, 1).astype(input.dtype))
+        return total / counts if input.dtype.kind == "f" else arithmetic.floor_divide(total, counts)
+    out = np.array(kept.array)
+    dict(amax=np.maximum, amin=np.minimum, prod=np.multiply)[reduce].at(out, at, src.array)
+    if not (modes.state.grad and (input.requires_grad or src.requires_grad)):
+        return Tensor(out)
+    smooth = (product_at if reduce == "prod" else extreme_at)(kept, src, dim, places, out)
+    return Tensor(out, smooth.node)  # the exact values, with the history of an equal expression
+
+
+def extreme_at(kept, src, dim, places, out):
+    """The extremes as a differentiable expression: what reaches them, in equal shares."""
+    at = indexing.along(places, dim)
+    from_src, from_self = src.array == out[at], kept.array == out
+    counts = from_self.astype(kept.dtype)
+    np.add.at(counts, at, from_src.astype(kept.dtype))
+    counts = np.maximum(counts, 1)
+    base = indexing.where(Tensor(from_self), kept, 0.0) / Tensor(counts)
+    return indexing.scatter_add_along(base, src * Tensor(from_src / counts[at]), axis=dim, index=places)
+
+
+def product_at(kept, src, dim, places, out):
+    """The products as a differentiable expression: those of the factors that are not 0, times those that are.
+
+    Of the zeros of one place, one or two matter for first and second derivatives; with z₁ and z₂,
+    ((z₁ + z₂)² − z₁² − z₂²) / 2 is their product. With three, all these derivatives are 0.
+    """
+    at = indexing.along(places, dim)
+
+    def total(x, y):
+        return indexing.scatter_add_along(x, y, axis=dim, index=places)
+
+    zero_kept, zero_src = Tensor(kept.array == 0), Tensor(src.array == 0)
+    factors = [indexing.where(zero, 1.0, x) for zero, x in ((zero_kept, kept), (zero_src, src))]
+    sign = np.sign(factors[0].array)
+    np.multiply.at(sign, at, np.sign(factors[1].array))
+    nonzero_product = total(*(f.abs().log() for f in factors)).exp() * Tensor(sign)
+    zeros = [indexing.where(zero, x, 0.0) for zero, x in ((zero_kept, kept), (zero_src, src))]
+    first, second = total(*zeros), total(*(z * z for z in zeros))
+    count = zero_kept.array.astype(np.int64)
+    np.add.at(count, at, zero_src.array)
+    of_zeros = indexing.where(Tensor(count == 1), first, indexing.where(Tensor(count == 2), (first * first - second) / 2, 0.0))
+    return nonzero_product * indexing.where(Tensor(count == 0), 1.0, of_zeros)
+
+
+def checked_slices(name, input, dim, places, source):
+    """The source of index_add and its kin: slices like the input's, as many as the index has positions."""
+    wanted = [len(places) if i == dim else n for i, n in enumerate(input.shape)]
+    if source.dtype != input.dtype or list(source.shape) != wanted:
+        raise RuntimeError(f"{name}: the source is {source.dtype}{list(source.shape)}; for this input and index it must be "
+                           f"{input.dtype}{wanted}")  # fmt: skip
+    return (slice(None),) * dim + (places,)
+
+
+@both("index_add")
+@vectors
+def index_add(input, dim, index, source, *, alpha=1):
+    """input with the slices of source added at positions along dim"""
+    dim = check_dim("index_add", input, dim)
+    places = checked_vector("index_add", index, input.shape[dim])
+    chosen = checked_slices("index_add", input, dim, places, source)
+    if alpha != 1:
+        source = source * Tensor(np.asarray(alpha).astype(input.dtype))
+    return indexing.index_add_to(input, source, index=chosen)
+
+
+@both("index_copy")
+@vectors
+def index_copy(input, dim, index, source):
+    """input with the slices of source stored at positions along dim"""
+    dim = check_dim("index_copy", input, dim)
+    places = checked_vector("index_copy", index, input.shape[dim])
+    return indexing.setitem(input, source, index=checked_slices("index_copy", input, dim, places, source))
+
+
+@both("index_fill")
+@vectors
+def index_fill(input, dim, index, value):
+    """input with one number at positions along dim"""
+    dim = check_dim("index_fill", input, dim)
+    places = checked_vector("index_fill", index, input.shape[dim])
+    value = value.reshape(()) if isinstance(value, Tensor) and value.numel() == 1 else value
+    return indexing.setitem(input, stored_number("index_fill", input, value), index=(slice(None),) * dim + (places,))
+
+
+@both("index_reduce")
+@vectors
+def index_reduce(input, dim, index, source, reduce, *, include_self=True):
+    """input combined with the slices of source at positions along dim: "mean", "amax", "amin" or "prod" """
+    dim = check_dim("index_reduce", input, dim)
+    places = checked_vector("index_reduce", index, input.shape[dim])
+    checked_slices("index_reduce", input, dim, places, source)
+    shape = [len(places) if i == dim else 1 for i in range(input.ndim)]
+    return scatter_reduce(input, dim, np.broadcast_to(places.reshape(shape), source.shape), source, reduce, include_self=include_self)
+
+
+@both("index_put")
+def index_put(input, indices, values, accumulate=False):
+    """input with values stored (or added) at the places that a tuple of index tensors names"""
+    index = indexing.plain_index(tuple(indices))
+    values = as_tensor(values)
+    if values.dtype != input.dtype:
+        raise RuntimeError(f"index_put: the values are {values.dtype} and the input {input.dtype}; they must be the same")
+    return (indexing.index_add_to if accumulate else indexing.setitem)(input, values, index=index)
+
+
+@both("put")
+def put(input, index, source, accumulate=False):
+    """input with the elements of source stored (or added) at positions counted in row-major order"""
+    places = checked_index("put", index, input.array.size)
+    if source.dtype != input.dtype or source.numel() != places.size:
+        raise RuntimeError(f"put: the source is {source.dtype}{list(source.shape)}; for this input and index it must hold {places.size} "
+                           f"elements of {input.dtype}")  # fmt: skip
+    place = indexing.index_add_to if accumulate else indexing.setitem
+    return place(input.reshape(-1), source.reshape(-1), index=(places.reshape(-1),)).reshape(input.shape)
+
+
+def part_replaced(name, input, src, index):
+    """input with a part exchanged for src, which must have its shape."""
+    wanted = input.array[index].shape
+    if tuple(src.shape) != wanted:
+        raise RuntimeError(f"{name}: src has shape {list(src.shape)}, and the part it replaces {list(wanted)}")
+    return indexing.setitem(input, src.astype(input.dtype), index=index)
+
+
+@both("select_scatter")
+def select_scatter(input, src, dim, index):
+    """input with src as its slice number `index` along dim"""
+    return part_replaced("select_scatter", input, src, (slice(None),) * check_dim("select_scatter", input, dim) + (int(index),))
+
+
+@both("slice_scatter")
+def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
+    """input with src as its slices from start to end along dim"""
+    index = (slice(None),) * check_dim("slice_scatter", input, dim) + (slice(start, end, step),)
+    return part_replaced("slice_scatter", input, src, index)
+
+
+@both("diagonal_scatter")
+def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
+    """input with src on the diagonal of two dimensions"""
+    positions = np.arange(input.array.size).reshape(input.shape)
+    places = np.diagonal(positions, offset, dim1, dim2)
+    if tuple(src.shape) != places.shape:
+        raise RuntimeError(f"diagonal_scatter: src has shape {list(src.shape)}, and the diagonal {list(places.shape)}")
+    return put(input, places.copy(), src)
+
+
 @only_function("tensordot")
 def tensordot(a, b, dims=2):
     """Products summed over several dimensions of both tensors"""
@@ -246,6 +435,9 @@ def tensordot(a, b, dims=2):
         mine, theirs = list(range(a.ndim - dims, a.ndim)), list(range(dims))
     else:
         mine, theirs = [[d % t.ndim for d in ([ds] if isinstance(ds, int) else ds)] for ds, t in zip(dims, (a, b))]
+    for i, j in zip(mine, theirs):  # a dimension of size 1 meets any other: that one is summed
+        if a.shape[i] != b.shape[j]:
+            a, b = (a, b.sum(j, True)) if a.shape[i] == 1 else (a.sum(i, True), b) if b.shape[j] == 1 else (a, b)
     letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
     left = list(letters[: a.ndim])
     right = list(letters[a.ndim : a.ndim + b.ndim])

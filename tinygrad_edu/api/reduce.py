@@ -535,7 +535,7 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
     """The elements (or slices along dim) without immediate repetitions"""
     x = array_of(input).reshape(-1) if dim is None else np.moveaxis(array_of(input), dim, 0)
-    changed = (x[1:] != x[:-1]).reshape(max(len(x) - 1, 0), -1).any(1) if len(x) else np.zeros(0, bool)
+    changed = (x[1:] != x[:-1]).any(axis=tuple(range(1, x.ndim))) if len(x) else np.zeros(0, bool)
     first = np.concatenate(([True] * bool(len(x)), changed)).astype(bool)
     inverse = np.cumsum(first) - 1
     counts = np.diff(np.append(np.flatnonzero(first), len(x))) if len(x) else np.zeros(0, np.int64)

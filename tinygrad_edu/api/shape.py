@@ -4,13 +4,13 @@ import numpy as np
 
 from ..autograd.tensor import Tensor, array_of
 from ..ops import indexing, reductions, shapes
-from .spelling import as_tensor, both, check_dim, ints, methods, only_function, only_method
+from .spelling import as_tensor, both, check_dim, ints, methods, only_function, only_method, sizes_of
 from .spelling import functions as public
 
 
-def reshape(input, *shape):
+def reshape(input, *shape, **named):
     """input with its elements, in row-major order, in another shape"""
-    return shapes.reshape(input, shape=ints(shape))
+    return shapes.reshape(input, shape=sizes_of("reshape", shape, named, "shape") if named else ints(shape))
 
 
 public["reshape"] = methods["reshape"] = reshape
@@ -98,7 +98,7 @@ def permute(input, dims):
     return shapes.permute(input, axes=dims)
 
 
-methods["permute"] = lambda self, *dims: permute(self, ints(dims))
+methods["permute"] = lambda self, *dims, **named: permute(self, sizes_of("permute", dims, named, "dims"))
 
 
 @both("movedim", "moveaxis")
@@ -126,9 +126,9 @@ def squeeze(input, dim=None):
 
 
 @only_method()
-def expand(self, *sizes):
+def expand(self, *sizes, **named):
     """input stretched along dimensions of size 1, without a copy; −1 keeps a size"""
-    sizes = ints(sizes)
+    sizes = sizes_of("expand", sizes, named, "size")
     lead = len(sizes) - self.ndim
     if lead < 0:
         raise RuntimeError(f"expand: {list(sizes)} has fewer dimensions than the tensor's shape {list(self.shape)}")
@@ -189,22 +189,20 @@ def at_least(x, n):
     return x
 
 
-@both("atleast_1d")
-def atleast_1d(input):
-    """input with at least one dimension"""
-    return at_least(input, 1)
+def at_least_form(n, name):
+    """atleast_1d and its kin: of one tensor, or of several."""
+
+    def function(*tensors):
+        given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
+        results = tuple(at_least(as_tensor(x), n) for x in given)
+        return results[0] if len(tensors) == 1 and given is tensors else results
+
+    function.__name__ = name
+    function.__doc__ = f"The tensors (or the one tensor) with at least {n} dimension{'s' * (n > 1)}"
+    return only_function(name)(function)
 
 
-@both("atleast_2d")
-def atleast_2d(input):
-    """input with at least two dimensions"""
-    return at_least(input, 2)
-
-
-@both("atleast_3d")
-def atleast_3d(input):
-    """input with at least three dimensions"""
-    return at_least(input, 3)
+atleast_1d, atleast_2d, atleast_3d = (at_least_form(n, f"atleast_{n}d") for n in (1, 2, 3))
 
 
 @only_function("hstack")
@@ -309,9 +307,12 @@ def unbind(input, dim=0):
 
 
 @both("flip")
-def flip(input, *dims):
+def flip(input, *dims, **named):
     """input in reverse order along dims"""
-    return shapes.flip(input, axes=ints(dims))
+    dims = tuple(check_dim("flip", input, d) for d in sizes_of("flip", dims, named, "dims"))
+    if len(set(dims)) < len(dims):
+        raise RuntimeError(f"flip: dims {list(dims)} name a dimension twice")
+    return shapes.flip(input, axes=dims) if input.ndim else shapes.clone(input)
 
 
 @both("fliplr")
@@ -329,7 +330,9 @@ def flipud(input):
 @both("rot90")
 def rot90(input, k=1, dims=(0, 1)):
     """input turned k times by 90° in the plane of two dimensions, from the first towards the second"""
-    a, b = dims
+    a, b = (check_dim("rot90", input, d) for d in dims)
+    if a == b:
+        raise RuntimeError(f"rot90: dims {tuple(dims)} must be two different dimensions")
     for _ in range(k % 4):
         input = flip(transpose(input, a, b), a)
     return input
@@ -339,24 +342,26 @@ def rot90(input, k=1, dims=(0, 1)):
 def roll(input, shifts, dims=None):
     """input shifted along dims, what falls off returning at the other end"""
     if dims is None:
-        return shapes.roll(input, shifts=ints((shifts,))[0] if not isinstance(shifts, int) else shifts, axes=None)
+        return shapes.roll(input, shifts=ints((shifts,))[0], axes=None)
     shifts, dims = ints((shifts,)), ints((dims,))
+    if len(shifts) != len(dims):
+        raise RuntimeError(f"roll: shifts {list(shifts)} and dims {list(dims)} must be equally many")
     return shapes.roll(input, shifts=shifts, axes=dims)
 
 
 @only_method("repeat")
-def repeat(self, *sizes):
+def repeat(self, *sizes, **named):
     """The tensor repeated as a whole, along each dimension"""
-    sizes = ints(sizes)
+    sizes = sizes_of("repeat", sizes, named, "repeats")
     if len(sizes) < self.ndim:
         raise RuntimeError(f"repeat: {len(sizes)} numbers of repetitions for {self.ndim} dimensions; give one for each")
     return shapes.tile(self, repeats=sizes)
 
 
 @both("tile")
-def tile(input, *dims):
+def tile(input, *dims, **named):
     """The tensor repeated as a whole, along its last dimensions"""
-    dims = ints(dims)
+    dims = sizes_of("tile", dims, named, "dims")
     return shapes.tile(input, repeats=(1,) * (input.ndim - len(dims)) + dims)
 
 
@@ -369,15 +374,23 @@ def repeat_interleave(input, repeats, dim=None, *, output_size=None):
     return indexing.repeat_along(input, repeats=counts if isinstance(counts, int) else np.array(counts), axis=check_dim("repeat_interleave", input, dim))  # fmt: skip
 
 
+def at_least_matrix(name, x):
+    """Refuse what has no rows and columns."""
+    if x.ndim < 2:
+        raise RuntimeError(f"{name}: expected at least two dimensions, got shape {list(x.shape)}")
+
+
 @both("tril")
 def tril(input, diagonal=0):
     """The lower triangle: 0 above the diagonal"""
+    at_least_matrix("tril", input)
     return shapes.tril(input, k=diagonal)
 
 
 @both("triu")
 def triu(input, diagonal=0):
     """The upper triangle: 0 below the diagonal"""
+    at_least_matrix("triu", input)
     return shapes.triu(input, k=diagonal)
 
 
@@ -390,6 +403,8 @@ def diagonal(input, offset=0, dim1=0, dim2=1):
 @both("diag")
 def diag(input, diagonal=0):
     """A matrix's diagonal, or the matrix with a vector on its diagonal"""
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"diag: expected a vector or a matrix, got shape {list(input.shape)}; use diagonal or diag_embed")
     if input.ndim == 2:
         return shapes.diagonal(input, k=diagonal)
     n = input.shape[0] + abs(diagonal)
@@ -413,12 +428,17 @@ def diagflat(input, offset=0):
 @both("trace")
 def trace(input):
     """The sum of a matrix's diagonal"""
+    if input.ndim != 2:
+        raise RuntimeError(f"trace: expected a matrix, got shape {list(input.shape)}")
     return shapes.diagonal(input).sum()
 
 
 @both("as_strided")
 def as_strided(input, size, stride, storage_offset=0):
     """Elements of the tensor's memory in row-major order, at any stride; a copy"""
+    if input.base is not None or not input.is_contiguous():
+        raise RuntimeError("as_strided: this tensor is a view, or not in row-major order; use x.contiguous().clone() first, "
+                           "and strides for that")  # fmt: skip
     return shapes.as_strided(input, size=ints((size,)), stride=ints((stride,)), offset=storage_offset or 0)
 
 
@@ -426,6 +446,11 @@ def as_strided(input, size, stride, storage_offset=0):
 def unfold(self, dimension, size, step):
     """Every slice of a size along a dimension, step by step, as a new last dimension"""
     dim = check_dim("unfold", self, dimension)
+    if not self.ndim:
+        return reshape(self, 1)[:size]
+    if size < 0 or step <= 0 or size > self.shape[dim]:
+        raise RuntimeError(f"unfold: size {size} and step {step} along dimension {dim} of {self.shape[dim]} elements; the size must "
+                           "fit and the step be positive")  # fmt: skip
     n = (self.shape[dim] - size) // step + 1
     rows = np.arange(n)[:, None] * step + np.arange(size)
     return movedim(indexing.getitem(self, index=(slice(None),) * dim + (rows,)), dim + 1, -1)
@@ -440,7 +465,9 @@ def clone(input, *, memory_format=None):
 @only_method("contiguous")
 def contiguous(self, memory_format=None):
     """The tensor itself where its memory is in row-major order, else a copy"""
-    return self if not isinstance(self.array, np.ndarray) or self.array.flags.c_contiguous else shapes.cast(self, dtype=self.dtype) if False else contiguous_copy(self)  # fmt: skip
+    if not isinstance(self.array, np.ndarray) or self.array.flags.c_contiguous:
+        return self
+    return contiguous_copy(self)
 
 
 def contiguous_copy(x):
@@ -486,3 +513,39 @@ def combinations(input, r=2, with_replacement=False):
     pick = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     rows = np.array(list(pick(range(input.shape[0]), r)), np.int64).reshape(-1, r)
     return indexing.getitem(input, index=(rows,))
+
+
+@both("dsplit")
+def dsplit(input, indices_or_sections):
+    """tensor_split along the third dimension"""
+    if input.ndim < 3:
+        raise RuntimeError(f"dsplit: expected at least three dimensions, got shape {list(input.shape)}")
+    return tensor_split(input, indices_or_sections, 2)
+
+
+@both("adjoint")
+def adjoint(input):
+    """The transposed matrices"""
+    return shapes.swapaxes(input, axis0=-2, axis1=-1)
+
+
+@only_method("sum_to_size")
+def sum_to_size(self, *size):
+    """The sum over the dimensions along which `size` would be stretched to this shape"""
+    size = ints(size)
+    lead = self.ndim - len(size)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(size, self.shape[lead:])):
+        raise RuntimeError(f"sum_to_size: size {list(size)} does not broadcast to the shape {list(self.shape)}")
+    dims = [*range(lead), *(i + lead for i, n in enumerate(size) if n == 1 != self.shape[i + lead])]
+    out = self.sum(dims, True) if dims else self
+    return reshape(out, *size) if out.shape != size else out
+
+
+@both("unravel_index", method=False)
+def unravel_index(indices, shape):
+    """The index along each dimension of a flat position, a tuple"""
+    return tuple(Tensor(np.asarray(i)) for i in np.unravel_index(indices.array, ints((shape,))))
+
+
+public["unsafe_chunk"] = methods["unsafe_chunk"] = chunk
+public["unsafe_split"] = methods["unsafe_split"] = split

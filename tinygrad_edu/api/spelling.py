@@ -3,6 +3,7 @@
 import functools
 import inspect
 from collections import namedtuple
+from operator import index
 
 import numpy as np
 
@@ -126,7 +127,16 @@ def ints(args):
     """A shape or list of dimensions given as several ints, or as one sequence."""
     if len(args) == 1 and isinstance(args[0], (tuple, list)):
         args = args[0]
-    return tuple(int(n) for n in args)
+    return tuple(n if type(n) is int else index(n) for n in args)
+
+
+def sizes_of(name, args, named, keyword):
+    """Several ints or one sequence of them, given by position or by keyword."""
+    if named:
+        if args or set(named) != {keyword}:
+            raise TypeError(f"{name}: unexpected arguments {sorted(named)}; it takes {keyword}, as several ints or one tuple")
+        args = (named[keyword],)
+    return ints(args)
 
 
 def check_dim(name, x, dim):

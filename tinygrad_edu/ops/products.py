@@ -1,5 +1,7 @@
 """Products of matrices and vectors, and the affine map of a layer in one step."""
 
+from math import prod
+
 import numpy as np
 
 from ..autograd.operator import general
@@ -7,6 +9,11 @@ from ..autograd.tensor import Tensor, array_of
 
 COMBINATIONS = [((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 3), (3, 4)), ((5, 2, 3), (3, 4)),
                 ((2, 3), (5, 3, 4)), ((5, 1, 2, 3), (4, 3, 2)), ((4, 2, 3), (3,)), ((3,), (4, 3, 2))]  # fmt: skip
+
+
+def rows(x):
+    """x as a matrix: all dimensions but the last taken together, also where there are no elements."""
+    return x.reshape((prod(x.shape[:-1]), x.shape[-1]))
 
 
 def matmul_left(g, x_shape, y):
@@ -18,7 +25,7 @@ def matmul_left(g, x_shape, y):
         out = g @ y.swapaxes(-1, -2)
         return out.reshape((*out.shape[:-2], out.shape[-1]))
     if y.ndim == 2 and g.ndim > 2:
-        return (g.reshape((-1, g.shape[-1])) @ y.swapaxes(0, 1)).reshape((*g.shape[:-1], y.shape[0]))
+        return (rows(g) @ y.swapaxes(0, 1)).reshape((*g.shape[:-1], y.shape[0]))
     return g @ y.swapaxes(-1, -2)
 
 
@@ -27,9 +34,9 @@ def matmul_right(g, x, y_shape):
     if x.ndim == 1:
         return x.reshape((-1, 1)) * g.reshape((*g.shape[:-1], 1, g.shape[-1])) if len(y_shape) > 1 else g * x
     if len(y_shape) == 1:
-        return (g.reshape((1, -1)) @ x.reshape((-1, x.shape[-1]))).reshape(y_shape)
+        return (g.reshape((1, prod(g.shape))) @ rows(x)).reshape(y_shape)
     if len(y_shape) == 2 and x.ndim > 2:
-        return x.reshape((-1, x.shape[-1])).swapaxes(0, 1) @ g.reshape((-1, g.shape[-1]))
+        return rows(x).swapaxes(0, 1) @ rows(g)
     return x.swapaxes(-1, -2) @ g
 
 
