@@ -62,7 +62,7 @@ def signatures(nodes):
     return out
 
 
-def repeats(codes, longest=LONGEST):
+def repeats(codes, longest=LONGEST, least=6):
     """[(start, period, times)] of stretches in which a block of `period` codes comes at least three times in a row."""
     found = []
     n = len(codes)
@@ -75,7 +75,7 @@ def repeats(codes, longest=LONGEST):
             found.append((int(times[k]) * period, -period, int(starts[k]), int(times[k])))
     taken, chosen = np.zeros(n, bool), []
     for covered, minus, start, times in sorted(found, reverse=True):
-        if covered >= 6 and not taken[start : start + covered].any():
+        if covered >= least and not taken[start : start + covered].any():
             taken[start : start + covered] = True
             chosen.append((start, -minus, times))
     return sorted(chosen)
@@ -109,21 +109,24 @@ def places_before(boxes):
 
 
 def merged(places):
-    """Runs of boxes of the same kind of module with the same operators inside become one box ×N."""
-    out, key_before = [], None
-    for place in places:
-        key = None
+    """Stretches of boxes in which the same modules with the same operators come again and again become one box ×N."""
+    numbers: dict = {}
+    codes = np.empty(len(places), np.int64)
+    for i, place in enumerate(places):
+        key: object = i
         if isinstance(place, Box) and place.path:
             module = place.path[-1]
             key = (len(place.path), type(module).__name__, repr(module)[:400], tuple((n.op.name, n.shape) for n in place.nodes))
-        if key is not None and key == key_before:
-            box = out[-1]
-            box.nodes = box.nodes + place.nodes
-            box.times += 1
-        else:
-            out.append(Box(list(place.nodes), place.title, 1, place.path) if isinstance(place, Box) else place)
-        key_before = key
-    return out
+        codes[i] = numbers.setdefault(key, len(numbers))
+    out, at = [], 0
+    for start, period, times in repeats(codes, 16, 3):
+        out += places[at:start]
+        at = start + period * times
+        nodes = [n for place in places[start:at] for n in place.nodes]
+        first, last = places[start].path, places[at - 1].path
+        level = next((k for k, (a, b) in enumerate(zip(first, last)) if a is not b), len(first) - 1)
+        out.append(Box(nodes, times=times, path=first[: level + 1]))
+    return out + places[at:]
 
 
 def fold(nodes, most):

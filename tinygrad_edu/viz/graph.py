@@ -13,6 +13,7 @@ from . import render, text, trace
 
 LEVELS = ("values", "shapes", "modules")
 FOLD = 150
+LABELLED = 100  # operators; in larger pictures the words on arrows become tooltips, for each one costs a rank of the layout
 FAR = 40  # places between a tensor and its use; beyond it the tensor is named again at the use, for arrows become a tangle
 INK, FAINT, ALARM = "#1b2733", "#5b6b7a", "#c62828"
 LOOKS = {  # kind: (shape, style, fill, border, words in the legend)
@@ -231,6 +232,9 @@ class Sketch:
         self.emit(graph, tree)
         for (tail, head, _), (labels, style) in self.edges.items():
             lines = [line_of(x) for x in dict.fromkeys(labels)]
+            if lines and len(self.places) > LABELLED:
+                graph.edge(tail, head, **{**style, "tooltip": "\\n".join(lines)})
+                continue
             above = "\\n " if len(lines) == 1 and self.direction in ("LR", "RL") else ""  # lifts a single line off the arrow
             graph.edge(tail, head, label="\\n".join(lines) + above, **style)
         if legend:
@@ -268,7 +272,7 @@ class Sketch:
         for k, (step, below) in enumerate((s, t) for s, t in tree.items() if s != "boxes"):
             with graph.subgraph(name=f"{prefix}_{k}") as inside:
                 inside.attr(label=line_of(step[1]), style="rounded", color="#9aa7b3", fontcolor=FAINT, fontsize="10",
-                            labeljust="l", tooltip=line_of(step[1]))  # fmt: skip
+                            labeljust="r", tooltip=line_of(step[1]))  # fmt: skip
                 self.emit(inside, below, f"{prefix}_{k}")
 
     # --- clusters ----------------------------------------------------------------------------------------------------

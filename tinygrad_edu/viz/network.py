@@ -9,6 +9,7 @@ import numpy as np
 from . import render, text, trace
 
 MOST = 8  # neurons of a layer that are drawn; of larger ones the first and last few
+LABELLED = 24  # lines between two layers that get their numbers written on them; of more only the tooltips tell
 RADIUS, ACROSS, DOWN, MARGIN = 26, 190, 96, 40
 POSITIVE, NEGATIVE, INK, FAINT = "#1f5fae", "#b3401f", "#1b2733", "#5b6b7a"
 SIZE, LETTER = 11, 6.7  # font size of weights, and the width of a letter of it
@@ -217,7 +218,7 @@ class Canvas:
         self.across = ACROSS + 16 * max(0, min(densest, 48) - 4) ** 0.85
         self.down = DOWN + (12 if densest > 9 else 0)
         self.left = MARGIN + 40
-        self.width = self.left + self.across * (len(sizes) - 1) + MARGIN + 110
+        self.width = max(self.left + self.across * (len(sizes) - 1) + RADIUS + MARGIN + (90 if outputs is not None else 20), 300)
         self.height = MARGIN * 2 + self.down * max(self.rows - 1, 0) + 2 * RADIUS + 44
         self.taken: list = []  # (center, half width, half height, angle) of labels and circles
         self.parts: list = []
@@ -235,7 +236,7 @@ class Canvas:
                 x, y = self.place(c, r)
                 self.taken.append((x, y, RADIUS + 2, RADIUS + 2, 0.0))
                 if c:
-                    self.taken.append((x, y + RADIUS + 17, 34, 16, 0.0))
+                    self.taken.append((x, y + RADIUS + 16, 46, 15, 0.0))
         lines, labels = [], []
         widest = max((float(np.max(np.abs(self.of(layer)))) for layer in self.layers if self.of(layer) is not None and self.of(layer).size), default=0) or 1.0
         for c, layer in enumerate(self.layers):
@@ -245,7 +246,7 @@ class Canvas:
             for i, j in pairs:
                 value = None if w is None else float(w[self.columns[c + 1][j], self.columns[c][i]])
                 lines.append(self.line(self.place(c, i), self.place(c + 1, j), value, widest))
-                if value is not None and len(pairs) <= 64:
+                if value is not None and len(pairs) <= LABELLED:
                     labels.append(self.label(self.place(c, i), self.place(c + 1, j), value))
         self.parts += lines + labels
         for c, column in enumerate(self.columns):
@@ -317,7 +318,7 @@ class Canvas:
             value = layer.out[index]
         fill = "#eef3f8" if column == 0 else "#f3ecfa" if column == len(self.sizes) - 1 else "#fff7e6"
         self.parts.append(f'<circle class="neuron" cx="{x:.1f}" cy="{y:.1f}" r="{RADIUS}" fill="{fill}" stroke="{INK}" stroke-width="1.4"/>')
-        words = text.number(value, 3 if abs(value) < 1000 else 2) if value is not None else self.default_name(column, index)
+        words = text.number(value, 4 if 0.001 <= abs(value) < 10000 else 2) if value is not None else self.default_name(column, index)
         size = 13 if len(words) <= 5 else 10.5 if len(words) <= 7 else 8.5
         self.parts.append(f'<text class="activation" x="{x:.1f}" y="{y:.1f}" text-anchor="middle" dominant-baseline="central" font-size="{size}" '
                           f'fill="{INK}">{escape(words)}</text>')  # fmt: skip
@@ -327,12 +328,12 @@ class Canvas:
             if b is not None:
                 beneath.append(("bias " if self.show == "values" else "∂bias ") + text.number(b[index], 3))
             if self.show == "values" and layer.total is not None and layer.function:
-                beneath.append(f"{SHORT.get(layer.function, layer.function)}({text.number(layer.total[index], 3)})")
+                beneath.append(f"sum {text.number(layer.total[index], 3)} → {SHORT.get(layer.function, layer.function)}")
             elif layer.function:
                 beneath.append(SHORT.get(layer.function, layer.function))
         for k, words in enumerate(beneath):
-            self.parts.append(f'<text class="bias" x="{x:.1f}" y="{y + RADIUS + 13 + 13 * k:.1f}" text-anchor="middle" font-size="10" fill="{FAINT}">'
-                              f"{escape(words)}</text>")  # fmt: skip
+            self.parts.append(f'<text class="bias" x="{x:.1f}" y="{y + RADIUS + 13 + 13 * k:.1f}" text-anchor="middle" font-size="10" fill="{FAINT}" '
+                              f'stroke="#ffffff" stroke-width="3" paint-order="stroke">{escape(words)}</text>')  # fmt: skip
         given = self.names if column == 0 else self.outputs if column == len(self.sizes) - 1 else None
         if given is not None and index < len(given):
             at, anchor = (x - RADIUS - 8, "end") if column == 0 else (x + RADIUS + 8, "start")

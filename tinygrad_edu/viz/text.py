@@ -18,7 +18,7 @@ def number(x, digits=4):
     if isinstance(x, (int, np.integer)):
         text = str(int(x))
     else:
-        text = f"{x:.{digits}g}"
+        text = f"{x + 0.0:.{digits}g}"  # + 0.0 makes −0 a plain 0
         if "e+" in text and abs(x) < 1e6:
             text = f"{x:.0f}"
     return text.replace("-", "−")
