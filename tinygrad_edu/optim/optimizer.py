@@ -1,38 +1,57 @@
 """Optimizer: parameter groups, gradients, state; subclasses write one update."""
 
+import functools
 import warnings
 from collections import defaultdict
+from copy import deepcopy
 
 import numpy as np
 
-from ..autograd import memory, modes
+from ..autograd import dtypes, memory, modes
 from ..autograd.node import births
 from ..autograd.tensor import Tensor
 
+PIECE = 16384  # elements that are updated at a time: their parameter, gradient, state and scratch stay in the cache
+
+HOOKS = ("step_pre", "step_post", "state_dict_pre", "state_dict_post", "load_state_dict_pre", "load_state_dict_post")
+
 
 class Optimizer:
-    """The base of all optimizers: a subclass gives `defaults` and `update(p, g, state, group)`, in place on arrays."""
+    """The base of all optimizers.
+
+    A subclass gives its `defaults` and either `step`, as in PyTorch, or `update(p, g, state, group)`, which changes the
+    array `p` in place. `state[p]` is a dict per parameter, with PyTorch's names.
+    """
 
     def __init__(self, params, defaults):
         self.defaults = dict(defaults)
         self.state = defaultdict(dict)
         self.param_groups: list = []
-        self.last = self.last_step = None  # the first gradient of the step before, and when that was
+        self.last_step = 0  # when the last step was, in births; 0: never
         self.warned = False
-        self.step_hooks: tuple = ({}, {})
+        self.hooks: dict = {}
+        self.numbers: dict = {}  # the constants of one step of one group
+        self.scratch: dict = {}
         if isinstance(params, Tensor):
             raise TypeError(f"{type(self).__name__}: params must be several tensors or groups, as in [x]; got one Tensor")
-        groups = list(params)
+        groups = [dict(params=params)] if isinstance(params, set) else list(params)
         if not groups:
-            raise ValueError(f"{type(self).__name__}: the list of parameters is empty")
+            raise ValueError(f"{type(self).__name__}: the list of parameters is empty; it needs at least one tensor to train")
         for group in groups if isinstance(groups[0], dict) else [dict(params=groups)]:
             self.add_param_group(group)
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "step" in cls.__dict__:  # a step of its own still runs the hooks, and a scheduler can see that it happened
+            cls.step = hooked(cls.__dict__["step"])
 
     def add_param_group(self, param_group):
         """Train more parameters, with options of their own: dict(params=…, lr=…)."""
         if not isinstance(param_group, dict):
             raise TypeError(f"add_param_group: expected a dict with 'params', got {type(param_group).__name__}")
         params = param_group["params"]
+        if isinstance(params, set):
+            raise TypeError(f"{type(self).__name__}: a set has no order, and parameters are saved by number; pass a list")
         params = [params] if isinstance(params, Tensor) else list(params)
         if params and isinstance(params[0], tuple):
             param_group = {**param_group, "param_names": [n for n, _ in params]}
@@ -53,7 +72,6 @@ class Optimizer:
 
     def zero_grad(self, set_to_none=True):
         """Forget all gradients, before the next `backward()` adds to them."""
-        self.last = None
         for group in self.param_groups:
             for p in group["params"]:
                 if set_to_none:
@@ -67,41 +85,59 @@ class Optimizer:
 
     def step(self, closure=None):
         """Update every parameter that has a gradient; `closure`, if given, computes the loss anew and returns it."""
+        if self.hooks:
+            closure = self.before_step(closure)
         loss = None
         if closure is not None:
             with modes.enable_grad():
                 loss = closure()
-        if self.step_hooks[0] or self.step_hooks[1]:
-            self.call_hooks(0)
         first = None
         for group in self.param_groups:
+            params, arrays, grads = [], [], []
             for p in group["params"]:
                 node = p.node if p.node is not None else p.__dict__.get("thawed")
-                g = None if node is None else node.grad
-                if g is None:
+                if node is None or node.grad is None:
                     continue
-                if first is None:
-                    first = g
-                    if g is self.last and not self.warned:
-                        self.warn_of_old_gradients(g)
                 array = p.array
-                if not isinstance(array, np.ndarray):
-                    array = memory.as_memory(p)
-                self.update(array, g.array, self.state[p], group)
-                memory.note_write(array, "optimizer.step()")
-        self.last, self.last_step = first, births()
-        if self.step_hooks[1]:
-            self.call_hooks(1)
+                params.append(p)
+                arrays.append(array if array.__class__ is np.ndarray else memory.as_memory(p))
+                grads.append(node.grad.array)
+                if first is None:
+                    first = node.grad
+            if params:
+                if first.used and not self.warned:
+                    self.check_gradients(first)
+                try:
+                    self.update_group(params, arrays, grads, group)
+                except ValueError:
+                    for p in params:
+                        memory.writable(p, f"{type(self).__name__}.step()")
+                    raise
+                memory.note_writes(arrays, "optimizer.step()")
+        self.last_step = births()
+        if first is not None:
+            first.used = self.last_step
+        if self.hooks:
+            self.run_hooks("step_post", (), {})
         return loss
+
+    def update_group(self, params, arrays, grads, group):
+        """Update the arrays of one group: one after the other."""
+        self.numbers.clear()
+        state = self.state
+        for p, array, g in zip(params, arrays, grads):
+            self.update(array, g, state[p], group)
 
     def update(self, p, g, state, group):
         """Change the array `p` in place, given its gradient `g`; `state` is this parameter's own dict."""
-        raise NotImplementedError(f"{type(self).__name__} has no update method")
+        raise NotImplementedError(f"{type(self).__name__} has no update method; give it update(p, g, state, group), or step")
 
-    def warn_of_old_gradients(self, g):
-        """The gradients still hold what the step before used: zero_grad() was forgotten."""
-        written, what, _ = memory.writes.get(id(memory.owner(np.asarray(g.array))), (0, "", None))
-        if written > self.last_step and what != "mul_":
+    def check_gradients(self, g):
+        """Warn, once, if the gradients still hold what this optimizer's last step used: zero_grad() was forgotten."""
+        if abs(g.used) != self.last_step:
+            return
+        memory.note_use(g)
+        if not g.used:
             return
         self.warned = True
         warnings.warn(
@@ -110,50 +146,52 @@ class Optimizer:
             stacklevel=3,
         )
 
-    def register_step_pre_hook(self, hook):
-        """Call `hook(optimizer, args, kwargs)` before each step."""
-        return self.add_hook(0, hook)
+    def before_step(self, closure):
+        """Run the hooks that come before a step; they may replace its arguments."""
+        args, kwargs = self.run_hooks("step_pre", (closure,) if closure is not None else (), {})
+        return args[0] if args else kwargs.get("closure")
 
-    def register_step_post_hook(self, hook):
-        """Call `hook(optimizer, args, kwargs)` after each step."""
-        return self.add_hook(1, hook)
-
-    def add_hook(self, which, hook):
-        from ..api.methods import RemovableHandle
-
-        handle = RemovableHandle(self.step_hooks[which])
-        self.step_hooks[which][handle.id] = hook
-        return handle
-
-    def call_hooks(self, which):
-        for hook in list(self.step_hooks[which].values()):
-            hook(self, (), {})
+    def run_hooks(self, kind, args, kwargs):
+        for hook in list(self.hooks.get(kind, {}).values()):
+            changed = hook(self, args, kwargs)
+            if kind == "step_pre" and changed is not None:
+                args, kwargs = changed
+        return args, kwargs
 
     def state_dict(self):
         """Options and state as plain data: parameters by number, in order of the groups."""
+        for hook in list(self.hooks.get("state_dict_pre", {}).values()):
+            hook(self)
         numbers, groups = {}, []
         for group in self.param_groups:
             for p in group["params"]:
                 numbers[id(p)] = len(numbers)
             groups.append({k: v for k, v in group.items() if k != "params"} | {"params": [numbers[id(p)] for p in group["params"]]})
-        state = {numbers[id(p)]: {k: as_saved(v) for k, v in s.items()} for p, s in self.state.items() if s}
-        return {"state": state, "param_groups": groups}
+        state = {numbers[id(p)]: s for p, s in self.state.items() if s and id(p) in numbers}
+        result = {"state": state, "param_groups": groups}
+        for hook in list(self.hooks.get("state_dict_post", {}).values()):
+            result = hook(self, result) or result
+        return result
 
     def load_state_dict(self, state_dict):
-        """Continue from a `state_dict`; the groups must have as many parameters as before."""
+        """Continue from a `state_dict`; the groups must have as many parameters as before. Checks first, then changes."""
+        for hook in list(self.hooks.get("load_state_dict_pre", {}).values()):
+            state_dict = hook(self, state_dict) or state_dict
         groups = state_dict["param_groups"]
         sizes, own = [len(g["params"]) for g in groups], [len(g["params"]) for g in self.param_groups]
         if sizes != own:
-            raise ValueError(f"load_state_dict: the state has groups of {sizes} parameters, and this optimizer has {own}")
+            raise ValueError(f"load_state_dict: the state has groups of {sizes} parameters, and this optimizer has groups of {own}")
         tensors = [p for group in self.param_groups for p in group["params"]]
         numbers = [n for g in groups for n in g["params"]]
         state = defaultdict(dict)
         for n, p in zip(numbers, tensors):
             if n in state_dict["state"]:
-                state[p] = {k: as_used(v, p) for k, v in state_dict["state"][n].items()}
+                state[p] = {k: as_used(v, p, k) for k, v in state_dict["state"][n].items()}
         for group, saved in zip(self.param_groups, groups):
-            group.update({k: v for k, v in saved.items() if k != "params"})
+            group.update({k: deepcopy(v) for k, v in saved.items() if k not in ("params", "param_names")})
         self.state = state
+        for hook in list(self.hooks.get("load_state_dict_post", {}).values()):
+            hook(self)
 
     def __repr__(self):
         lines = [f"{type(self).__name__} ("]
@@ -163,20 +201,180 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
-def as_saved(value):
-    """State arrays as tensors, as PyTorch's state_dict has them."""
-    return Tensor(value) if isinstance(value, np.ndarray) else value
+def registration(kind):
+    """The method that registers one kind of hook."""
+
+    def register(self, hook, prepend=False):
+        from ..api.methods import RemovableHandle
+
+        hooks = self.hooks.setdefault(kind, {})
+        handle = RemovableHandle(hooks)
+        before = dict(hooks) if prepend else {}
+        if prepend:
+            hooks.clear()
+        hooks[handle.id] = hook
+        hooks.update(before)
+        return handle
+
+    when = kind.replace("_pre", ", before").replace("_post", ", after")
+    register.__doc__ = f"Call `hook` with each {when}; returns a handle whose `remove()` takes it back."
+    return register
 
 
-def as_used(value, p):
-    """Saved state as arrays: a copy, so that the saved one stays; laid out like the parameter."""
-    if isinstance(value, Tensor):
-        value = value.array
+for kind in HOOKS:
+    name = f"register_{kind}_hook"
+    setattr(Optimizer, name, registration(kind))
+    getattr(Optimizer, name).__name__ = name
+
+
+def hooked(step):
+    """A subclass's own `step`, with hooks before and after."""
+
+    @functools.wraps(step)
+    def run(self, *args, **kwargs):
+        if self.hooks:
+            args, kwargs = self.run_hooks("step_pre", args, kwargs)
+        result = step(self, *args, **kwargs)
+        self.last_step = births()
+        if self.hooks:
+            self.run_hooks("step_post", args, kwargs)
+        return result
+
+    return run
+
+
+class Elementwise(Optimizer):
+    """An optimizer whose update of an element looks at that element only: big arrays are then updated in pieces.
+
+    A subclass gives `begin(state, p, group)`, the names of its state `arrays(group)`, the `constants(group, state, n)` of
+    step n, and the `kernel(c, p, g, *arrays, s, q)` that computes in place. `c` holds the constants as 0-d arrays of the
+    parameter's dtype (NumPy takes half the time for those), `s` and `q` are scratch or None, and `g` must stay as it is.
+    """
+
+    kernel = None
+
+    def begin(self, state, p, group):
+        """Fill the empty state of a parameter."""
+        state["step"] = Tensor(scalar_type().type(0))
+        for name in self.arrays(group):
+            state[name] = Tensor(np.zeros_like(p))
+
+    def arrays(self, group):
+        raise NotImplementedError
+
+    def constants(self, group, state, n):
+        raise NotImplementedError
+
+    def update(self, p, g, state, group):
+        if not state:
+            self.begin(state, p, group)
+        count = state["step"]
+        count.array = count.array + 1
+        n = int(count.array)
+        key = n, p.dtype.num
+        c = self.numbers.get(key)
+        if c is None:
+            c = [np.array(x, p.dtype) if x.__class__ is float else x for x in self.constants(group, state, n)]
+            if self.shared_constants:
+                self.numbers[key] = c
+        sweep(self.kernel, c, p, g, [state[name].array for name in self.arrays(group)], self.scratch)
+
+    shared_constants = True  # False: they differ between parameters at the same step
+
+
+def sweep(kernel, c, p, g, arrays, scratch):
+    """Run an elementwise kernel over a parameter: at once, or in pieces that stay in the cache."""
+    if p.size <= PIECE and p.ndim:
+        return kernel(c, p, g, *arrays, None, None)  # scratch None: NumPy makes an array where the first result goes
+    if p.size <= PIECE:
+        return kernel(c, p, g, *arrays, np.empty_like(p), np.empty_like(p))
+    rows = [flat(p), *map(flat, arrays)]
+    if any(row is None or a.strides != p.strides for a, row in zip([p, *arrays], rows)):
+        return kernel(c, p, g, *arrays, np.empty_like(p), np.empty_like(p))
+    if g.strides != p.strides:
+        laid_out = np.empty_like(p)
+        laid_out[...] = g
+        g = laid_out
+    p, *arrays = rows
+    g = flat(g)
+    if p.dtype not in scratch:
+        scratch[p.dtype] = np.empty((2, PIECE), p.dtype)
+    s, q = scratch[p.dtype]
+    for i in range(0, p.size, PIECE):
+        piece = slice(i, i + PIECE)
+        n = min(PIECE, p.size - i)
+        kernel(c, p[piece], g[piece], *[a[piece] for a in arrays], s[:n], q[:n])
+
+
+def flat(array):
+    """One dimension with the same memory, in the order in which it lies there; None where there are gaps."""
+    if array.flags.c_contiguous:
+        return array.reshape(-1)
+    return array.T.reshape(-1) if array.flags.f_contiguous else None
+
+
+def decayed(p, g, decay, maximize, s, q):
+    """The gradient with its sign turned for `maximize` and the L2 penalty added: g + decay · p."""
+    if maximize:
+        g = q = np.negative(g, q)
+    if decay is not None:
+        g = np.add(g, np.multiply(p, decay, s), q)
+    return g
+
+
+def scalar_type():
+    """The dtype of counts and other numbers in the state: float64 only where that is the default."""
+    return dtypes.float64 if dtypes.default == dtypes.float64 else dtypes.float32
+
+
+def number(value):
+    """An option as a Python float: PyTorch lets a learning rate be a tensor."""
+    return float(value)
+
+
+def check_options(name, **options):
+    """Refuse negative or missing options."""
+    for option, value in options.items():
+        if isinstance(value, Tensor) and value.array.size != 1:
+            raise ValueError(f"{name}: {option} as a tensor must have one element, got shape {list(value.array.shape)}")
+        if not number(value) >= 0:
+            raise ValueError(f"{name}: {option} must not be negative, got {value}")
+
+
+def check_betas(name, betas, names="betas"):
+    """Refuse averages that do not forget."""
+    for i, beta in enumerate(betas):
+        if not 0 <= number(beta) < 1:
+            raise ValueError(f"{name}: {names}[{i}] must be at least 0 and below 1, got {beta}")
+
+
+def check_flags(name, differentiable=False, capturable=False):
+    """Refuse what no update in place on arrays can do."""
+    if differentiable:
+        raise NotImplementedError(f"{name}(differentiable=True) is not supported; write the update as a formula on tensors instead, "
+                                  "as in p = p - lr * g")  # fmt: skip
+    if capturable:
+        raise RuntimeError(f"{name}(capturable=True): captured graphs exist on other devices only, and tensors live on the CPU here; "
+                           "leave it out")  # fmt: skip
+
+
+def as_used(value, p, name):
+    """A copy of saved state, so that the saved one stays; arrays get the parameter's dtype and layout."""
+    if isinstance(value, dict):
+        return {k: as_used(v, p, k) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(as_used(v, p, name) for v in value)
     if isinstance(value, np.ndarray):
-        out = np.empty_like(p.array, dtype=value.dtype) if value.shape == p.array.shape else np.empty_like(value)
-        out[...] = value
-        return out
-    return value
+        value = Tensor(value)
+    if not isinstance(value, Tensor):
+        return deepcopy(value)
+    array = value.array
+    if name == "step":
+        return Tensor(np.array(array))
+    kind = p.dtype if array.dtype.kind == "f" else array.dtype
+    copy = np.empty_like(p.array, dtype=kind) if array.shape == p.array.shape else np.empty(array.shape, kind)
+    copy[...] = array
+    return Tensor(copy)
 
 
 required = object()  # the default of an option that must be given

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .optimizer import Optimizer
+from ..autograd.tensor import Tensor
+from .optimizer import Optimizer, check_flags, check_options, decayed, number, sweep
 
 
 class SGD(Optimizer):
@@ -19,28 +20,59 @@ class SGD(Optimizer):
 
     def __init__(self, params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False, *, maximize=False,
                  foreach=None, differentiable=False, fused=None):  # fmt: skip
-        for name, value in dict(lr=lr, momentum=momentum, weight_decay=weight_decay).items():
-            if value < 0:
-                raise ValueError(f"SGD: {name} must not be negative, got {value}")
+        check_options("SGD", lr=lr, momentum=momentum, weight_decay=weight_decay)
+        check_flags("SGD", differentiable)
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("SGD: nesterov=True needs a momentum above 0 and dampening=0")
-        if differentiable:
-            raise NotImplementedError("SGD(differentiable=True) is not supported; write p = p - lr * g in the graph instead")
-        super().__init__(params, dict(lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay,
-                                      nesterov=nesterov, maximize=maximize))  # fmt: skip
+        super().__init__(params, dict(lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov,
+                                      maximize=maximize, foreach=foreach, differentiable=differentiable, fused=fused))  # fmt: skip
+
+    def update_group(self, params, arrays, grads, group):
+        if group["momentum"] or group["weight_decay"]:
+            return super().update_group(params, arrays, grads, group)
+        lr = number(group["lr"])
+        if group["maximize"]:
+            lr = -lr
+        zero_d = {}  # NumPy takes half the time for a constant that is a 0-d array
+        for p, g in zip(arrays, grads):
+            rate = zero_d.get(p.dtype.num)
+            if rate is None:
+                rate = zero_d[p.dtype.num] = np.array(lr, p.dtype)
+            if p.size < 4096:
+                np.subtract(p, g * rate, p)
+            else:
+                sweep(descend, (rate, None, None, None, False, False), p, g, (), self.scratch)
 
     def update(self, p, g, state, group):
-        if group["maximize"]:
-            g = -g
-        if group["weight_decay"]:
-            g = g + group["weight_decay"] * p
-        momentum = group["momentum"]
-        if momentum:
-            v = state.get("momentum_buffer")
-            if v is None:
-                v = state["momentum_buffer"] = g.copy(order="K")
-            else:
-                v *= momentum
-                v += g if not group["dampening"] else (1 - group["dampening"]) * g
-            g = g + momentum * v if group["nesterov"] else v
-        np.subtract(p, group["lr"] * g, p)
+        momentum, key = group["momentum"], p.dtype.num
+        c = self.numbers.get(key)
+        if c is None:
+            rest, decay = 1 - number(group["dampening"]), number(group["weight_decay"])
+            values = number(group["lr"]), number(momentum), rest if rest != 1 else None, decay or None
+            c = self.numbers[key] = [None if x is None else np.array(x, p.dtype) for x in values]
+            c += [group["maximize"], group["nesterov"]]
+        if not momentum:
+            return sweep(descend, c, p, g, (), self.scratch)
+        v = state.get("momentum_buffer")
+        if v is None:  # the first step takes the whole gradient, whatever the dampening
+            c = [c[0], c[1], None, *c[3:]]
+            v = state["momentum_buffer"] = Tensor(np.zeros_like(p))
+        sweep(roll, c, p, g, (v.array,), self.scratch)
+
+
+def descend(c, p, g, s, q):
+    """p ← p − lr · (g + decay · p)"""
+    lr, _, _, decay, maximize, _ = c
+    if decay is not None or maximize:
+        g = decayed(p, g, decay, maximize, s, q)
+    p -= np.multiply(g, lr, s)
+
+
+def roll(c, p, g, v, s, q):
+    """v ← μ·v + (1 − dampening)·g, and p along v."""
+    lr, momentum, undamped, decay, maximize, nesterov = c
+    if decay is not None or maximize:
+        g = decayed(p, g, decay, maximize, s, q)
+    v *= momentum
+    v += g if undamped is None else np.multiply(g, undamped, s)
+    p -= np.multiply(np.add(g, np.multiply(v, momentum, s), s) if nesterov else v, lr, s)
