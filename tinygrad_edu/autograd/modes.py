@@ -12,7 +12,6 @@ class State(threading.local):
     anomaly = False
     changed = False
     module = ()  # the modules whose forward is running, while a picture is recorded or hooks are there
-    frames = None  # a picture's list of the learner's frames that computed, so that it can read variables' names
 
 
 state = State()

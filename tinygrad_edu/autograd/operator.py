@@ -210,7 +210,7 @@ def explained(error, op, arrays, params):
 def record(node, out, arrays, args):
     """For pictures and anomaly messages: the value, the inputs, and the user's line that computed it."""
     note = note_of(node)
-    note.line = users_line()
+    note.line, note.spot = users_line()
     if modes.state.recording:
         note.value, note.module = out, modes.state.module
         note.inputs = [copied(a, p) for a, p in zip(arrays, node.parents)]
@@ -224,17 +224,15 @@ def copied(array, parent):
 
 
 def users_line():
-    """File and line of the innermost frame that is not this package's own; pictures keep the frame for its names."""
+    """(file, line) of the innermost frame that is not this package's own, and its (code, instruction), which tells names."""
     frame = sys._getframe(1)
     package = __name__.partition(".")[0]
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
         if module != package and not module.startswith(package + "."):
-            if modes.state.frames is not None and frame not in modes.state.frames[-3:]:
-                modes.state.frames.append(frame)
-            return frame.f_code.co_filename, frame.f_lineno
+            return (frame.f_code.co_filename, frame.f_lineno), (frame.f_code, frame.f_lasti)
         frame = frame.f_back
-    return None
+    return None, None
 
 
 def define(kind, numpy, options, rules):

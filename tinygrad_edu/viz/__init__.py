@@ -2,9 +2,10 @@
 
 from importlib import import_module
 
-HOME = dict(draw="graph", to_dot="graph", Drawing="graph", network="network", explain="explain", play="player",
-            train="train", summary="summary", curves="plots", boundary="plots", weights="plots", confusion="plots",
-            Progress="progress", progress="progress", GraphRendererMissing="render", render_svg="render")  # fmt: skip
+# no file has the name of its function: importing viz.network must not hide the function network
+HOME = dict(draw="graph", to_dot="graph", Drawing="graph", network="neurons", explain="chain_rule", play="player",
+            train="training", summary="summaries", curves="plots", boundary="plots", weights="plots", confusion="plots",
+            Progress="display", GraphRendererMissing="render", render_svg="render")  # fmt: skip
 
 
 def __getattr__(name):
@@ -12,7 +13,7 @@ def __getattr__(name):
     if name not in HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(sorted(HOME))}")
     value = getattr(import_module(f"{__name__}.{HOME[name]}"), name)
-    globals()[name] = value  # also where a file has the name of its function, as explain.py
+    globals()[name] = value
     return value
 
 

@@ -143,6 +143,7 @@ def draw(tensor_or_fn, *args, level=None, names=None, model=None, params=None, f
     if second:
         order, forward_until = with_gradients(roots, order)
     namer = trace.Names(scopes, names, model)
+    namer.add_assigned(order)
     sketch = Sketch(order, [t.node for t in roots if error is None], namer, level, fold, depth, direction, failed, error, forward_until)
     return Drawing(sketch.build(legend, title), title or "computation graph", error)
 
@@ -451,7 +452,7 @@ class Sketch:
             for i, parent in enumerate(node.parents):
                 slot = argument_name(node.op, i) if several and not boxed else ""
                 if parent is None:
-                    if not boxed:
+                    if not boxed or self.names.constant(node, i):
                         self.constant(node, i, target, slot, tree)
                     continue
                 source = self.place.get(parent)

@@ -1,12 +1,14 @@
 """Read a recorded computation: names, values, gradients, local derivatives. What all pictures and explanations share."""
 
+import ast
 import inspect
+import linecache
 import sys
+from functools import lru_cache
 from itertools import repeat
 
 import numpy as np
 
-from ..autograd import modes
 from ..autograd.engine import sum_to
 from ..autograd.node import Node, ancestors
 from ..autograd.operator import apply
@@ -54,8 +56,7 @@ def run(fn, args, keep_error=False):
     """Call `fn(*args)` with recording on and gradients on; `keep_error` returns a failed run instead of raising."""
     from ..autograd.modes import enable_grad, recording
 
-    done, frames, before = Run(), [], modes.state.frames
-    modes.state.frames = frames
+    done = Run()
     try:
         with enable_grad(), recording():
             done.result = fn(*args)
@@ -64,12 +65,6 @@ def run(fn, args, keep_error=False):
             raise
         done.error = error
         read_traceback(done, error.__traceback__)
-    finally:
-        modes.state.frames = before
-    code = getattr(getattr(fn, "__func__", fn), "__code__", None)
-    frames.sort(key=lambda frame: frame.f_code is not code)  # the function's own names first
-    done.scopes += [named(frame.f_locals) for frame in frames if frame.f_code.co_name != "<module>"]
-    frames.clear()
     try:
         bound = inspect.signature(getattr(fn, "forward", fn)).bind(*args).arguments
         done.arguments = {k: v for k, v in bound.items()}
@@ -120,7 +115,7 @@ class Names:
     """What people call things: {node: name}, and the same for constants, by the tensor or array they came from."""
 
     def __init__(self, scopes=(), names=None, model=None):
-        self.nodes, self.others, self.arrays, self.held, self.modules = {}, {}, {}, {}, {}
+        self.nodes, self.others, self.arrays, self.held, self.modules, self.assigned = {}, {}, {}, {}, {}, {}
         if isinstance(names, dict):
             scopes = [names, *scopes]
         models = dict(model=model) if model is not None else {}
@@ -152,6 +147,20 @@ class Names:
                         if isinstance(v, Tensor):
                             self.add(f"{name}.{k}", v)
 
+    def add_assigned(self, nodes):
+        """Names from the learner's lines: what was computed by `h = …` is called h."""
+        last = None
+        for node in nodes:
+            spot = node.note.spot if node.note is not None else None
+            if spot is not None and last is not None and last[0] == spot and last[1] in self.assigned:
+                del self.assigned[last[1]]  # the layer before was a step inside of the same call
+            name = assigned_name(*spot) if spot is not None else None
+            if name:
+                self.assigned[node] = name
+            last = (spot, node)
+        for node, name in self.assigned.items():
+            self.nodes.setdefault(node, name)
+
     def add(self, name, value):
         """Remember one name, unless the thing has one already."""
         if isinstance(value, Tensor) and value.node is not None:
@@ -170,6 +179,45 @@ class Names:
             return None
         found = self.others.get(id(giver))
         return found[0] if found and found[1] is giver else None
+
+
+def assigned_name(code, instruction):
+    """The variable that the expression at an instruction is assigned to, if it is: `h = <this expression>`."""
+    line, end_line, column, end_column = positions_of(code)[instruction // 2]
+    return targets_of(code.co_filename, linecache_key(code.co_filename)).get((line, column, end_line, end_column))
+
+
+@lru_cache(maxsize=256)
+def positions_of(code):
+    """Where each instruction stands in the source."""
+    return list(code.co_positions())
+
+
+def linecache_key(filename):
+    """Something that changes when the source does: notebooks reuse names."""
+    return len(linecache.getlines(filename))
+
+
+@lru_cache(maxsize=64)
+def targets_of(filename, version):
+    """{place of an expression: the variable it is assigned to}, columns counted in bytes as Python does."""
+    try:
+        tree = ast.parse("".join(linecache.getlines(filename)))
+    except (SyntaxError, ValueError):
+        return {}
+    found = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            value, target = node.value, node.targets[0]
+        elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
+            value, target = node.value, node.target
+        elif isinstance(node, ast.AugAssign):
+            value, target = node, node.target
+        else:
+            continue
+        if isinstance(target, (ast.Name, ast.Attribute)):
+            found[value.lineno, value.col_offset, value.end_lineno, value.end_col_offset] = ast.unparse(target)
+    return found
 
 
 def constant_key(node, i):
