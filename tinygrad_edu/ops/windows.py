@@ -1,0 +1,334 @@
+"""Sliding windows: unfold ⇄ fold, convolutions (three operators, each the rule of the others), and pooling.
+
+Data is (N, C, *S): any number of spatial axes. A window has a `kernel` (its size), a `stride`, a `dilation` and a `padding`, the
+zeros (before, after) each axis; all are tuples with one entry per spatial axis. Every operator here is written as a loop
+over the few places inside a window (the *taps*); each tap reads or writes one strided slice of the whole batch.
+"""
+
+from functools import lru_cache
+from itertools import product
+from math import prod
+
+import numpy as np
+
+from ..autograd.operator import general, linear
+from ..autograd.tensor import Tensor, array_of
+from .products import ones
+
+BLOCK = 2**20  # bytes of columns made at once: images are taken in groups that stay in the processor's cache
+
+
+@lru_cache(maxsize=1024)
+def taps(kernel, stride, dilation, lengths):
+    """For each place inside the window, the slices of the padded input that this place meets as the window slides."""
+    along = [[slice(k * d, k * d + s * (n - 1) + 1 if n else 0, s) for k in range(size)]
+             for size, s, d, n in zip(kernel, stride, dilation, lengths)]  # fmt: skip
+    return [(Ellipsis, *tap) for tap in product(*along)]
+
+
+def lengths_of(sizes, kernel, stride, dilation, padding):
+    """How many windows fit along each axis."""
+    return tuple(max(0, (n + a + b - d * (k - 1) - 1) // s + 1) for n, k, s, d, (a, b) in zip(sizes, kernel, stride, dilation, padding))
+
+
+def padded(x, padding, value=0):
+    """x with a border; x itself where there is none."""
+    if not any(a or b for a, b in padding):
+        return x
+    lead = x.ndim - len(padding)
+    shape = (*x.shape[:lead], *(n + a + b for n, (a, b) in zip(x.shape[lead:], padding)))
+    out = np.zeros_like(x, shape=shape) if value == 0 else np.full_like(x, value, shape=shape)
+    out[inside(x.shape[lead:], padding)] = x
+    return out
+
+
+def inside(sizes, padding):
+    """The index of the data within its border."""
+    return (Ellipsis, *(slice(a, a + n) for n, (a, _) in zip(sizes, padding)))
+
+
+def border(x, shape, padding):
+    """Zeros like x of shape (N, C, *shape with its border), to be filled by windows."""
+    return np.zeros_like(x, shape=(*x.shape[:2], *(n + a + b for n, (a, b) in zip(shape, padding))))
+
+
+def cropped(x, shape, padding):
+    """x without its border: memory of its own where there is none."""
+    return x[inside(shape, padding)] if any(a or b for a, b in padding) else x
+
+
+# --- unfold and fold -------------------------------------------------------------------------------------------------
+
+ROW = dict(kernel=(3,), stride=(1,), dilation=(1,), padding=((0, 0),))
+WIDE = dict(kernel=(2, 3), stride=(2, 1), dilation=(1, 2), padding=((1, 0), (2, 1)))
+
+
+@linear(symbol="unfold", samples=[((1, 2, 5), ROW), ((2, 1, 4, 5), WIDE)],
+        x=lambda g, x_shape, kernel, stride, dilation, padding: fold(g, shape=tuple(x_shape[2:]), kernel=kernel, stride=stride, dilation=dilation, padding=padding))  # fmt: skip
+def unfold(x, *, kernel, stride, dilation, padding, lengths=None):
+    """The elements of every window side by side, shapes (N, C, *S) → (N, C, K, *L): K taps, L windows along each axis"""
+    if lengths is None:
+        lengths = lengths_of(x.shape[2:], kernel, stride, dilation, padding)
+    x = padded(x, padding)
+    places = taps(kernel, stride, dilation, lengths)
+    out = np.empty_like(x, shape=(*x.shape[:2], len(places), *lengths))
+    for k, tap in enumerate(places):
+        out[:, :, k] = x[tap]
+    return out
+
+
+@linear(symbol="fold", samples=[((1, 2, 3, 3), dict(shape=(5,), **ROW)), ((2, 1, 6, 2, 4), dict(shape=(4, 5), **WIDE))],
+        x=lambda g, x_shape, kernel, stride, dilation, padding: unfold(g, kernel=kernel, stride=stride, dilation=dilation, padding=padding, lengths=tuple(x_shape[3:])))  # fmt: skip
+def fold(x, *, shape, kernel, stride, dilation, padding):
+    """Windows added into zeros (N, C, *shape), overlaps summed: the adjoint of unfold"""
+    out = border(x, shape, padding)
+    for k, tap in enumerate(taps(kernel, stride, dilation, tuple(x.shape[3:]))):
+        out[tap] += x[:, :, k]
+    return cropped(out, shape, padding)
+
+
+# --- convolution -----------------------------------------------------------------------------------------------------
+
+
+def parts(x, sizes):
+    """Slices of the batch whose columns fit in a block."""
+    step = max(1, BLOCK // max(1, sizes * x.itemsize))
+    return [slice(i, i + step) for i in range(0, len(x), step)]
+
+
+def columns(x, kernel, stride, dilation, padding, lengths):
+    """`unfold` for a product: where the window is a single place, the data itself."""
+    if all(k == 1 for k in kernel):
+        return padded(x, padding)[taps(kernel, stride, dilation, lengths)[0]]
+    return unfold(x, kernel=kernel, stride=stride, dilation=dilation, padding=padding, lengths=lengths)
+
+
+def channel_sum(g):
+    """Σ g over all axes but the channels."""
+    if isinstance(g, Tensor):
+        return g.sum(axis=(0, *range(2, g.ndim)))
+    n, c = g.shape[:2]
+    length = prod(g.shape[2:])
+    return g.reshape((n * c, length)).dot(ones(length, g.dtype)).reshape((n, c)).sum(axis=0)
+
+
+GROUPED = dict(stride=(2, 1), dilation=(1, 2), padding=((1, 0), (2, 1)), groups=2)
+SIMPLE = dict(stride=(1,), dilation=(1,), padding=((0, 0),), groups=1)
+
+
+@general(symbol="conv", samples=[((2, 2, 5), (3, 2, 3), (3,), SIMPLE), ((2, 4, 4, 5), (2, 2, 2, 3), (2,), GROUPED)],
+         x=lambda g, x_shape, weight, stride, dilation, padding, groups: convolution_transpose(g, weight, shape=tuple(x_shape[2:]), stride=stride, dilation=dilation, padding=padding, groups=groups),
+         weight=lambda g, x, weight_shape, stride, dilation, padding, groups: convolution_weight(g, x, kernel=tuple(weight_shape[2:]), stride=stride, dilation=dilation, padding=padding, groups=groups),
+         bias=channel_sum)  # fmt: skip
+def convolution(x, weight, bias=None, *, stride, dilation, padding, groups=1, lengths=None):
+    """Σ weight · window + bias, shapes (N, C, *S), (O, C/groups, *K), (O) → (N, O, *L)"""
+    kernel, n, o = tuple(weight.shape[2:]), len(x), len(weight)
+    if lengths is None:
+        lengths = lengths_of(x.shape[2:], kernel, stride, dilation, padding)
+    rows, length = weight.shape[1] * prod(kernel), prod(lengths)
+    filters = weight.reshape((groups, o // groups, rows))
+    out = np.empty_like(x, shape=(n, groups, o // groups, length))
+    for part in parts(x, groups * rows * length):
+        windows = columns(x[part], kernel, stride, dilation, padding, lengths)
+        np.matmul(filters, windows.reshape((-1, groups, rows, length)), out=out[part])
+    out = out.reshape((n, o, *lengths))
+    if bias is not None:
+        out += bias.reshape((o,) + (1,) * len(lengths))
+    return out
+
+
+@general(symbol="convᵀ", samples=[((2, 3, 3), (3, 2, 3), (2,), dict(shape=(5,), **SIMPLE)), ((2, 2, 2, 4), (2, 2, 2, 3), (4,), dict(shape=(4, 5), **GROUPED))],
+         x=lambda g, x_shape, weight, stride, dilation, padding, groups: convolution(g, weight, stride=stride, dilation=dilation, padding=padding, groups=groups, lengths=tuple(x_shape[2:])),
+         weight=lambda g, x, weight_shape, stride, dilation, padding, groups: convolution_weight(x, g, kernel=tuple(weight_shape[2:]), stride=stride, dilation=dilation, padding=padding, groups=groups),
+         bias=channel_sum)  # fmt: skip
+def convolution_transpose(x, weight, bias=None, *, shape, stride, dilation, padding, groups=1):
+    """x · weight spread over windows, + bias: the adjoint of convolution, shapes (N, O, *L), (O, C/groups, *K), (C) → (N, C, *shape)"""
+    kernel, n, o = tuple(weight.shape[2:]), len(x), len(weight)
+    lengths = tuple(x.shape[2:])
+    c, rows, length = weight.shape[1] * groups, weight.shape[1] * prod(kernel), prod(lengths)
+    filters = weight.reshape((groups, o // groups, rows)).swapaxes(1, 2)
+    x = x.reshape((n, groups, o // groups, length))
+    out = np.empty_like(x, shape=(n, c, *shape))
+    for part in parts(x, groups * rows * length):
+        windows = np.matmul(filters, x[part]).reshape((-1, c, prod(kernel), *lengths))
+        out[part] = fold(windows, shape=shape, kernel=kernel, stride=stride, dilation=dilation, padding=padding)
+    if bias is not None:
+        out += bias.reshape((c,) + (1,) * len(shape))
+    return out
+
+
+@general(symbol="conv filter", samples=[((2, 3, 3), (2, 2, 5), dict(kernel=(3,), **SIMPLE)), ((2, 2, 2, 4), (2, 4, 4, 5), dict(kernel=(2, 3), **GROUPED))],
+         g=lambda g, x, g_shape, stride, dilation, padding, groups: convolution(x, g, stride=stride, dilation=dilation, padding=padding, groups=groups, lengths=tuple(g_shape[2:])),
+         x=lambda upstream, g, x_shape, stride, dilation, padding, groups: convolution_transpose(g, upstream, shape=tuple(x_shape[2:]), stride=stride, dilation=dilation, padding=padding, groups=groups))  # fmt: skip
+def convolution_weight(g, x, *, kernel, stride, dilation, padding, groups=1):
+    """Σ g · window over all windows and the batch: how a convolution's result depends on its weight, (N, O, *L), (N, C, *S) → (O, C/groups, *K)"""
+    n, o = g.shape[:2]
+    lengths = tuple(g.shape[2:])
+    channels = x.shape[1] // groups
+    rows, length = channels * prod(kernel), prod(lengths)
+    g = g.reshape((n, groups, o // groups, length))
+    out = np.zeros_like(x, shape=(groups, o // groups, rows))
+    for part in parts(x, groups * rows * length):
+        windows = columns(x[part], kernel, stride, dilation, padding, lengths)
+        windows = windows.reshape((-1, groups, rows, length)).swapaxes(2, 3)
+        out += np.matmul(g[part], windows).sum(axis=0)
+    return out.reshape((o, channels, *kernel))
+
+
+# --- pooling ---------------------------------------------------------------------------------------------------------
+
+
+def combined(ufunc, x, kernel, stride, dilation, lengths):
+    """The elements of each window combined by a ufunc, one axis after the other."""
+    lead = x.ndim - len(kernel)
+    for axis, (size, s, d, n) in enumerate(zip(kernel, stride, dilation, lengths)):
+        before = (slice(None),) * (lead + axis)
+        slices = [(*before, tap[1]) for tap in taps((size,), (s,), (d,), (n,))]
+        if size == 1:
+            x = x[slices[0]]
+            continue
+        out = ufunc(x[slices[0]], x[slices[1]])
+        for tap in slices[2:]:
+            ufunc(out, x[tap], out=out)
+        x = out
+    return x
+
+
+def lowest(dtype):
+    """The number that no maximum chooses."""
+    return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min
+
+
+def first_largest(x, out, kernel, stride, dilation, padding):
+    """(K, *shape of out), booleans: True at the tap where each window has its largest element, the first one if several."""
+    border = padded(x, padding, lowest(x.dtype))
+    places = taps(kernel, stride, dilation, tuple(out.shape[-len(kernel) :]))
+    chosen = np.empty((len(places), *out.shape), bool)
+    strange = x.dtype.kind == "f" and not np.isfinite(out).all()
+    real = padded(np.ones(x.shape[-len(kernel) :], bool), padding) if strange else None
+    free = True
+    for k, tap in enumerate(places):
+        hit = np.equal(border[tap], out, out=chosen[k])
+        if strange:  # NaN counts as the largest; −∞ in the border does not count
+            hit |= np.isnan(border[tap])
+            hit &= real[tap]
+        if k:
+            hit &= free
+            free ^= hit
+        else:
+            free = ~hit
+    return chosen
+
+
+def max_pool_rule(g, x, out, kernel, stride, dilation, padding):
+    """Each window gives its gradient to its largest element, the first one if several are equal."""
+    chosen = first_largest(array_of(x), array_of(out), kernel, stride, dilation, padding)
+    return pool_place(g, chosen=chosen, shape=tuple(x.shape[2:]), kernel=kernel, stride=stride, dilation=dilation, padding=padding)
+
+
+POOL = dict(kernel=(2, 2), stride=(2, 2), dilation=(1, 1), padding=((0, 0), (0, 0)))
+OVERLAP = dict(kernel=(3,), stride=(1,), dilation=(2,), padding=((1, 2),))
+
+
+@general(symbol="max pool", samples=[((2, 1, 4, 5), POOL), ((1, 2, 6), OVERLAP)], x=max_pool_rule)
+def max_pool(x, *, kernel, stride, dilation, padding):
+    """max of each window, shapes (N, C, *S) → (N, C, *L)"""
+    lengths = lengths_of(x.shape[2:], kernel, stride, dilation, padding)
+    out = combined(np.maximum, padded(x, padding, lowest(x.dtype)), kernel, stride, dilation, lengths)
+    return out.copy() if prod(kernel) == 1 else out
+
+
+CHOSEN = np.arange(16).reshape(4, 2, 1, 2, 1) % 3 == 0
+CHOSEN_ROW = np.arange(15).reshape(3, 1, 1, 5) % 2 == 0
+
+
+@linear(symbol="place", samples=[((2, 1, 2, 1), dict(chosen=CHOSEN, shape=(4, 3), **POOL)), ((1, 1, 5), dict(chosen=CHOSEN_ROW, shape=(6,), **OVERLAP))],
+        x=lambda g, chosen, kernel, stride, dilation, padding: pool_pick(g, chosen=chosen, kernel=kernel, stride=stride, dilation=dilation, padding=padding))  # fmt: skip
+def pool_place(x, *, chosen, shape, kernel, stride, dilation, padding):
+    """Zeros with x added at each window's chosen place: the adjoint of pool_pick"""
+    out = border(x, shape, padding)
+    overlap = any(d * (k - 1) + 1 > s for k, s, d in zip(kernel, stride, dilation))
+    for hit, tap in zip(chosen, taps(kernel, stride, dilation, tuple(x.shape[2:]))):
+        if overlap:
+            out[tap] += x * hit
+        else:
+            np.multiply(x, hit, out=out[tap])
+    return cropped(out, shape, padding)
+
+
+@linear(symbol="pick", samples=[((2, 1, 4, 3), dict(chosen=CHOSEN, **POOL)), ((1, 1, 6), dict(chosen=CHOSEN_ROW, **OVERLAP))],
+        x=lambda g, x_shape, chosen, kernel, stride, dilation, padding: pool_place(g, chosen=chosen, shape=tuple(x_shape[2:]), kernel=kernel, stride=stride, dilation=dilation, padding=padding))  # fmt: skip
+def pool_pick(x, *, chosen, kernel, stride, dilation, padding):
+    """The elements of x at each window's chosen place"""
+    x = padded(x, padding)
+    out = np.zeros_like(x, shape=chosen.shape[1:])
+    for hit, tap in zip(chosen, taps(kernel, stride, dilation, tuple(out.shape[2:]))):
+        out += x[tap] * hit
+    return out
+
+
+def share(x, divisor):
+    """x / divisor, in x's type."""
+    return x / (divisor if isinstance(divisor, (int, float)) else divisor.astype(x.dtype))
+
+
+HALVES = dict(kernel=(3, 2), stride=(1, 2), padding=((1, 0), (0, 1)), divisor=np.array([[4, 2], [6, 3], [6, 3]]))
+
+
+@linear(symbol="avg pool", samples=[((2, 1, 4, 3), dict(kernel=(2, 2), stride=(2, 1), padding=((0, 0), (0, 0)), divisor=4)), ((1, 2, 4, 3), HALVES)],
+        x=lambda g, x_shape, kernel, stride, padding, divisor: pool_spread(g, shape=tuple(x_shape[2:]), kernel=kernel, stride=stride, padding=padding, divisor=divisor))  # fmt: skip
+def avg_pool(x, *, kernel, stride, padding, divisor):
+    """Σ of each window / divisor, shapes (N, C, *S) → (N, C, *L)"""
+    once = (1,) * len(kernel)
+    lengths = lengths_of(x.shape[2:], kernel, stride, once, padding)
+    return share(combined(np.add, padded(x, padding), kernel, stride, once, lengths), divisor)
+
+
+@linear(symbol="spread", samples=[((2, 1, 2, 2), dict(shape=(4, 3), kernel=(2, 2), stride=(2, 1), padding=((0, 0), (0, 0)), divisor=4)), ((1, 2, 3, 2), dict(shape=(4, 3), **HALVES))],
+        x=lambda g, kernel, stride, padding, divisor: avg_pool(g, kernel=kernel, stride=stride, padding=padding, divisor=divisor))  # fmt: skip
+def pool_spread(x, *, shape, kernel, stride, padding, divisor):
+    """x / divisor added to every element of its window: the adjoint of avg_pool"""
+    x = share(x, divisor)
+    out = border(x, shape, padding)
+    overlap = any(k > s for k, s in zip(kernel, stride))
+    for tap in taps(kernel, stride, (1,) * len(kernel), tuple(x.shape[2:])):
+        if overlap:
+            out[tap] += x
+        else:
+            out[tap] = x
+    return cropped(out, shape, padding)
+
+
+# --- resampling along one axis ---------------------------------------------------------------------------------------
+
+PLACES = np.array([[0, 1], [2, 2], [1, 0]])
+SHARES = np.array([[0.25, 0.75], [1.0, 0.0], [0.5, 0.5]])
+
+
+def spreading(places, shares, size, dtype):
+    """The matrix (out, size) of a resampling along one axis."""
+    matrix = np.zeros((len(places), size), dtype)
+    np.add.at(matrix, (np.arange(len(places))[:, None], places), 1 if shares is None else shares)
+    return matrix
+
+
+@linear(symbol="resample", samples=[((2, 3), dict(axis=1, places=PLACES, shares=SHARES)), ((3, 2), dict(axis=0, places=PLACES[:, :1], shares=None))],
+        x=lambda g, x_shape, axis, places, shares: resample_back(g, axis=axis, places=places, shares=shares, size=x_shape[axis]))  # fmt: skip
+def resample(x, *, axis, places, shares):
+    """Σₖ x[places[:, k]] · shares[:, k] along axis"""
+    if shares is None:
+        return x.take(places[:, 0], axis=axis)
+    column = (-1,) + (1,) * (x.ndim - 1 - axis % x.ndim)
+    shares = shares.astype(x.dtype, copy=False)
+    out = x.take(places[:, 0], axis=axis) * shares[:, 0].reshape(column)
+    for k in range(1, places.shape[1]):
+        out += x.take(places[:, k], axis=axis) * shares[:, k].reshape(column)
+    return out
+
+
+@linear(symbol="resampleᵀ", samples=[((2, 3), dict(axis=1, places=PLACES, shares=SHARES, size=3)), ((3, 2), dict(axis=0, places=PLACES[:, :1], shares=None, size=3))],
+        x=lambda g, axis, places, shares: resample(g, axis=axis, places=places, shares=shares))  # fmt: skip
+def resample_back(x, *, axis, places, shares, size):
+    """Zeros of `size` along axis with x · shares added at places: the adjoint of resample"""
+    matrix = spreading(places, shares, size, x.dtype)
+    return np.moveaxis(np.moveaxis(x, axis, -1) @ matrix, -1, axis)
