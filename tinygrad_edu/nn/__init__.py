@@ -1,6 +1,6 @@
 """Layers, losses and everything to build models with, in PyTorch's names."""
 
-from . import functional, init
+from . import functional, init, modules, utils
 from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from .layers import *  # noqa: F403
 from .layers import __all__ as layer_names
@@ -10,4 +10,4 @@ from .module import Module
 from .parameter import Buffer, Parameter
 
 __all__ = ["Buffer", "Module", "ModuleDict", "ModuleList", "Parameter", "ParameterDict", "ParameterList", "Sequential",
-           "functional", "init", *layer_names, *loss_names]  # fmt: skip
+           "functional", "init", "modules", "utils", *layer_names, *loss_names]  # fmt: skip

@@ -3,14 +3,16 @@
 import copy
 import warnings
 from collections import OrderedDict
+from collections.abc import MutableMapping
 from difflib import get_close_matches
 from typing import NamedTuple
 
 import numpy as np
 
-from ..api.methods import RemovableHandle
+from ..api.create import dtype_of
 from ..autograd import memory, modes
 from ..autograd.tensor import Tensor
+from .hooks import add_hook, call_with_hooks, hooks_of
 from .parameter import Buffer, Parameter
 
 
@@ -19,6 +21,11 @@ class IncompatibleKeys(NamedTuple):
 
     missing_keys: list
     unexpected_keys: list
+
+    def __repr__(self):
+        if not self.missing_keys and not self.unexpected_keys:
+            return "<All keys matched successfully>"
+        return f"IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
 
 
 class Module:
@@ -36,15 +43,12 @@ class Module:
     """
 
     training = True
-    hooked = False  # True where hooks are registered: calls then take the longer way
-    buffer_names: dict = {}  # name → persistent
-    empty_names: tuple = ()  # parameters and modules registered as None
+    _hooked = False  # True where hooks are registered: calls then take the longer way
+    _persistent: dict = {}  # the buffers: name → whether state_dict has it
+    _vacant: dict = {}  # parameters and modules registered as None: name → Parameter or Module
 
     def __init__(self):
         pass
-
-    def __init_subclass__(cls, **options):
-        super().__init_subclass__(**options)
 
     def forward(self, *inputs):
         """Compute the result; each subclass defines it."""
@@ -52,109 +56,85 @@ class Module:
 
     def __call__(self, *args, **kwargs):
         try:
-            if self.hooked or modes.special:
-                return self.call_with_hooks(args, kwargs)
+            if self._hooked or modes.special:
+                return call_with_hooks(self, args, kwargs)
             return self.forward(*args, **kwargs)
         except Exception as error:
             name_path(error, self)
             raise
 
-    def call_with_hooks(self, args, kwargs):
-        """`forward` between the hooks; pictures learn here which module computes."""
-        before = modes.state.module
-        modes.state.module = (*before, self)
-        try:
-            for hook, with_kwargs in list(self.__dict__.get("pre_hooks", {}).values()):
-                changed = hook(self, args, kwargs) if with_kwargs else hook(self, args)
-                if changed is not None and with_kwargs:
-                    args, kwargs = changed
-                elif changed is not None:
-                    args = changed if isinstance(changed, tuple) else (changed,)
-            out = self.forward(*args, **kwargs)
-            for hook, with_kwargs in list(self.__dict__.get("forward_hooks", {}).values()):
-                changed = hook(self, args, kwargs, out) if with_kwargs else hook(self, args, out)
-                out = out if changed is None else changed
-            if self.__dict__.get("backward_hooks"):
-                self.watch_backward(args, out)
-            return out
-        finally:
-            modes.state.module = before
-
     # --- registration ------------------------------------------------------------------------------------------------
 
     def __setattr__(self, name, value):
-        old = self.__dict__.get(name)
-        if isinstance(old, Parameter) and isinstance(value, Tensor) and not isinstance(value, Parameter):
-            raise TypeError(f"{type(self).__name__}.{name} = …: a parameter can be replaced only by a Parameter or None; wrap "
-                            "the tensor in nn.Parameter, or overwrite its values with .data.copy_(…)")  # fmt: skip
-        if isinstance(value, Buffer):
+        held = self.__dict__
+        if isinstance(value, (Parameter, Module)):
+            kind = Parameter if isinstance(value, Parameter) else Module
+            if not isinstance(held.get(name), kind) and self._vacant.get(name) is not kind:
+                held.pop(name, None)  # its place in the order is that of this assignment
+            forget(self, name)
+            held[name] = value
+            if kind is Module:
+                self._children_changed()
+        elif isinstance(value, Buffer):
             self.register_buffer(name, Tensor(value.array, value.node), value.persistent)
-            return
-        if isinstance(value, (list, tuple, dict)) and value and name != "hooks":
-            self.warn_of_container(name, value)
-        self.__dict__[name] = value
-        if isinstance(value, Module) or isinstance(old, Module):
-            self.children_changed()
+        elif isinstance(held.get(name), (Parameter, Module)) or name in self._vacant:
+            vacate(self, name, value)
+        elif name in self._persistent:
+            if value is not None and not isinstance(value, Tensor):
+                raise TypeError(f"{type(self).__name__}.{name} = …: a buffer can be replaced only by a tensor or None, not by a "
+                                f"{type(value).__name__}")  # fmt: skip
+            held[name] = value
+        else:
+            if isinstance(value, (list, tuple, dict)) and value:
+                warn_of_container(self, name, value)
+            super().__setattr__(name, value)
 
     def __delattr__(self, name):
         super().__delattr__(name)
-        self.__dict__["buffer_names"] = {k: v for k, v in self.buffer_names.items() if k != name}
-        self.children_changed()
+        forget(self, name)
+        self._children_changed()
 
-    def warn_of_container(self, name, value):
-        """A plain list of modules is not found by Module, here as in PyTorch."""
-        items = list(value.values() if isinstance(value, dict) else value)
-        for kind, container in ((Module, "Module"), (Parameter, "Parameter")):
-            if isinstance(items[0], kind):
-                form = "Dict" if isinstance(value, dict) else "List"
-                warnings.warn(
-                    f"{type(self).__name__}.{name} is a plain {type(value).__name__} of {container.lower()}s, and what is inside "
-                    f"will be neither trained nor saved; use nn.{container}{form}({name}) instead",
-                    stacklevel=4,
-                )
-
-    def children_changed(self):
+    def _children_changed(self):
         """For containers that keep a list of their children."""
 
     def __getattr__(self, name):
+        found = getattr(type(self), name, None)
+        if isinstance(found, property) and found.fget is not None:
+            return found.fget(self)  # the property itself failed: show its own error
         near = get_close_matches(name, list(self.__dict__), 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=self)
 
     def __dir__(self):
         return sorted({*super().__dir__(), *self.__dict__})
 
     def register_parameter(self, name, param):
         """Add a parameter under a name; None for one that this module does without."""
-        check_name(self, name)
+        check_name(self, name, self._parameters)
         if param is not None and not isinstance(param, Parameter):
             raise TypeError(f"register_parameter({name!r}): expected a Parameter or None, got {type(param).__name__}")
-        setattr(self, name, param)
+        self._parameters[name] = param
 
     def register_buffer(self, name, tensor, persistent=True):
         """Add a tensor that is saved (if persistent) and moved with the module, but not trained."""
-        check_name(self, name)
+        check_name(self, name, self._persistent)
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(f"register_buffer({name!r}): expected a Tensor or None, got {type(tensor).__name__}")
-        self.__dict__["buffer_names"] = {**self.buffer_names, name: persistent}
+        if name not in self._persistent:
+            self.__dict__.pop(name, None)
+        self.__dict__["_persistent"] = {**self._persistent, name: bool(persistent)}
         self.__dict__[name] = tensor
 
     def register_module(self, name, module):
         """Add a child module under a name."""
-        check_name(self, name)
-        setattr(self, name, module)
+        check_name(self, name, self._modules)
+        if module is not None and not isinstance(module, Module):
+            raise TypeError(f"register_module({name!r}): expected a Module or None, got {type(module).__name__}")
+        self._modules[name] = module
 
     add_module = register_module
 
     # --- looking around ----------------------------------------------------------------------------------------------
-
-    def own_parameters(self):
-        """(name, parameter) of this module alone, in order of assignment."""
-        return [(k, v) for k, v in self.__dict__.items() if isinstance(v, Parameter)]
-
-    def own_buffers(self):
-        """(name, buffer) of this module alone."""
-        return [(k, self.__dict__[k]) for k in self.buffer_names if self.__dict__.get(k) is not None]
 
     def named_children(self):
         """(name, module) of the direct children, each module once."""
@@ -186,12 +166,12 @@ class Module:
         for _, module in self.named_modules():
             yield module
 
-    def named_members(self, own, prefix, recurse, remove_duplicate):
-        """(path, tensor) of parameters or buffers, each tensor once."""
+    def _named_members(self, own, prefix="", recurse=True, remove_duplicate=True):
+        """(path, tensor) of what `own(module)` lists for each module, each tensor once."""
         seen = set()
         for path, module in self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]:
             for name, tensor in own(module):
-                if tensor in seen:
+                if tensor is None or tensor in seen:
                     continue
                 if remove_duplicate:
                     seen.add(tensor)
@@ -199,7 +179,7 @@ class Module:
 
     def named_parameters(self, prefix="", recurse=True, remove_duplicate=True):
         """(path, parameter), each parameter once: what an optimizer trains."""
-        return self.named_members(Module.own_parameters, prefix, recurse, remove_duplicate)
+        return self._named_members(own_parameters, prefix, recurse, remove_duplicate)
 
     def parameters(self, recurse=True):
         """All parameters, each once."""
@@ -208,7 +188,7 @@ class Module:
 
     def named_buffers(self, prefix="", recurse=True, remove_duplicate=True):
         """(path, buffer), each buffer once."""
-        return self.named_members(Module.own_buffers, prefix, recurse, remove_duplicate)
+        return self._named_members(own_buffers, prefix, recurse, remove_duplicate)
 
     def buffers(self, recurse=True):
         """All buffers, each once."""
@@ -236,21 +216,32 @@ class Module:
         """The buffer at a path."""
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
-        if name not in module.buffer_names:
+        if name not in module._persistent:
             raise AttributeError(f"get_buffer({target!r}): {name!r} is not a buffer")
         return getattr(module, name)
 
-    # PyTorch's private tables, for code that reads them
-    _parameters = property(lambda self: dict(self.own_parameters()))
-    _buffers = property(lambda self: dict(self.own_buffers()))
-    _modules = property(lambda self: {k: v for k, v in self.__dict__.items() if isinstance(v, Module)})
+    def set_submodule(self, target, module, strict=False):
+        """Put a module at a path such as "layers.0"."""
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        if not name or strict and name not in parent._modules:
+            raise AttributeError(f"set_submodule({target!r}): there is no module at that path")
+        setattr(parent, name, module)
+
+    # the tables under the names that PyTorch programs read and write; they show, and change, the attributes themselves
+    _parameters = property(lambda self: Table(self, Parameter))
+    _buffers = property(lambda self: Table(self, None))
+    _modules = property(lambda self: Table(self, Module))
 
     # --- changing all at once ----------------------------------------------------------------------------------------
 
     def train(self, mode=True):
         """Switch this module and all below it to training (dropout active, batch statistics)."""
-        for module in self.modules():
-            module.__dict__["training"] = bool(mode)
+        if not isinstance(mode, bool):
+            raise ValueError(f"train(mode): expected True or False, got {mode!r}")
+        self.training = mode
+        for module in self.children():
+            module.train(mode)
         return self
 
     def eval(self):
@@ -276,15 +267,21 @@ class Module:
         fn(self)
         return self
 
-    def convert(self, change):
-        """Replace the array of every parameter and floating-point buffer by `change(array)`."""
-        for module in self.modules():
-            for _, t in [*module.own_parameters(), *module.own_buffers()]:
-                if t.dtype.kind == "f":
+    def _apply(self, fn, recurse=True):
+        """Replace the values of every parameter and buffer, and of the gradients, by `fn(tensor)`."""
+        with modes.no_grad():
+            done = set()
+            for module in self.modules() if recurse else [self]:
+                for _, t in [*own_parameters(module), *own_buffers(module)]:
+                    if t in done:
+                        continue
+                    done.add(t)
                     grad = t.grad if t.is_leaf else None
-                    t.data = Tensor(change(t.array))
+                    new = fn(t.detach())
+                    if new.array is not t.array:
+                        t.data = new
                     if grad is not None:
-                        t.grad = Tensor(change(grad.array))
+                        t.grad = fn(grad)
         return self
 
     def to(self, *args, dtype=None, device=None, non_blocking=False, memory_format=None):
@@ -295,7 +292,12 @@ class Module:
             return self
         if wanted.kind != "f":
             raise TypeError(f"Module.to({wanted}): parameters must stay floating-point")
-        return self.convert(lambda array: array.astype(wanted))
+        return self._apply(lambda t: t.astype(wanted) if t.dtype.kind == "f" else t)
+
+    def type(self, dst_type):
+        """All parameters and buffers in one dtype."""
+        wanted = dtype_of(dst_type)
+        return self._apply(lambda t: t.astype(wanted))
 
     def float(self):
         """All parameters as float32."""
@@ -323,128 +325,142 @@ class Module:
 
     # --- hooks -------------------------------------------------------------------------------------------------------
 
-    def add_hook(self, table, hook, prepend=False):
-        """Register a hook in a table and return its handle."""
-        hooks = self.__dict__.setdefault(table, {})
-        handle = RemovableHandle(hooks)
-        if prepend:
-            later = dict(hooks)
-            hooks.clear()
-            hooks[handle.id] = hook
-            hooks.update(later)
-        else:
-            hooks[handle.id] = hook
-        self.__dict__["hooked"] = True
-        return handle
-
     def register_forward_pre_hook(self, hook, *, prepend=False, with_kwargs=False):
         """Call `hook(module, args)` before `forward`; what it returns, if anything, replaces the arguments."""
-        return self.add_hook("pre_hooks", (hook, with_kwargs), prepend)
+        return add_hook(self, "_pre_hooks", (hook, with_kwargs), prepend)
 
     def register_forward_hook(self, hook, *, prepend=False, with_kwargs=False, always_call=False):
         """Call `hook(module, args, output)` after `forward`; what it returns, if anything, replaces the output."""
-        return self.add_hook("forward_hooks", (hook, with_kwargs), prepend)
+        return add_hook(self, "_forward_hooks", (hook, with_kwargs, always_call), prepend)
 
     def register_full_backward_hook(self, hook, prepend=False):
         """Call `hook(module, grad_input, grad_output)` when the gradients of this module's inputs are computed."""
-        return self.add_hook("backward_hooks", hook, prepend)
+        return add_hook(self, "_backward_hooks", hook, prepend)
 
     register_backward_hook = register_full_backward_hook
 
-    def watch_backward(self, args, out):
-        """Hang hooks on the tensors that enter and leave, which call the module's backward hooks."""
-        outputs = [t for t in (out if isinstance(out, (tuple, list)) else (out,)) if isinstance(t, Tensor)]
-        inputs = [t for t in args if isinstance(t, Tensor)]
-        seen_out: dict = {}
-        seen_in: dict = {}
-        watched = [t for t in inputs if t.node is not None]
+    def register_full_backward_pre_hook(self, hook, prepend=False):
+        """Call `hook(module, grad_output)` before this module's gradients are computed; it may return another grad_output."""
+        return add_hook(self, "_backward_pre_hooks", hook, prepend)
 
-        def call(replace):
-            given = tuple(seen_in.get(i) for i in range(len(inputs)))
-            for hook in list(self.__dict__["backward_hooks"].values()):
-                changed = hook(self, given, tuple(seen_out.get(i) for i in range(len(outputs))))
-                if changed is not None:
-                    given = changed if isinstance(changed, tuple) else (changed,)
-            return given[replace] if replace is not None else None
+    def register_state_dict_pre_hook(self, hook):
+        """Call `hook(module, prefix, keep_vars)` before `state_dict` looks at this module."""
+        return add_hook(self, "_state_dict_pre_hooks", hook)
 
-        def on_input(i):
-            def hook(g):
-                seen_in[i] = g
-                if len(seen_in) == len(watched):
-                    return call(i)
-                return None
+    def register_state_dict_post_hook(self, hook):
+        """Call `hook(module, state_dict, prefix, local_metadata)` when `state_dict` is done with this module."""
+        return add_hook(self, "_state_dict_hooks", hook)
 
-            return hook
+    _register_state_dict_hook = register_state_dict_post_hook
 
-        def on_output(i):
-            def hook(g):
-                seen_out[i] = g
-                if not watched:
-                    call(None)
+    def register_load_state_dict_pre_hook(self, hook):
+        """Call `hook(module, state_dict, prefix, local_metadata, strict, missing, unexpected, errors)` before loading."""
+        return add_hook(self, "_load_pre_hooks", (hook, True))
 
-            return hook
+    def _register_load_state_dict_pre_hook(self, hook, with_module=False):
+        return add_hook(self, "_load_pre_hooks", (hook, with_module))
 
-        for i, t in enumerate(outputs):
-            if t.node is not None:
-                t.register_hook(on_output(i))
-        for i, t in enumerate(inputs):
-            if t.node is not None:
-                t.register_hook(on_input(i))
+    def register_load_state_dict_post_hook(self, hook):
+        """Call `hook(module, incompatible_keys)` after loading; it may take keys out of the two lists."""
+        return add_hook(self, "_load_post_hooks", hook)
 
     # --- state -------------------------------------------------------------------------------------------------------
 
     def get_extra_state(self):
-        """What else `state_dict` should hold: nothing, unless a class says so."""
-        return None
+        """What else `state_dict` should hold, under the key "_extra_state": a class that has some says so here."""
+        raise RuntimeError(f"{type(self).__name__} has no extra state; define get_extra_state and set_extra_state together")
 
-    def state_dict(self, *, destination=None, prefix="", keep_vars=False):
+    def set_extra_state(self, state):
+        """Take back what `get_extra_state` gave."""
+        raise RuntimeError(f"{type(self).__name__} has no set_extra_state to take the extra state of the state_dict")
+
+    def state_dict(self, *args, destination=None, prefix="", keep_vars=False):
         """All parameters and persistent buffers by path, as tensors that share their memory."""
+        for name, value in zip(("destination", "prefix", "keep_vars"), args):  # PyTorch's former positions
+            destination, prefix, keep_vars = (value if name == k else v for k, v in
+                                              (("destination", destination), ("prefix", prefix), ("keep_vars", keep_vars)))  # fmt: skip
         result = OrderedDict() if destination is None else destination
-        for path, module in self.named_modules(prefix=prefix.rstrip("."), remove_duplicate=False):
-            for name, t in [*module.own_parameters(), *(b for b in module.own_buffers() if module.buffer_names[b[0]])]:
-                result[f"{path}.{name}" if path else name] = t if keep_vars else memory.alias(t)
+        for hook in hooks_of(self, "_state_dict_pre_hooks"):
+            hook(self, prefix, keep_vars)
+        self._save_to_state_dict(result, prefix, keep_vars)
+        for name, child in own_modules(self):
+            child.state_dict(destination=result, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+        for hook in hooks_of(self, "_state_dict_hooks"):
+            changed = hook(self, result, prefix, {})
+            result = result if changed is None else changed
         return result
 
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        """Enter what belongs to this module alone."""
+        for name, t in own_state(self):
+            destination[prefix + name] = t if keep_vars else memory.alias(t)
+        if type(self).get_extra_state is not Module.get_extra_state:
+            destination[f"{prefix}_extra_state"] = self.get_extra_state()
+
     def load_state_dict(self, state_dict, strict=True, assign=False):
-        """Overwrite all parameters and buffers; checks everything first and names every problem at once."""
-        own = self.state_dict(keep_vars=True)
-        missing = [k for k in own if k not in state_dict]
-        unexpected = [k for k in state_dict if k not in own]
-        problems = []
+        """Overwrite all parameters and buffers; checks everything first and names every problem at once.
+
+        assign=True puts the given tensors in place of the model's, instead of copying their values.
+        """
+        if not hasattr(state_dict, "keys"):
+            raise TypeError(f"load_state_dict: expected a dictionary of tensors, got {type(state_dict).__name__}")
+        state_dict, missing, unexpected, problems = OrderedDict(state_dict), [], [], []
+        for path, module in self.named_modules(remove_duplicate=False):
+            for hook, with_module in hooks_of(module, "_load_pre_hooks"):
+                arguments = (state_dict, path + "." if path else "", {}, strict, missing, unexpected, problems)
+                hook(module, *arguments) if with_module else hook(*arguments)
+        places = {f"{path}.{name}" if path else name: (module, name, t)
+                  for path, module in self.named_modules(remove_duplicate=False) for name, t in own_state(module)}  # fmt: skip
+        extras = {f"{path}._extra_state" if path else "_extra_state": module
+                  for path, module in self.named_modules(remove_duplicate=False)
+                  if type(module).set_extra_state is not Module.set_extra_state
+                  or type(module).get_extra_state is not Module.get_extra_state}  # fmt: skip
+        missing += [k for k in (*places, *extras) if k not in state_dict]
+        unexpected += [k for k in state_dict if k not in places and k not in extras]
+        values = {}
+        for k, (_, _, target) in places.items():
+            if k in state_dict:
+                value = state_dict[k]
+                if isinstance(value, (np.ndarray, np.generic)):
+                    value = Tensor(np.asarray(value))
+                if not isinstance(value, Tensor):
+                    problems.append(f"{k!r} is a {type(value).__name__}, not a tensor")
+                elif value.array.shape != target.array.shape and not (value.array.shape == (1,) and target.ndim == 0):
+                    problems.append(f"{k!r} has shape {list(value.shape)}, and the model wants {list(target.shape)}")
+                values[k] = value
         if strict:
             for k in missing:
                 near = get_close_matches(k, unexpected, 1)
                 problems.append(f"missing key {k!r}" + (f" (there is an unexpected {near[0]!r})" if near else ""))
             problems += [f"unexpected key {k!r}" for k in unexpected]
-        for k, target in own.items():
-            value = state_dict.get(k)
-            if value is None:
-                continue
-            if not isinstance(value, (Tensor, np.ndarray, np.generic)):
-                problems.append(f"{k!r} is a {type(value).__name__}, not a tensor")
-            elif tuple(value.shape) != tuple(target.shape):
-                problems.append(f"{k!r} has shape {list(value.shape)}, and the model wants {list(target.shape)}")
         if problems:
             listed = "\n  ".join(problems)
             raise RuntimeError(f"load_state_dict: the state does not fit {type(self).__name__}; nothing was changed:\n  {listed}")
         with modes.no_grad():
-            for k, target in own.items():
+            for k, value in values.items():
+                put(*places[k], value, assign)
+            for k, module in extras.items():
                 if k in state_dict:
-                    value = state_dict[k]
-                    target.copy_(value if isinstance(value, Tensor) else Tensor(np.asarray(value)))
-        return IncompatibleKeys(missing, unexpected)
+                    module.set_extra_state(state_dict[k])
+        result = IncompatibleKeys(missing, unexpected)
+        for module in self.modules():
+            for hook in hooks_of(module, "_load_post_hooks"):
+                hook(module, result)
+        if strict and (missing or unexpected):
+            raise RuntimeError(f"load_state_dict: missing keys {missing}, unexpected keys {unexpected}")
+        return result
 
     def __deepcopy__(self, memo):
         new = type(self).__new__(type(self))
         memo[id(self)] = new
         for name, value in self.__dict__.items():
             new.__dict__[name] = copy.deepcopy(value, memo)
-        new.children_changed()
+        new._children_changed()
         return new
 
     def __setstate__(self, state):
         self.__dict__.update(state)
-        self.children_changed()
+        self._children_changed()
 
     # --- printing ----------------------------------------------------------------------------------------------------
 
@@ -452,13 +468,134 @@ class Module:
         """What `repr` shows between the parentheses, as in in_features=2, out_features=3."""
         return ""
 
+    def _get_name(self):
+        return type(self).__name__
+
     def __repr__(self):
         extra = self.extra_repr()
-        children = [f"({name}): {indented(repr(child))}" for name, child in self.__dict__.items() if isinstance(child, Module)]
-        lines = ([extra] if extra else []) + children
-        if not children:
-            return f"{type(self).__name__}({indented(extra)})"
-        return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
+        children = [f"({name}): {indented(repr(child))}" for name, child in self._modules.items()]
+        lines = (extra.split("\n") if extra else []) + children
+        if len(lines) == 1 and not children:
+            return f"{self._get_name()}({extra})"
+        return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)" if lines else f"{self._get_name()}()"
+
+
+class Table(MutableMapping):
+    """The parameters, buffers (kind None) or modules of one module as a dictionary; writing to it changes the module."""
+
+    def __init__(self, module, kind):
+        self.module, self.kind = module, kind
+
+    def __contains__(self, name):
+        if self.kind is None:
+            return name in self.module._persistent
+        return isinstance(self.module.__dict__.get(name), self.kind) or self.module._vacant.get(name) is self.kind
+
+    def __iter__(self):
+        return iter([name for name in (self.module.__dict__ if self.kind else self.module._persistent) if name in self])
+
+    def __len__(self):
+        return sum(1 for _ in self)
+
+    def __getitem__(self, name):
+        if name not in self:
+            raise KeyError(name)
+        return self.module.__dict__[name]
+
+    def __setitem__(self, name, value):
+        held = self.module.__dict__
+        if self.kind is None:
+            held["_persistent"] = {name: True, **self.module._persistent}
+            held[name] = value
+        elif value is None:
+            if name not in self:
+                held.pop(name, None)
+            forget(self.module, name)
+            held["_vacant"] = {**self.module._vacant, name: self.kind}
+            held[name] = None
+        else:
+            if name not in self:
+                held.pop(name, None)
+            forget(self.module, name)
+            held[name] = value
+        self.module._children_changed()
+
+    def __delitem__(self, name):
+        if name not in self:
+            raise KeyError(name)
+        del self.module.__dict__[name]
+        forget(self.module, name)
+        self.module._children_changed()
+
+    def copy(self):
+        """A dictionary of its own."""
+        return dict(self)
+
+    def __repr__(self):
+        return repr(dict(self))
+
+
+def own_parameters(module):
+    """(name, parameter) of a module alone, in order of assignment."""
+    return [(k, v) for k, v in module.__dict__.items() if isinstance(v, Parameter)]
+
+
+def own_buffers(module):
+    """(name, buffer) of a module alone, in order of registration."""
+    held = module.__dict__
+    return [(k, held[k]) for k in module._persistent if held.get(k) is not None]
+
+
+def own_modules(module):
+    """(name, module) of the direct children, in order of assignment."""
+    return [(k, v) for k, v in module.__dict__.items() if isinstance(v, Module)]
+
+
+def own_state(module):
+    """(name, tensor) of what state_dict holds of a module alone: parameters, then persistent buffers."""
+    return own_parameters(module) + [(k, t) for k, t in own_buffers(module) if module._persistent[k]]
+
+
+def forget(module, name):
+    """A name is no buffer, and not registered as None, any more."""
+    for table in ("_persistent", "_vacant"):
+        if name in getattr(module, table):
+            module.__dict__[table] = {k: v for k, v in getattr(module, table).items() if k != name}
+
+
+def vacate(module, name, value):
+    """Assign None to a parameter or module; anything else would silently drop it out of training."""
+    old = module.__dict__.get(name)
+    kind = module._vacant[name] if old is None else Parameter if isinstance(old, Parameter) else Module
+    if value is not None:
+        way = ("wrap the tensor in nn.Parameter, or overwrite its values with .data.copy_(…)" if kind is Parameter
+               else "delete it first, as in del model.name")  # fmt: skip
+        raise TypeError(f"{type(module).__name__}.{name} = …: a {kind.__name__.lower()} can be replaced only by a {kind.__name__} or "
+                        f"None, not by a {type(value).__name__}; {way}")  # fmt: skip
+    (module._parameters if kind is Parameter else module._modules)[name] = None
+
+
+def put(module, name, target, value, assign):
+    """Load one tensor: copy its values, or put it in the place of the module's own."""
+    if not assign:
+        target.copy_(value.reshape(target.shape) if value.ndim != target.ndim else value)
+    elif isinstance(target, Parameter):
+        module.__dict__[name] = value if isinstance(value, Parameter) else Parameter(value, requires_grad=target.requires_grad)
+    else:
+        module.__dict__[name] = value
+
+
+def warn_of_container(module, name, value):
+    """A plain list of modules is not found by Module, here as in PyTorch."""
+    items = list(value.values() if isinstance(value, dict) else value)
+    for kind, container in ((Module, "Module"), (Parameter, "Parameter")):
+        if isinstance(items[0], kind):
+            form = "Dict" if isinstance(value, dict) else "List"
+            warnings.warn(
+                f"{type(module).__name__}.{name} is a plain {type(value).__name__} of {container.lower()}s, and what is inside "
+                f"will be neither trained nor saved; use nn.{container}{form}({name}) instead",
+                stacklevel=3,
+            )
 
 
 def indented(text):
@@ -466,11 +603,13 @@ def indented(text):
     return text.replace("\n", "\n  ")
 
 
-def check_name(module, name):
+def check_name(module, name, table):
     """Names of parameters, buffers and modules are attributes, and parts of a path."""
-    if not isinstance(name, str) or not name or "." in name:
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a parameter, buffer or module must be a string, not {type(name).__name__}")
+    if not name or "." in name:
         raise KeyError(f"{name!r} cannot be the name of a parameter, buffer or module: it must be a non-empty string without a dot")
-    if hasattr(type(module), name):
+    if name not in table and (name in module.__dict__ or hasattr(type(module), name)):
         raise KeyError(f"{name!r} is already an attribute of {type(module).__name__}")
 
 

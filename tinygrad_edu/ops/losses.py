@@ -101,7 +101,7 @@ def class_counts(shape, dtype, target, weight, ignore_index, label_smoothing):
     counted = target != ignore_index
     rows, classes = np.flatnonzero(counted), target[counted]
     counts = np.zeros(shape, dtype)
-    weights = np.ones(shape[1], dtype) if weight is None else weight
+    weights = np.ones(shape[1], dtype) if weight is None else weight.astype(dtype, copy=False)
     if label_smoothing:
         counts[rows] = weights * (label_smoothing / shape[1])
     counts[rows, classes] += weights[classes] * (1 - label_smoothing)

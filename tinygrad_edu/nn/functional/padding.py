@@ -57,6 +57,9 @@ borders = dict(reflect=reflected, circular=continued, replicate=replicated)
 
 def bordered(x, axis, before, after, mode):
     """x with a border along one axis; negative widths cut off."""
+    if mode == "circular" and min(before, after) < 0:  # what is cut off does not come back at the other end
+        x = x[(slice(None),) * axis + (slice(max(-before, 0), x.shape[axis] - max(-after, 0)),)]
+        before, after = max(before, 0), max(after, 0)
     n = x.shape[axis]
     limit = n - 1 if mode == "reflect" else n
     if mode != "replicate" and max(before, after) > limit:

@@ -14,13 +14,7 @@ from ..module import Module
 from .attention import MultiheadAttention
 from .dropout import Dropout
 from .linear import Linear
-
-
-def LayerNorm(*args, **kwargs):
-    """The layer of that name, looked up when it is used: its file is a sibling of this one."""
-    from . import LayerNorm
-
-    return LayerNorm(*args, **kwargs)
+from .normalization import LayerNorm
 
 
 def activation_of(activation):
