@@ -65,19 +65,16 @@ def accuracy(model, x, y):
 
 def sheet(x, y, model):
     """The first pictures with the model's opinion of each."""
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(3, 6, figsize=(9, 5), layout="constrained")
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    axes = figure.subplots(3, 6)
     with tg.no_grad():
         opinions = model(x[:18]).flatten().tolist()
     for place, pixels, label, opinion in zip(axes.flat, x.numpy(), y.flatten().tolist(), opinions):
         place.imshow(pixels.reshape(SIZE, SIZE, 3))
         place.set_title(f"cat: {opinion:.0%}", color="#228833" if (opinion > 0.5) == (label > 0.5) else "#cc3311", fontsize=10)
         place.axis("off")
-    pyplot.close(figure)
     return figure
 
 
@@ -114,8 +111,8 @@ def main(arguments=None):
         loss = nn.BCELoss()(two(x), y)
     loss.backward()
     demo.save("pictures.png", lambda: sheet(test_x, test_y, two))
-    demo.save("loss.svg", lambda: viz.curves(curves))
-    demo.save("graph.svg", lambda: viz.draw(loss))
+    demo.save("loss.svg", lambda: viz.curves(curves, xlabel="iteration"))
+    demo.save("graph.svg", lambda: viz.draw(loss, model=two, names=dict(x=x, y=y)))
     demo.finish()
     return dict(found, curves=curves)
 

@@ -70,7 +70,7 @@ def main(arguments=None):
     with tg.recording():
         loss = ((y - tg.sigmoid(x @ w)) ** 2).sum() / 2
     loss.backward()
-    demo.save("graph.svg", lambda: viz.draw(loss))
+    demo.save("graph.svg", lambda: viz.draw(loss, names=dict(x=x, y=y, w=w)))
     demo.save("loss.svg", lambda: viz.curves({"loss": losses}, log=True))
     demo.finish()
     return dict(answer=answer, short=short, weights=w.tolist(), losses=losses, worst=worst)

@@ -104,9 +104,9 @@ def main(arguments=None):
     with tg.recording():
         loss = loss_of(model(alice), target)
     loss.backward()
-    demo.save("graph.svg", lambda: viz.draw(loss))
+    demo.save("graph.svg", lambda: viz.draw(loss, model=model, names=dict(alice=alice, target=target)))
     demo.save("network.svg", lambda: viz.network(model, alice))
-    demo.save("loss.svg", lambda: viz.curves({"mean squared error": losses}, every=10))
+    demo.save("loss.svg", lambda: viz.curves({"mean squared error": losses}, x=range(0, epochs + 1, 10), xlabel="epoch"))
     demo.finish()
     return dict(found, losses=losses)
 

@@ -12,17 +12,17 @@ from tinygrad_edu import nn, optim, viz
 from tinygrad_edu.cli import Demo
 
 
-def descend(x, y, lr, steps):
-    """Fit y = a · x + b from a = b = 0; returns the model and the loss before each step, until it has overflowed."""
+def descend(x, y, lr, length):
+    """Fit y = a · x + b from a = b = 0; returns the model and the loss before each step, until it has grown a thousandfold."""
     model = nn.Linear(1, 1, dtype=tg.float64)
     nn.init.zeros_(model.weight)
     nn.init.zeros_(model.bias)
     loss_of, optimizer, losses = nn.MSELoss(), optim.SGD(model.parameters(), lr=lr), []
-    for _ in range(steps):
+    for _ in range(length):
         optimizer.zero_grad()
         loss = loss_of(model(x), y)
         losses.append(loss.item())
-        if losses[-1] > 1e12:
+        if losses[-1] > 1000 * losses[0]:
             break
         loss.backward()
         optimizer.step()
@@ -32,6 +32,11 @@ def descend(x, y, lr, steps):
 def line(model):
     """a and b."""
     return model.weight.item(), model.bias.item()
+
+
+def steps(count):
+    """A number of steps, in words."""
+    return f"{count} step{'s' * (count != 1)}"
 
 
 def largest_rate(x):
@@ -47,35 +52,39 @@ def steps_to(losses, best):
 
 def plot_line(x, y, model):
     """The points and the line."""
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(5, 4), layout="constrained")
+    figure = Figure(figsize=(5, 4), layout="constrained")
+    axes = figure.add_subplot()
     axes.scatter(x.flatten().numpy(), y.flatten().numpy(), s=16, color="#4477aa", label="points")
     ends = tg.tensor([[x.min().item()], [x.max().item()]], dtype=tg.float64)
     with tg.no_grad():
         axes.plot(ends.flatten().numpy(), model(ends).flatten().numpy(), color="#ee6677", label="y = {:.2f} x + {:.2f}".format(*line(model)))
     axes.set(xlabel="x", ylabel="y")
     axes.legend()
-    pyplot.close(figure)
+    return figure
+
+
+def plot_scaling(curves):
+    """Both walks; the logarithmic axis shows the first steps too."""
+    figure = viz.curves(curves, log=True)
+    figure.axes[0].set_xscale("log")
     return figure
 
 
 def main(arguments=None):
     """Fit the line, compare learning rates, scale a feature."""
     demo = Demo("regression", __doc__, arguments)
-    steps = 300 if demo.quick else 1000
+    length = 300 if demo.quick else 1000
     tg.manual_seed(demo.seed)
     x = tg.rand(50, 1, dtype=tg.float64) * 2 - 1
     y = 1.5 * x + 0.5 + 0.2 * tg.randn(50, 1, dtype=tg.float64)
     found = {}
 
-    model, losses = descend(x, y, 0.1, steps)
+    model, losses = descend(x, y, 0.1, length)
     found["line"] = line(model)
     found["least squares"] = tuple(np.polyfit(x.flatten().numpy(), y.flatten().numpy(), 1))
-    print(f"50 points around y = 1.5 x + 0.5; {steps} steps at learning rate 0.1:")
+    print(f"50 points around y = 1.5 x + 0.5; {length} steps at learning rate 0.1:")
     print("  gradient descent  y = {:.6f} x + {:.6f}".format(*found["line"]))
     print("  least squares     y = {:.6f} x + {:.6f}".format(*found["least squares"]))
     print(f"  loss {losses[0]:.4f} → {losses[-1]:.4f}")
@@ -86,7 +95,7 @@ def main(arguments=None):
     for lr in (0.001, 0.01, 0.1, 0.5, round(0.99 * limit, 3), round(1.05 * limit, 3)):
         rates[lr] = descend(x, y, lr, 200)[1]
         end, reached = rates[lr][-1], steps_to(rates[lr], best)
-        word = "diverges" if end > rates[lr][0] else f"at the bottom after {reached} steps" if reached else "crawls"
+        word = "diverges" if end > rates[lr][0] else f"at the bottom after {steps(reached)}" if reached else "crawls"
         print(f"  {lr:<6g} loss after {len(rates[lr]):3} steps {end:10.4g}   {word}")
     found["rates"], found["limit"] = {lr: losses[-1] for lr, losses in rates.items()}, limit
 
@@ -98,21 +107,21 @@ def main(arguments=None):
     best = np.mean((np.polyval(exact, area.numpy()) - rent.numpy()) ** 2)
     curves = {}
     for name, feature in (("in square metres", area), ("scaled to mean 0, deviation 1", scaled)):
-        lr = 0.5 * largest_rate(feature)  # each with the step that suits it
-        curves[name] = descend(feature, rent, lr, steps)[1]
+        lr = 0.1 * largest_rate(feature)  # each with the step that suits it
+        curves[name] = descend(feature, rent, lr, length)[1]
         reached = steps_to(curves[name], best)
         found[name] = reached
-        end = f"at the bottom after {reached} steps" if reached is not None else f"loss {curves[name][-1]:.3f} after {steps} steps, {best:.3f} is possible"
+        end = f"at the bottom after {steps(reached)}" if reached is not None else f"loss {curves[name][-1]:.3f} after {length} steps, {best:.3f} is possible"
         print(f"  {name:<30} learning rate {lr:8.2g}   {end}")
 
     with tg.recording():
         loss = nn.MSELoss()(model(x[:3]), y[:3])
     loss.backward()
-    demo.save("graph.svg", lambda: viz.draw(loss))
+    demo.save("graph.svg", lambda: viz.draw(loss, model=model))
     demo.save("line.svg", lambda: plot_line(x, y, model))
     demo.save("rates.svg", lambda: viz.curves({f"learning rate {lr:g}": c for lr, c in rates.items()}, log=True))
     demo.save("loss.svg", lambda: viz.curves({"mean squared error": losses}, log=True))
-    demo.save("scaling.svg", lambda: viz.curves(curves, log=True))
+    demo.save("scaling.svg", lambda: plot_scaling(curves))
     demo.finish()
     return found
 

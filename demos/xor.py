@@ -8,7 +8,7 @@ one straight line through the plane, and no line separates the XOR's ones from i
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn, optim, viz
-from tinygrad_edu.cli import Demo
+from tinygrad_edu.cli import Demo, whole_number
 
 SAMPLES = [([0.0, 0.0], [0.0]), ([0.0, 1.0], [1.0]), ([1.0, 0.0], [1.0]), ([1.0, 1.0], [0.0])]
 DATA = [(tg.tensor(x), tg.tensor(y)) for x, y in SAMPLES]
@@ -70,7 +70,7 @@ def main(arguments=None):
     """Show one neuron, train the network, then train it from other seeds."""
 
     def add(parser):
-        parser.add_argument("--seeds", type=int, default=10, metavar="N", help="also try this many seeds, from 0 on (default: 10)")
+        parser.add_argument("--seeds", type=whole_number, metavar="N", help="also try this many seeds, from 0 on (default: 10)")
 
     demo = Demo("xor", __doc__, arguments, add=add)
     iterations = 3000 if demo.quick else 20_000
@@ -84,25 +84,27 @@ def main(arguments=None):
     demo.save("neuron.svg", lambda: viz.network(neuron, tg.tensor([1.0, 0.0])))
 
     model = network(demo.seed)
-    losses, _ = train(model, iterations, each=lambda i, loss: demo.progress(i, iterations, f"loss {loss:.5f}"))
-    print(f"\nafter {iterations} iterations from seed {demo.seed}:")
-    for (x, _), out in zip(SAMPLES, outputs(model)):
-        print(f"  {x[0]:.0f} XOR {x[1]:.0f} = {round(out)}   ({out:.4f})")
-    if not solved(model):
-        print(f"  not XOR: {diagnosis(model)}")
-
     x, y = DATA[2]
     with tg.recording():
         loss = nn.MSELoss()(model(x), y)
     loss.backward()
-    demo.save("graph.svg", lambda: viz.draw(loss))
-    demo.save("network.svg", lambda: viz.network(model, x))
-    demo.save("loss.svg", lambda: viz.curves({"squared error": losses}, every=100, log=True))
+    demo.save("graph.svg", lambda: viz.draw(loss, model=model, names=dict(x=x, y=y)))
 
+    losses, _ = train(model, iterations, each=lambda i, loss: demo.progress(i, iterations, f"loss {loss:.5f}"))
+    print(f"\nafter {iterations} iterations from seed {demo.seed}:")
+    for (inputs, _), out in zip(SAMPLES, outputs(model)):
+        print(f"  {inputs[0]:.0f} XOR {inputs[1]:.0f} = {round(out)}   ({out:.4f})")
+    if not solved(model):
+        print(f"  not XOR: {diagnosis(model)}")
+
+    demo.save("network.svg", lambda: viz.network(model, x))
+    demo.save("loss.svg", lambda: viz.curves({"squared error": losses}, x=range(100, iterations + 1, 100), xlabel="iteration", log=True))
+
+    seeds = demo.options.seeds if demo.options.seeds is not None else 2 if demo.quick else 10
     limit, learned = (5000 if demo.quick else 20_000), {}
-    if demo.options.seeds > 0:
+    if seeds:
         print(f"\nother first weights, until every output is within 0.1 of its target (at most {limit} iterations):")
-    for seed in range(demo.options.seeds):
+    for seed in range(seeds):
         other = network(seed)
         _, made = train(other, limit, until=well_solved)
         learned[seed] = made if well_solved(other) else None

@@ -55,6 +55,7 @@ class Demo:
     """
 
     def __init__(self, name, description, arguments=None, seed=0, add=None):
+        forgive_console()
         parser = Parser(prog=name, description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
         parser.add_argument("--seed", type=whole_number, default=seed, help="seed of every random number (default: %(default)s)")
         parser.add_argument("--quick", action="store_true", help="train for a shorter time: what the tests run")
@@ -113,6 +114,13 @@ def whole_number(text):
 whole_number.__name__ = "whole number"  # argparse: "argument --seed: invalid whole number value: '-1'"
 
 
+def forgive_console():
+    """A console that cannot show σ or ∂ shows a question mark, instead of ending the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
 def encodes(text, stream):
     """True if a stream can show these characters: an old Windows console cannot."""
     try:
@@ -140,9 +148,7 @@ def parser():
 
 def main(arguments=None):
     """Run one command; returns the exit status."""
-    for stream in (sys.stdout, sys.stderr):  # a console that cannot show σ or ∂ shows a question mark instead of failing
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+    forgive_console()
     top = parser()
     options = top.parse_args(arguments)
     if options.command is None:

@@ -1,0 +1,133 @@
+"""Every demo ends in the numbers of the article it was made from; HYPOTHESIS_PROFILE=nightly runs them at full length."""
+
+import os
+
+import pytest
+
+from tinygrad_edu.cli import demos, load_demo
+
+FULL = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    """Run a demo in this process: its numbers, what it printed, and the folder of its pictures."""
+
+    def run_demo(name, *arguments, full=FULL):
+        numbers = load_demo(name).main([*arguments, "--out", str(tmp_path), *([] if full else ["--quick"])])
+        return numbers, capsys.readouterr().out
+
+    return run_demo
+
+
+def pictures(folder, name):
+    """The demo's pictures, after a look at each: an SVG with something in it, or a PNG."""
+    found = sorted(folder.glob(f"{name}_*"))
+    for path in found:
+        data = path.read_bytes()
+        assert len(data) > 1000, path.name
+        assert b"</svg>" in data if path.suffix == ".svg" else data.startswith(b"\x89PNG"), path.name
+    return {path.name.removeprefix(f"{name}_") for path in found}
+
+
+def test_neuron(run, tmp_path):
+    numbers, out = run("neuron", full=True)
+    assert f"{numbers['answer']:.8f}" == f"{numbers['short']:.8f}" == "0.99993704"
+    assert "[1, 0, 0] → 0.99993704" in out
+    assert numbers["worst"] < 1e-15  # the update by hand and the engine's gradient
+    assert numbers["losses"][-1] < 0.001 < 0.5 < numbers["losses"][0]
+    assert pictures(tmp_path, "neuron") >= {"graph.svg", "loss.svg"}
+
+
+def test_xor(run, tmp_path):
+    numbers, out = run("xor")
+    assert f"{numbers['neuron']:.4f}" == "0.9933"
+    assert numbers["solved"] and [round(v) for v in numbers["outputs"]] == [0, 1, 1, 0]
+    assert all(numbers["learned"].values()), numbers["learned"]
+    assert numbers["losses"][-1] < (0.0005 if FULL else 0.005)
+    assert "0 XOR 1 = 1" in out and "1 XOR 1 = 0" in out
+    assert pictures(tmp_path, "xor") >= {"graph.svg", "loss.svg", "network.svg", "neuron.svg"}
+
+
+@pytest.mark.skipif(not FULL, reason="ten trainings of 20 000 iterations: nightly")
+def test_xor_from_ten_seeds():
+    xor = load_demo("xor")
+    for seed in range(10):
+        model = xor.network(seed)
+        xor.train(model, 20_000)
+        assert xor.solved(model), f"seed {seed}: {xor.outputs(model)}"
+
+
+def test_xor_explains_a_network_that_is_stuck():
+    """Three hidden neurons that are alike can never differ: their gradients are the same in every step."""
+    import tinygrad_edu as tg
+
+    xor = load_demo("xor")
+    model = xor.network(0)
+    with tg.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(0.5)
+    xor.train(model, 300)
+    assert not xor.solved(model)
+    assert "local minimum" in xor.diagnosis(model) and "--seed" in xor.diagnosis(model)
+
+
+def test_people(run, tmp_path):
+    numbers, out = run("people", full=True)
+    assert numbers["neuron"] == 0.9990889488055994
+    assert numbers["network"] == 0.7216325609518421
+    assert numbers["mse"] == 0.5
+    assert f"{numbers['prediction']:.3f}" == "0.524"
+    assert f"{numbers['on_paper']:.4f}" == "0.0214"
+    assert numbers["gradient"] == pytest.approx(0.0214695, abs=1e-6)
+    product = numbers["factors"][0] * numbers["factors"][1] * numbers["factors"][2]
+    assert product == pytest.approx(numbers["gradient"], rel=1e-12)
+    assert 0.2 < numbers["losses"][0] < 0.3 and numbers["losses"][-1] < 0.01
+    assert numbers["Emily"] == pytest.approx(0.95, abs=0.01)
+    assert numbers["Frank"] == pytest.approx(0.04, abs=0.01)
+    assert "∂L/∂w1 = ∂L/∂y · ∂y/∂h1 · ∂h1/∂w1" in out
+    assert pictures(tmp_path, "people") >= {"graph.svg", "loss.svg", "network.svg"}
+
+
+def test_above_the_line(run, tmp_path):
+    numbers, out = run("above_the_line")
+    assert 1e-6 < numbers["error at h = 1e-06"] * 100 < numbers["error at h = 0.0001"] * 10 < numbers["error at h = 0.01"] < 0.02
+    below, above, right = numbers["back propagation, single points, rate 1"]
+    if FULL:
+        assert below < 0.0002 and above > 0.999 and right > 0.98
+    else:
+        assert below < above
+    costs = numbers["curves"]["back propagation, single points, rate 1"]
+    nudged = numbers["curves"]["numerical, single points, rate 1"]
+    assert costs[-1] < costs[0] and nudged == pytest.approx(costs[: len(nudged)], rel=0.05)
+    assert "back propagation, biases, batches of 100, rate 10" in numbers
+    assert pictures(tmp_path, "above_the_line") >= {"graph.svg", "loss.svg", "network.svg", "boundary.svg"}
+
+
+def test_regression(run, tmp_path):
+    numbers, out = run("regression")
+    assert numbers["line"] == pytest.approx(numbers["least squares"], abs=1e-6)
+    assert numbers["line"] == pytest.approx((1.5, 0.5), abs=0.1)
+    for lr, end in numbers["rates"].items():
+        assert (end > 10) == (lr > numbers["limit"]), f"learning rate {lr}: {end}"
+    assert numbers["in square metres"] is None and numbers["scaled to mean 0, deviation 1"] < 10
+    assert "diverges" in out and "crawls" in out
+    assert pictures(tmp_path, "regression") >= {"graph.svg", "line.svg", "loss.svg", "rates.svg", "scaling.svg"}
+
+
+def test_logistic(run, tmp_path):
+    numbers, out = run("logistic")
+    assert numbers["gradient"] == pytest.approx(numbers["a - y"], abs=1e-12)  # dL/dz = a − y
+    assert numbers["worst"] == 100
+    for layers in ("one layer", "two layers"):
+        curve = numbers["curves"][layers]
+        assert curve[-1] < curve[0]
+    if FULL:
+        assert numbers["one layer"][1] > 0.95 and numbers["one layer"][2] > 0.85
+        assert numbers["two layers"][1] > 0.98 and numbers["two layers"][2] > 0.9
+    assert pictures(tmp_path, "logistic") >= {"graph.svg", "loss.svg", "pictures.png"}
+
+
+@pytest.mark.parametrize("name", demos())
+def test_every_demo_has_a_test(name):
+    assert f"test_{name}" in globals()
