@@ -1,7 +1,7 @@
 """Tensor's operators, methods and in-place forms, its place in NumPy's world, and how it prints."""
 
-import operator as python_operator
 from difflib import get_close_matches
+from itertools import count
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from ..autograd.operator import numpy_functions
 from ..autograd.tensor import Size, Tensor, array_of, as_memory
 from ..ops import arithmetic as ar
 from ..ops import products, shapes
-from .spelling import methods, only_function, only_method
+from .spelling import methods, only_method
 from .spelling import functions as public
 
 # --- operators -------------------------------------------------------------------------------------------------------
@@ -53,7 +53,6 @@ for name in ("eq", "ne", "lt", "le", "gt", "ge"):
 methods["__neg__"], methods["__pos__"] = ar.neg, lambda self: self
 methods["__abs__"] = methods["abs"]
 methods["__invert__"] = ar.bitwise_not
-methods["__getitem__"], methods["__setitem__"] = methods["__getitem__"], methods["__setitem__"]
 methods["__float__"] = lambda self: float(self.item())
 methods["__int__"] = lambda self: int(self.item())
 methods["__complex__"] = lambda self: complex(self.item())
@@ -75,11 +74,6 @@ def __index__(self):
 @only_method()
 def __contains__(self, value):
     return bool((self.array == array_of(value)).any())
-
-
-@only_method()
-def __format__(self, spec):
-    return format(self.item(), spec) if spec and self.array.ndim == 0 else format(str(self), spec)
 
 
 # --- in place --------------------------------------------------------------------------------------------------------
@@ -215,12 +209,15 @@ def retain_grad(self):
         note_of(self.node).retain = True
 
 
+handle_ids = count()
+
+
 class RemovableHandle:
     """What a registration returns: `remove()` takes it back."""
 
     def __init__(self, registered):
         self.registered = registered
-        self.id = id(self)
+        self.id = next(handle_ids)  # not id(self): a handle that nobody keeps would give its number to the next one
 
     def remove(self):
         """Take the registration back."""
@@ -553,96 +550,13 @@ def rebuilt(kind, array, requires_grad):
     return t
 
 
-# --- printing --------------------------------------------------------------------------------------------------------
-
-printing = dict(precision=4, threshold=1000, edgeitems=3, linewidth=80, sci_mode=None)
-
-
-@only_function()
-def set_printoptions(precision=None, threshold=None, edgeitems=None, linewidth=None, profile=None, sci_mode=None):
-    """How tensors print: digits, how many elements before a summary, how many at each edge, the width of a line."""
-    if profile in ("default", "short", "full"):
-        printing.update(precision=2 if profile == "short" else 4, threshold=float("inf") if profile == "full" else 1000)
-    given = dict(precision=precision, threshold=threshold, edgeitems=edgeitems, linewidth=linewidth)
-    printing.update({k: v for k, v in given.items() if v is not None}, sci_mode=sci_mode)
-
-
-def shown(array, prefix):
-    """The values as text, in PyTorch's style; large tensors in part."""
-    threshold = printing["threshold"]
-    part = array
-    if array.size > threshold:  # look only at what will be printed: a repr must not read a million numbers
-        edge = printing["edgeitems"]
-        part = array[tuple(np.r_[0:edge, n - edge : n] if n > 2 * edge else slice(None) for n in ())] if False else array
-        for axis, n in enumerate(array.shape):
-            if n > 2 * edge:
-                part = np.concatenate([part.take(range(edge), axis), part.take(range(n - edge, n), axis)], axis)
-    kind = formatter(part)
-    options = dict(separator=", ", prefix=prefix, threshold=min(threshold, 10**9), edgeitems=printing["edgeitems"],
-                   max_line_width=printing["linewidth"], formatter={"all": kind})  # fmt: skip
-    return np.array2string(array, **options)
-
-
-def formatter(values):
-    """How to print one element, so that all of them are equally wide."""
-    if values.dtype.kind == "b":
-        width = 5 if values.size and not values.all() else 4
-        return lambda v: str(bool(v)).rjust(width)
-    if values.dtype.kind in "iu":
-        width = max((len(str(v)) for v in values.reshape(-1).tolist()), default=1)
-        return lambda v: str(int(v)).rjust(width)
-    if values.dtype.kind == "c":
-        return lambda v: f"{v:.{printing['precision']}f}"
-    numbers = values.reshape(-1).astype(np.float64)
-    finite = numbers[np.isfinite(numbers) & (numbers != 0)]
-    sizes = np.abs(finite)
-    digits = printing["precision"]
-    if finite.size and (finite == np.rint(finite)).all() and sizes.max() < 1e8:
-        form = lambda v: f"{v:.0f}."  # noqa: E731
-    elif finite.size and (sizes.max() / sizes.min() > 1000 or sizes.max() >= 1e8 or sizes.min() < 1e-4) and printing["sci_mode"] is not False or printing["sci_mode"]:  # fmt: skip
-        form = lambda v: f"{v:.{digits}e}"  # noqa: E731
-    elif not finite.size:
-        form = lambda v: f"{v:.0f}."  # noqa: E731
-    else:
-        form = lambda v: f"{v:.{digits}f}"  # noqa: E731
-    text = lambda v: ("nan" if v != v else ("inf" if v > 0 else "-inf")) if v != v or abs(v) == np.inf else form(v)  # noqa: E731
-    width = max((len(text(float(v))) for v in numbers.tolist()), default=1)
-    return lambda v: text(float(v)).rjust(width)
-
-
-@only_method()
-def __repr__(self):
-    head = "Parameter containing:\ntensor(" if type(self).__name__ == "Parameter" else "tensor("
-    array = np.asarray(self.array)
-    extras = []
-    if array.size == 0:
-        text = "[" * max(array.ndim, 1) + "]" * max(array.ndim, 1) if array.ndim == 1 else "[]"
-        extras += [f"size={tuple(array.shape)}"] if array.ndim > 1 else []
-    else:
-        text = shown(array, "tensor(")
-    if self.dtype not in (dtypes.default, np.dtype("int64"), np.dtype(bool)) or array.size == 0 and self.dtype != dtypes.default:
-        extras.append(f"dtype={self.dtype}")
-    if self.node is not None:
-        extras.append(f"grad_fn=<{grad_name(self.node)}>" if self.node.op is not None else "requires_grad=True")
-    body = ", ".join([text, *extras])
-    return f"{head}{body})"
-
-
-def grad_name(node):
-    """The name of a node as PyTorch prints it: MulBackward."""
-    return "".join(part.capitalize() for part in node.name.split("_")) + "Backward"
-
-
-methods["__str__"] = __repr__
-
 # --- installation ----------------------------------------------------------------------------------------------------
 
 
 def install():
     """Give Tensor everything that was collected."""
+    methods["__str__"] = methods["__repr__"]
     for name, value in methods.items():
         setattr(Tensor, name, value)
     Tensor.__hash__ = object.__hash__  # by identity: __eq__ compares elements
 
-
-assert python_operator  # the names of OPERATORS are those of Python's operator module

@@ -182,10 +182,17 @@ def restored(state):
 default_generator = Generator()
 
 
+class Drawing(threading.local):
+    generator = None
+
+
+drawing = Drawing()  # a thread may draw from a generator of its own, as the DataLoader's workers do
+
+
 def source(generator=None):
     """The generator to draw from: the given one, or the default."""
     if generator is None:
-        return default_generator
+        return drawing.generator or default_generator
     if not isinstance(generator, Generator):
         raise TypeError(f"generator=: expected a Generator, got {type(generator).__name__}; "
                         "make one with Generator().manual_seed(0)")  # fmt: skip
@@ -337,31 +344,31 @@ def manual_seed(seed):
     >>> tg.rand(2)
     tensor([0.4963, 0.7682])
     """
-    return default_generator.manual_seed(seed)
+    return source().manual_seed(seed)
 
 
 @only_function()
 def seed():
     """Seed the default generator from the operating system, and return the seed."""
-    return default_generator.seed()
+    return source().seed()
 
 
 @only_function()
 def initial_seed():
     """The seed of the default generator."""
-    return default_generator.initial_seed()
+    return source().initial_seed()
 
 
 @only_function()
 def get_rng_state():
     """The state of the default generator, for `set_rng_state`."""
-    return default_generator.get_state()
+    return source().get_state()
 
 
 @only_function()
 def set_rng_state(new_state):
     """Continue the default generator from a state that `get_rng_state` returned."""
-    default_generator.set_state(new_state)
+    source().set_state(new_state)
 
 
 @contextlib.contextmanager
