@@ -24,7 +24,7 @@ globals().update(_dtype_names)
 from math import e, inf, nan, pi  # noqa: E402
 
 newaxis = None
-from . import autograd, func, linalg, nn, optim, special  # noqa: E402
+from . import autograd, func, linalg, nn, optim, special, utils  # noqa: E402
 from .func import vmap  # noqa: E402
 
 
@@ -41,4 +41,4 @@ def __getattr__(name):
 
 __all__ = [*_functions, *_dtype_names, "Generator", "Size", "Tensor", "autograd", "cpu", "default_generator", "device", "e", "enable_grad", "func",
            "get_default_dtype", "inf", "inference_mode", "is_grad_enabled", "linalg", "nan", "newaxis", "nn", "no_grad", "optim", "pi", "random", "recording",
-           "set_default_dtype", "set_grad_enabled", "special", "vmap"]  # fmt: skip
+           "set_default_dtype", "set_grad_enabled", "special", "utils", "vmap"]  # fmt: skip

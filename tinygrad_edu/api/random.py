@@ -381,12 +381,12 @@ def fork_rng(devices=(), enabled=True):
     >>> bool((tg.rand(2) == x).all())
     True
     """
-    state = default_generator.get_state() if enabled else None
+    state = source().get_state() if enabled else None
     try:
         yield
     finally:
         if enabled:
-            default_generator.set_state(state)
+            source().set_state(state)
 
 
 # --- new tensors -----------------------------------------------------------------------------------------------------
