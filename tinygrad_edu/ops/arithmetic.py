@@ -59,7 +59,7 @@ def pow(x, y):
     return x**y
 
 
-@elementwise(np.remainder, symbol="mod", domain=dict(x=(0.3, 3), y=(3.5, 5)),
+@elementwise(np.remainder, symbol="mod", domain=dict(x=(4.1, 6), y=(3.1, 3.9)),
              x=lambda g: g,
              y=lambda g, x, y: -g * np.floor(x / y))  # fmt: skip
 def remainder(x, y):
@@ -67,7 +67,7 @@ def remainder(x, y):
     return np.remainder(x, y)
 
 
-@elementwise(np.fmod, symbol="fmod", domain=dict(x=(0.3, 3), y=(3.5, 5)),
+@elementwise(np.fmod, symbol="fmod", domain=dict(x=(4.1, 6), y=(3.1, 3.9)),
              x=lambda g: g,
              y=lambda g, x, y: -g * np.trunc(x / y))  # fmt: skip
 def fmod(x, y):
