@@ -171,8 +171,8 @@ def written(x, numbers=False, digits=4):
     def inner(a, tighter=False):
         words = written(a, numbers, digits)
         lower = RANK.get(a.head, 9) < rank + tighter
-        negative = words.startswith("−") and x.head in ("·", "/", "^", "−", "+") and a.head != "neg"
-        return f"({words})" if lower or negative and (numbers or a.head == "number") and tighter else words
+        negative = words.startswith("−") and a.head in ("name", "number") and (tighter or len(x.args) > 1 and a is x.args[1])
+        return f"({words})" if lower or negative else words
 
     if x.head == "neg":
         return "−" + inner(x.args[0], True)
@@ -276,7 +276,7 @@ def mathml(x, numbers=False, digits=4):
     def inner(a, tighter=False):
         words = mathml(a, numbers, digits)
         lower = RANK.get(a.head, 9) < rank + tighter
-        negative = numbers and np.size(a.value) == 1 and a.head in ("name", "number") and float(np.real(a.value)) < 0
+        negative = numbers and np.size(a.value) == 1 and a.head in ("name", "number") and float(np.reshape(a.value, -1)[0]) < 0
         return f"<mrow><mo>(</mo>{words}<mo>)</mo></mrow>" if lower or negative and tighter else words
 
     if x.head == "neg":
@@ -328,6 +328,28 @@ def ml_name(words):
     if len(stem) == 1 and index:
         return f"<msub><mi>{escape(stem)}</mi><mn>{index}</mn></msub>"
     return f"<mi>{escape(words)}</mi>"
+
+
+def forward_on_symbols(op, arrays, params, called):
+    """What the operator computes, as a Symbol, or None where its function cannot be read that way."""
+    names = op.inputs if not op.variadic else [f"{op.variadic}[{i}]" for i in range(len(arrays))]
+    arguments = [name(called.get(x, x), a) if isinstance(a, (np.ndarray, np.generic)) else a for x, a in zip(names, arrays)]
+    try:
+        out = symbol(op.forward(*arguments, **params))
+    except Exception:  # a function that looks into its arrays: the caller shows its docstring's formula instead
+        return None
+    return out if out.head not in ("number", "name", "part") and isinstance(out.value, (np.ndarray, np.generic, float, int)) else None
+
+
+def products(x, found=None):
+    """Every matrix product inside of a formula: (left, right, whole)."""
+    found = [] if found is None else found
+    if isinstance(x, Symbol):
+        if x.head == "@":
+            found.append((x.args[0], x.args[1], x))
+        for a in x.args:
+            products(a, found)
+    return found
 
 
 def rule_on_symbols(op, i, saved, called=None, g=None, g_name="g", out_name="out"):

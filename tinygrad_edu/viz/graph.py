@@ -177,6 +177,8 @@ def with_gradients(roots, order):
 class Sketch:
     """The work of one drawing: decides what is a box, what is written in it, and what is connected."""
 
+    with_ids = False  # the player finds arrows by their id
+
     def __init__(self, order, roots, names, level, fold, depth, direction, failed=None, error=None, forward_until=None):
         self.order, self.roots, self.names, self.direction = order, set(roots), names, direction
         self.failed, self.error, self.forward_until = failed, error, forward_until
@@ -231,7 +233,9 @@ class Sketch:
         if self.failed:
             self.failure(tree)
         self.emit(graph, tree)
-        for (tail, head, _), (labels, style) in self.edges.items():
+        for (tail, head, slot), (labels, style) in self.edges.items():
+            if self.with_ids:
+                style = {**style, "id": f"{tail}-{head}-{'' if slot is None else slot}"}
             lines = [line_of(x) for x in dict.fromkeys(labels)]
             if lines and len(self.places) > LABELLED:
                 graph.edge(tail, head, **{**style, "tooltip": "\\n".join(lines)})
