@@ -32,7 +32,7 @@ def moments(x, axes):
     return mean, total(centered * centered, axes) / n
 
 
-def normalize_rule(g, x, weight, bias_shape, needs, axes, eps, mean, scale):
+def normalize_rule(g, x, weight, needs, axes, eps, mean, scale):
     """scale · (h − mean(h) − x̂ · mean(h · x̂)) with h = g · weight, x̂ = (x − mean) · scale; weight gets g · x̂, bias gets g."""
     axes = normalized(axes, x.ndim)
     if mean is None or isinstance(x, Tensor):  # gradients of gradients: the moments depend on x
@@ -41,7 +41,7 @@ def normalize_rule(g, x, weight, bias_shape, needs, axes, eps, mean, scale):
     n = size_of(x.shape, axes)
     standard = (x - mean) * scale
     product, slope = g * standard, None
-    if (weight is None or weight.shape == mean.shape) and bias_shape in ((), mean.shape):  # as in batch_norm: the sums serve thrice
+    if (not needs[2]) if weight is None else weight.shape == mean.shape:  # as in batch_norm: the sums serve thrice
         product_sum, g_sum = total(product, axes), total(g, axes)
         if needs[0]:
             slope = (g - g_sum / n - standard * (product_sum / n)) * (scale if weight is None else scale * weight)
@@ -57,7 +57,7 @@ SAMPLES = [((3, 4), (4,), (4,), dict(axes=(-1,))), ((3, 2, 4), (1, 2, 1), (1, 2,
 
 @general(symbol="normalize", samples=SAMPLES, promote=("x", "weight", "bias"), floats=True, together=normalize_rule)
 def normalize(x, weight=None, bias=None, *, axes, eps=1e-5, mean=None, scale=None):
-    """(x − mean) / √(variance + eps) · weight + bias, mean and variance over axes; weight and bias broadcast
+    """(x − mean) / √(variance + eps) · weight + bias, mean and variance over axes; weight and bias of one shape, broadcast
 
     Who knows the moments already gives `mean` and `scale` = 1 / √(variance + eps), which must belong to x.
     """

@@ -15,7 +15,7 @@ from ..autograd.operator import general, linear
 from ..autograd.tensor import Tensor, array_of
 from .products import ones
 
-BLOCK = 2**20  # bytes of columns made at once: images are taken in groups that stay in the processor's cache
+BLOCK = 2**19  # bytes of columns made at once: images are taken in groups that stay in the processor's cache
 
 
 @lru_cache(maxsize=1024)
@@ -131,10 +131,9 @@ def convolution(x, weight, bias=None, *, stride, dilation, padding, groups=1, le
     for part in parts(x, groups * rows * length):
         windows = columns(x[part], kernel, stride, dilation, padding, lengths)
         np.matmul(filters, windows.reshape((-1, groups, rows, length)), out=out[part])
-    out = out.reshape((n, o, *lengths))
-    if bias is not None:
-        out += bias.reshape((o,) + (1,) * len(lengths))
-    return out
+        if bias is not None:
+            out[part] += bias.reshape((groups, o // groups, 1))
+    return out.reshape((n, o, *lengths))
 
 
 @general(symbol="convᵀ", samples=[((2, 3, 3), (3, 2, 3), (2,), dict(shape=(5,), **SIMPLE)), ((2, 2, 2, 4), (2, 2, 2, 3), (4,), dict(shape=(4, 5), **GROUPED))],
@@ -206,17 +205,14 @@ def first_largest(x, out, kernel, stride, dilation, padding):
     chosen = np.empty((len(places), *out.shape), bool)
     strange = x.dtype.kind == "f" and not np.isfinite(out).all()
     real = padded(np.ones(x.shape[-len(kernel) :], bool), padding) if strange else None
-    free = True
-    for k, tap in enumerate(places):
+    chosen[-1] = True  # what remains to be chosen, until the last place takes it
+    for k, tap in enumerate(places[:-1]):
         hit = np.equal(border[tap], out, out=chosen[k])
         if strange:  # NaN counts as the largest; −∞ in the border does not count
             hit |= np.isnan(border[tap])
             hit &= real[tap]
-        if k:
-            hit &= free
-            free ^= hit
-        else:
-            free = ~hit
+        hit &= chosen[-1]
+        chosen[-1] ^= hit
     return chosen
 
 
@@ -246,8 +242,9 @@ CHOSEN_ROW = np.arange(15).reshape(3, 1, 1, 5) % 2 == 0
         x=lambda g, chosen, kernel, stride, dilation, padding: pool_pick(g, chosen=chosen, kernel=kernel, stride=stride, dilation=dilation, padding=padding))  # fmt: skip
 def pool_place(x, *, chosen, shape, kernel, stride, dilation, padding):
     """Zeros with x added at each window's chosen place: the adjoint of pool_pick"""
-    out = border(x, shape, padding)
     overlap = any(d * (k - 1) + 1 > s for k, s, d in zip(kernel, stride, dilation))
+    tiled = kernel == stride and all(n * k == size for n, k, size in zip(x.shape[2:], kernel, shape))
+    out = np.empty_like(x, shape=(*x.shape[:2], *shape)) if tiled else border(x, shape, padding)
     for hit, tap in zip(chosen, taps(kernel, stride, dilation, tuple(x.shape[2:]))):
         if overlap:
             out[tap] += x * hit

@@ -1,14 +1,47 @@
 """The layers, one file per family."""
 
-from . import activation, attention, dropout, linear, padding, reshaping, sparse, transformer
+from . import (
+    activation,
+    attention,
+    convolution,
+    dropout,
+    linear,
+    normalization,
+    padding,
+    pooling,
+    recurrent,
+    resampling,
+    reshaping,
+    sparse,
+    transformer,
+)
 from .activation import *  # noqa: F403
 from .attention import *  # noqa: F403
+from .convolution import *  # noqa: F403
 from .dropout import *  # noqa: F403
 from .linear import *  # noqa: F403
+from .normalization import *  # noqa: F403
 from .padding import *  # noqa: F403
+from .pooling import *  # noqa: F403
+from .recurrent import *  # noqa: F403
+from .resampling import *  # noqa: F403
 from .reshaping import *  # noqa: F403
 from .sparse import *  # noqa: F403
 from .transformer import *  # noqa: F403
 
-families = [activation, attention, dropout, linear, padding, reshaping, sparse, transformer]
+families = [
+    activation,
+    attention,
+    convolution,
+    dropout,
+    linear,
+    normalization,
+    padding,
+    pooling,
+    recurrent,
+    resampling,
+    reshaping,
+    sparse,
+    transformer,
+]
 __all__ = [name for family in families for name in family.__all__]
