@@ -143,16 +143,18 @@ def neuron(column):
     if column not in ("tinygrad_edu", "torch"):
         return None
     torch = __import__(column)
-    x, y, w = torch.tensor(inputs), torch.tensor(targets), torch.tensor(weights, requires_grad=True)
+    x, y = torch.tensor(inputs), torch.tensor(targets)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 1, bias=False), torch.nn.Sigmoid()).double()
+    with torch.no_grad():
+        model[0].weight.copy_(torch.tensor(weights.T))
+    loss_of, optimizer = torch.nn.MSELoss(reduction="sum"), torch.optim.SGD(model.parameters(), lr=0.5)
 
     def step(k=0):
-        loss = 0.5 * ((torch.sigmoid(x @ w) - y) ** 2).sum()
-        loss.backward()
-        with torch.no_grad():
-            w.sub_(w.grad)
-        w.grad = None
+        optimizer.zero_grad()
+        loss_of(model(x), y).backward()
+        optimizer.step()
 
-    return step, lambda: [w.detach().numpy()]
+    return step, lambda: [model[0].weight.detach().numpy()]
 
 
 def wide(column):

@@ -6,8 +6,8 @@ from itertools import repeat
 import numpy as np
 
 from . import memory, modes
-from .node import Node, ancestors
-from .tensor import Tensor
+from .node import Node, ancestors, by_birth
+from .tensor import Tensor, array_of
 
 
 def sum_to(g, shape):
@@ -63,8 +63,9 @@ def backprop(grads, needed=None, create_graph=False, retain_graph=False, own=Non
                     c = sum_to(c, parent.shape)
                 if parent not in grads:
                     grads[parent] = c
-                    heappush(waiting, (-parent.birth, parent))
-                    if parent.op is None and not create_graph and is_fresh(c, g, args):
+                    if parent.op is not None:
+                        heappush(waiting, (-parent.birth, parent))
+                    elif not create_graph and is_fresh(c, g, args):
                         own.add(parent)
                 elif parent in own:
                     grads[parent] += c
@@ -77,19 +78,27 @@ def backprop(grads, needed=None, create_graph=False, retain_graph=False, own=Non
             raise
         if not retain_graph and op.keeps_values:
             node.saved = None
+    for node in sorted(grads, key=by_birth, reverse=True):  # the leaves: nothing is left that could add to them
+        g = grads.pop(node)
+        if node.note is not None and node.note.hooks:
+            own.discard(node)
+            g = run_hooks(node, g, create_graph)
+        yield node, g
 
 
 def is_fresh(c, g, args):
-    """True if the array `c`, computed from `g` and `args`, has memory of its own."""
-    if c.base is None:
-        if c is g:
+    """True if the array `c`, computed from `g` and `args`, has memory of its own, into which one may add."""
+    mine = c.base
+    if mine is None:
+        mine = c
+    elif mine.base is not None:
+        mine = memory.owner(c)
+    if g is mine or g.base is mine:
+        return False
+    for a in args:
+        if a is mine or isinstance(a, np.ndarray) and memory.owner(a) is mine:
             return False
-        for a in args:
-            if a is c:
-                return False
-        return True
-    mine = memory.owner(c)  # a stretched result, as broadcast_to makes, cannot be added into
-    return c.flags.writeable and mine is not memory.owner(g) and not any(isinstance(a, np.ndarray) and memory.owner(a) is mine for a in args)
+    return mine is c or c.flags.writeable  # a stretched array, as broadcast_to makes, is read-only
 
 
 def at_once(op, g, saved):
@@ -174,13 +183,16 @@ def start(outputs, gradients, attempt):
                 "with requires_grad=True, and compute outside of no_grad()"
             )
         if g is None:
-            if output.array.size != 1:
+            array = output.array
+            if array.size != 1:
                 raise RuntimeError(
                     f"{attempt}: gradients start from a single number, and this tensor has shape "
-                    f"{list(output.array.shape)}; reduce it, as in .sum() or .mean(), or pass gradient= of that shape"
+                    f"{list(array.shape)}; reduce it, as in .sum() or .mean(), or pass gradient= of that shape"
                 )
-            g = Tensor(output.dtype.type(1) if output.array.ndim == 0 else np.ones(output.array.shape, output.dtype))
-        elif not isinstance(g, Tensor):
+            g = array.dtype.type(1) if array.ndim == 0 else np.ones(array.shape, array.dtype)
+            grads[output.node] = grads[output.node] + g if output.node in grads else g
+            continue
+        if not isinstance(g, Tensor):
             g = Tensor(np.asarray(g, output.dtype))
         if g.array.shape != output.array.shape:
             raise RuntimeError(
@@ -196,8 +208,9 @@ def start(outputs, gradients, attempt):
 def run(grads, needed, create_graph, retain_graph, own):
     """`backprop` with the modes it needs: arrays for first-order gradients, a recorded computation for higher ones."""
     if create_graph:
-        return recorded(backprop(grads, needed, True, True if retain_graph is None else retain_graph, own))
-    return backprop({node: g.array for node, g in grads.items()}, needed, False, retain_graph, own)
+        tensors = {node: g if isinstance(g, Tensor) else Tensor(g) for node, g in grads.items()}
+        return recorded(backprop(tensors, needed, True, True if retain_graph is None else retain_graph, own))
+    return backprop({node: array_of(g) for node, g in grads.items()}, needed, False, retain_graph, own)
 
 
 def recorded(steps):
@@ -233,10 +246,12 @@ def backward(tensors, gradients=None, retain_graph=None, create_graph=False, inp
     finished, followed = [], []
     for node, g in run(grads, needed, create_graph, retain_graph, own):
         note = node.note
-        if targets is not None:
-            wanted = node in targets
+        if targets is None:
+            if note is None and node.op is not None:
+                continue
+            wanted = node.op is None or note.retain
         else:
-            wanted = node.op is None or note is not None and note.retain
+            wanted = node in targets
         if wanted:
             finished.append((node, g if node in own else owned(node, g)))
         if note is not None:

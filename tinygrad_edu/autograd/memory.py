@@ -4,7 +4,9 @@ Nothing here costs a computation that updates nothing in place: an in-place writ
 and back propagation looks closer only at nodes older than the last write.
 """
 
+import sys
 import weakref
+import zlib
 
 import numpy as np
 
@@ -12,6 +14,8 @@ from . import modes
 from .node import births, note_of
 from .tensor import Tensor, as_memory
 
+handed_out: dict = {}  # id of the owner of memory that .numpy() gave away → (number, checksum, weak reference to the owner)
+UNSHARED = 3  # references to memory that one tensor holds: the tensor's, and those of the functions that count
 last_write = 0  # the number of the latest in-place write anywhere
 writes: dict = {}  # id of the owner of some memory → (number, what wrote, weak reference to the owner)
 
@@ -49,6 +53,24 @@ def last_write_to(array):
     return writes.get(id(owner(array)), (0, "", None)) if isinstance(array, np.ndarray) else (0, "", None)
 
 
+def hand_out(array):
+    """The user gets this memory as a NumPy array: note what it holds, if a graph of before may have saved it."""
+    global last_write
+    memory = owner(array)
+    known = handed_out.get(id(memory))
+    if sys.getrefcount(memory) > UNSHARED and (known is None or known[2]() is not memory):
+        last_write = births()  # back propagation will look closer at nodes from before; later ones copy what NumPy shares
+        handed_out[id(memory)] = (last_write, checksum(memory), weakref.ref(memory))
+        if len(handed_out) > 1024:
+            for key in [k for k, (_, _, alive) in list(handed_out.items()) if alive() is None]:
+                del handed_out[key]
+
+
+def checksum(array):
+    """A number that changes with the contents."""
+    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+
+
 SCALING = ("mul_", "div_", "clamp_", "clip_", "backward()")  # writes after which a gradient still holds what it held
 
 
@@ -59,27 +81,23 @@ def note_use(gradient):
     gradient.used = 0 if overwritten or gradient.shared else -abs(gradient.used)
 
 
-def check_unchanged(node):
+def check_unchanged(node, saved=None):
     """Raise if something that `node` saved for its rules has been overwritten since."""
-    for value in arrays_in(node.saved):
-        number, what, _ = writes.get(id(owner(value)), (0, "", None))
-        if number > node.birth:
-            raise RuntimeError(
-                f"backward(): {node.name} saved a value {value.dtype}{list(value.shape)} for its derivative, and "
-                f"{what} has overwritten that memory since; use the form that makes a new tensor (x = x + y instead of "
-                f"x += y), or give {node.name} a x.clone()"
-            )
-
-
-def arrays_in(saved):
-    """Every array in nested tuples and lists."""
-    for value in saved:
-        if isinstance(value, np.ndarray):
-            yield value
-        elif isinstance(value, Tensor):
-            yield as_memory(value)
-        elif isinstance(value, (tuple, list)):
-            yield from arrays_in(value)
+    for value in node.saved if saved is None else saved:
+        if isinstance(value, (tuple, list)):
+            check_unchanged(node, value)
+        elif isinstance(value, (np.ndarray, Tensor)):
+            array = as_memory(value) if isinstance(value, Tensor) else value
+            memory = owner(array)
+            written, known = writes.get(id(memory)), handed_out.get(id(memory))
+            if known is not None and known[0] > node.birth and known[2]() is memory and checksum(memory) != known[1]:
+                written = (known[0], "NumPy, through the array that .numpy() gave,", None)
+            if written is not None and written[0] > node.birth:
+                raise RuntimeError(
+                    f"backward(): {node.name} saved a value {array.dtype}{list(array.shape)} for its derivative, and "
+                    f"{written[1]} has overwritten that memory since; use the form that makes a new tensor (x = x + y instead "
+                    f"of x += y), or give {node.name} a x.clone()"
+                )
 
 
 def register_view(x, result):

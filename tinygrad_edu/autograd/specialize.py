@@ -46,7 +46,7 @@ def source_of(op):
     lines = [f"def {op.name}({', '.join(head)}):"]
     args = op.variadic if op.variadic else "(" + "".join(f"{x}, " for x in xs) + ")"
     general = f"    return apply(op, {args}, {params})"
-    if op.variadic or op.view or op.together or op.kind == "constant":
+    if op.variadic or op.view or op.kind == "constant":
         return "\n".join([*lines, general])
     lines += ["    if not modes.special:", *classified(op)]
     call = ", ".join(f"{x}_array" for x in xs)
@@ -59,11 +59,15 @@ def source_of(op):
     if len(xs) > 1:
         held = " or ".join(f"({x}_node is None and isinstance({x}, Tensor) and held_by_user({x}))" for x in xs)
         lines += [f"            if {held}:", "    " * 3 + general]
-    parents = ", ".join(n if rule else "None" for n, rule in zip(nodes, op.rules))
+    rules = op.rules if not op.together else (op.together,) * len(xs)
+    parents = ", ".join(n if rule else "None" for n, rule in zip(nodes, rules))
     rows = []
-    for n, x, rule, wants in zip(nodes, xs, op.rules, op.wants):
+    for n, rule, wants in zip(nodes, rules, op.wants):
         row = "".join(value_of(op, w) + ", " for w in wants)
         rows.append(f"({row}) if {n} is not None else None" if rule and len(xs) > 1 else f"({row})" if rule else "None")
+    if op.together:  # one tuple of arguments for all
+        lines += [f"            args = ({''.join(value_of(op, w) + ', ' for w in op.wants[0])})"]
+        rows = [f"args if {n} is not None else None" for n in nodes]
     lines += [f"            return Tensor(out, Node(op, ({parents},), [{', '.join(rows)}], {params}, out.shape, out.dtype))"]
     return "\n".join([*lines, general])
 
@@ -98,6 +102,8 @@ def value_of(op, want):
     """The source of a wanted value, in the names of the specialised function."""
     if want in op.inputs:
         return f"{want}_array"
+    if want == "needs":
+        return "(" + "".join(f"{x}_node is not None, " for x in op.inputs) + ")"
     for end in ("_shape", "_dtype"):
         if want.endswith(end) and want not in op.params:
             return f"{want[: -len(end)]}_array.{end[1:]}"

@@ -104,9 +104,22 @@ class Sequential(Numbered):
         for name, module in named:
             self.add_module(name, checked(self, name, module))
 
+    _runs: tuple = ()  # the steps, two of them as one where a layer knows how
+
+    def _children_changed(self):
+        super()._children_changed()
+        steps, runs = list(self._steps), []
+        while steps:
+            module = steps.pop(0)
+            together = module._fused_with(steps[0]) if steps else None
+            if together is not None:
+                steps.pop(0)
+            runs.append(module if together is None else together)
+        self.__dict__["_runs"] = tuple(runs)
+
     def forward(self, input):
-        for module in self._steps:
-            input = module(input)
+        for run in self._runs:
+            input = run(input)
         return input
 
     def __getitem__(self, index):

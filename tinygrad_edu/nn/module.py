@@ -63,6 +63,10 @@ class Module:
             name_path(error, self)
             raise
 
+    def _fused_with(self, following):
+        """A function that does this layer's step and the following one's at once, or None; Sequential asks for it."""
+        return None
+
     # --- registration ------------------------------------------------------------------------------------------------
 
     def __setattr__(self, name, value):

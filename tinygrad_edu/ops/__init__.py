@@ -4,6 +4,7 @@ from . import (
     activations,
     arithmetic,
     functions,
+    fused,
     indexing,
     linalg,
     losses,
@@ -16,6 +17,6 @@ from . import (
     windows,
 )
 
-__all__ = ["activations", "arithmetic", "functions", "indexing", "linalg", "losses", "normalization", "products", "recurrent", "reductions",
+__all__ = ["activations", "arithmetic", "functions", "fused", "indexing", "linalg", "losses", "normalization", "products", "recurrent", "reductions",
            "shapes", "special", "windows"]  # fmt: skip
 

@@ -98,12 +98,11 @@ def affine(x, weight, bias=None):
         out = x.reshape((-1, x.shape[-1])).dot(weight.T).reshape((*x.shape[:-1], weight.shape[0]))
     else:
         out = x.dot(weight.T)
-    if bias is not None:
-        if out.size > 4096:
-            out += bias
-            return out
-        return out + bias
-    return out
+    if bias is None:
+        return out
+    if out.size > 4096:
+        return np.add(out, bias, out)
+    return np.add(out, bias.reshape(out.shape) if out.size == bias.size else bias)  # equal shapes add twice as fast
 
 
 @general(symbol="·", samples=[((3,), (3,))], x=lambda g, y: g * y, y=lambda g, x: g * x)

@@ -5,13 +5,15 @@ import math
 import numpy as np
 
 from ...api.create import check_device, dtype_of
-from ...autograd import dtypes
+from ...autograd import dtypes, modes
 from ...autograd.tensor import Tensor
+from ...ops.fused import affine_sigmoid
 from ...ops.products import affine
 from .. import functional as F
 from .. import init
 from ..module import Module
 from ..parameter import Parameter
+from .activation import Sigmoid
 
 
 def weight_of(out_features, in_features, dtype):
@@ -49,8 +51,27 @@ class Linear(Module):
     def forward(self, input):
         return affine(input, self.weight, self.bias)
 
+    def _fused_with(self, following):
+        return LinearSigmoid(self, following) if type(self) is Linear and type(following) is Sigmoid else None
+
     def extra_repr(self):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+class LinearSigmoid:
+    """A Linear layer and its Sigmoid in one step, while nobody looks in between: no hook, no picture, no switched mode."""
+
+    def __init__(self, linear, sigmoid):
+        self.linear, self.sigmoid = linear, sigmoid
+
+    def __call__(self, input):
+        linear, sigmoid = self.linear, self.sigmoid
+        if not (modes.special or linear._hooked or sigmoid._hooked):
+            try:
+                return affine_sigmoid(input, linear.weight, linear.bias)
+            except Exception:
+                pass  # once more, one after the other: the error will name the layer
+        return sigmoid(linear(input))
 
 
 class LazyLinear(Linear):
