@@ -321,8 +321,11 @@ def ml_number(words):
 
 
 def ml_name(words):
-    """A variable's name, w1 with an index."""
+    """A variable's name, w1 with an index; ∂a/∂b as a fraction."""
     words = str(words)
+    if words.startswith("∂") and "/∂" in words:
+        above, _, below = words[1:].partition("/∂")
+        return f"<mfrac><mrow><mo>∂</mo>{ml_name(above)}</mrow><mrow><mo>∂</mo>{ml_name(below)}</mrow></mfrac>"
     stem = words.rstrip("0123456789")
     index = words[len(stem) :]
     if len(stem) == 1 and index:

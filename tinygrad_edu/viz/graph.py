@@ -113,7 +113,7 @@ def draw(tensor_or_fn, *args, level=None, names=None, model=None, params=None, f
     >>> w = tg.tensor(3.0, requires_grad=True)
     >>> picture = tg.viz.draw(lambda x: (w * x).tanh(), tg.tensor(0.5))
     >>> picture
-    <computation graph: 4 arrows; .save('graph.svg') writes it>
+    <computation graph: 5 arrows; .save('graph.svg') writes it>
     """
     if level is not None and level not in LEVELS:
         raise ValueError(f"draw(level={level!r}): the levels are {', '.join(map(repr, LEVELS))}")

@@ -49,7 +49,7 @@ def play(fn, *args, names=None, model=None, check=True, title=None, direction="L
     >>> import tinygrad_edu as tg
     >>> w, x = tg.tensor(3.0, requires_grad=True), tg.tensor(2.0)
     >>> tg.viz.play(lambda: (w * x).tanh())
-    <backpropagation, step by step: 5 steps; .save('play.html') writes it>
+    <backpropagation, step by step: 7 steps; .save('play.html') writes it>
     """
     scopes = trace.callers_scopes()
     if isinstance(fn, Tensor):
@@ -203,7 +203,7 @@ class Writer:
     def backward_step(self, node, slot, parent, g, saved, old, c, new, uses):
         """p.grad = old + upstream · local = new, in formulas and numbers."""
         p, out, loss = self.called[parent], self.called[node], self.called[self.root]
-        upstream = f"∂{loss}/∂{out}"
+        upstream = f"∂{loss}/∂{out}" if node is not self.root else "g"  # at the loss it is 1, and drops out of the formulas
         named = self.names_of_inputs(node)
         found = None
         if not node.op.together and node.op.kind != "function":
@@ -215,7 +215,7 @@ class Writer:
         lines_of_body, log = [], f"∂{loss}/∂{p}"
         if scalar and node.op.kind == "elementwise":
             local = formula.rule_on_symbols(node.op, slot, saved, named, out_name=out)
-            up, factor = float(np.asarray(g).reshape(())if np.ndim(g) == 0 else np.asarray(g).reshape(-1)[0]), None
+            up, factor = float(np.asarray(g).reshape(-1)[0]), None
             if local is not None and np.size(local.value) == 1 and len(formula.written(local)) <= 110:
                 factor = float(np.asarray(local.value).reshape(-1)[0])
                 if not np.isclose(up * factor, float(np.asarray(c).reshape(-1)[0]), rtol=1e-4, atol=1e-30, equal_nan=True):
@@ -226,7 +226,7 @@ class Writer:
                 lines_of_body.append(typeset(d(loss, p), (d(loss, p, "old") + "<mo>+</mo>" if old is not None else "") + d(loss, out) + "<mo>·</mo>" + d(out, p),
                                              f"{old_ml}<mn>{bracket(up)}</mn><mo>·</mo><mn>{bracket(factor)}</mn>", f"<mn>{text.array(new)}</mn>"))  # fmt: skip
                 before = "" if old is None else f"{text.array(old)} + "
-                log += f" = {before}{upstream} · ∂{out}/∂{p} = {before}{bracket(up)} · {bracket(factor)} = {text.array(new)}" if old is None else \
+                log += f" = {before}∂{loss}/∂{out} · ∂{out}/∂{p} = {before}{bracket(up)} · {bracket(factor)} = {text.array(new)}" if old is None else \
                        f" = old + upstream · local = {before}{bracket(up)} · {bracket(factor)} = {text.array(new)}"  # fmt: skip
             else:
                 log += f" = {'' if old is None else text.array(old) + ' + '}{shown} = {text.array(new)}"
