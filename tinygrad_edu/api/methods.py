@@ -11,8 +11,11 @@ from ..autograd.operator import numpy_functions
 from ..autograd.tensor import Size, Tensor, array_of, as_memory
 from ..ops import arithmetic as ar
 from ..ops import products, shapes
-from .spelling import methods, only_method
+from . import everyday, linalg
+from .create import check_device
+from .create import device as device_type
 from .spelling import functions as public
+from .spelling import methods, only_method
 
 # --- operators -------------------------------------------------------------------------------------------------------
 
@@ -113,12 +116,14 @@ def fits(small, large):
     return all(m in (1, n) for m, n in zip(small[::-1], large[::-1]))
 
 
-IN_PLACE = """abs absolute sign sqrt rsqrt square reciprocal exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan
-sinh cosh tanh asinh acosh atanh erf erfinv erfc floor ceil trunc frac round sigmoid relu neg negative add sub subtract
-mul multiply div divide true_divide pow remainder fmod floor_divide clamp clamp_min clamp_max clip lerp addcmul addcdiv
-masked_fill masked_scatter scatter scatter_add scatter_reduce index_add index_copy index_fill index_put cumsum cumprod
-tril triu atan2 hypot logical_and logical_or logical_not logical_xor bitwise_and bitwise_or bitwise_xor bitwise_not eq ne
-lt le gt ge nan_to_num logit addmm copysign xlogy""".split()
+IN_PLACE = """abs absolute sign sgn sqrt rsqrt square reciprocal exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos
+atan arcsin arccos arctan sinh cosh tanh asinh acosh atanh arcsinh arccosh arctanh sinc deg2rad rad2deg erf erfinv erfc lgamma
+digamma mvlgamma polygamma i0 floor ceil trunc fix frac round sigmoid relu neg negative add sub subtract mul multiply div divide
+true_divide pow float_power remainder fmod floor_divide clamp clamp_min clamp_max clip lerp addcmul addcdiv masked_fill
+masked_scatter scatter scatter_add scatter_reduce index_add index_copy index_fill index_put index_reduce put renorm cumsum cumprod
+tril triu atan2 arctan2 hypot heaviside nextafter ldexp gcd lcm logical_and logical_or logical_not logical_xor bitwise_and
+bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift eq ne lt le gt ge not_equal less less_equal greater
+greater_equal nan_to_num logit addmm addmv addr addbmm baddbmm copysign xlogy""".split()
 for name in IN_PLACE:
     methods[name + "_"] = in_place(methods[name])
 for name, target in dict(iadd="add_", isub="sub_", imul="mul_", itruediv="div_", ipow="pow_", imod="remainder_",
@@ -166,7 +171,7 @@ def reshaping(name):
     methods[name + "_"] = method
 
 
-for name in ("squeeze", "unsqueeze", "transpose", "t"):
+for name in ("squeeze", "unsqueeze", "transpose", "t", "swapaxes", "swapdims"):
     reshaping(name)
 
 # --- the graph -------------------------------------------------------------------------------------------------------
@@ -295,13 +300,15 @@ def numpy(self, *, force=False):
                                ".detach().numpy()")  # fmt: skip
         return self.array.copy()
     array = as_memory(self)
-    view = array.view()
     root = self if self.base is None else self.base
     if root.node is not None or any(v is not None and v.node is not None for v in (alive() for alive in root.views)):
+        view = array.view()
         view.flags.writeable = False
-    else:
-        root.shared = self.shared = True
-    return view
+        return view
+    if not root.shared:
+        memory.hand_out(array)
+    root.shared = self.shared = True
+    return array.view()
 
 
 @only_method()
@@ -414,7 +421,11 @@ NUMPY = {
     np.ones_like: lambda x, dtype=None, order="K", subok=True, shape=None: Tensor(np.ones_like(array_of(x), dtype=dtype, shape=shape)),
     np.full_like: lambda x, value, **k: Tensor(np.full_like(array_of(x), value, **k)),
     np.argmax: public["argmax"], np.argmin: public["argmin"], np.all: public["all"], np.any: public["any"],
-    np.linalg.norm: lambda x, ord=None, axis=None, keepdims=False: public["norm"](x, 2 if ord is None else ord, axis, keepdims),
+    np.linalg.norm: lambda x, ord=None, axis=None, keepdims=False: linalg.norm(x, ord, axis, keepdims),
+    np.linalg.solve: lambda a, b: linalg.solve(a, b), np.linalg.slogdet: lambda a: linalg.slogdet(a),
+    np.linalg.svd: lambda a, full_matrices=True, compute_uv=True: linalg.svd(a, full_matrices) if compute_uv else linalg.svdvals(a),
+    np.linalg.eigh: lambda a, UPLO="L": linalg.eigh(a, UPLO), np.linalg.qr: lambda a, mode="reduced": linalg.qr(a, mode),
+    np.linalg.pinv: lambda a, rcond=None: linalg.pinv(a, rcond), np.linalg.matrix_power: lambda a, n: linalg.matrix_power(a, n),
     np.allclose: public["allclose"], np.isclose: public["isclose"], np.array_equal: public["equal"],
     np.sort: lambda x, axis=-1: public["sort"](x, axis)[0], np.argsort: lambda x, axis=-1: public["argsort"](x, axis),
     np.take: lambda x, indices, axis=None: public["take"](x, indices) if axis is None else public["index_select"](x, axis, indices),
@@ -438,8 +449,6 @@ def astype(self, dtype):
 @only_method()
 def to(self, *args, dtype=None, device=None, copy=False, non_blocking=False, memory_format=None):
     """The tensor in another dtype, or on a device: the CPU is the only one."""
-    from .create import check_device, device as device_type  # fmt: skip
-
     for a in args:
         if isinstance(a, Tensor):
             dtype = a.dtype
@@ -456,8 +465,22 @@ def to(self, *args, dtype=None, device=None, copy=False, non_blocking=False, mem
 
 methods["cpu"] = lambda self, memory_format=None: self
 methods["type_as"] = lambda self, other: astype(self, other.dtype)
-for name, kind in dict(float="float32", double="float64", half="float16", int="int32", long="int64", short="int16", bool="bool", char="int8", byte="uint8").items():  # fmt: skip
-    methods[name] = lambda self, memory_format=None, kind=np.dtype(kind): astype(self, kind)
+
+
+def conversion(name, dtype):
+    """x.float() and its kin."""
+
+    def convert(self, memory_format=None):
+        return self if self.array.dtype is dtype else astype(self, dtype)
+
+    convert.__name__, convert.__doc__ = name, f"The tensor in {dtype}; itself if it has that type."
+    methods[name] = convert
+
+
+CONVERSIONS = dict(float="float32", double="float64", half="float16", int="int32", long="int64", short="int16", bool="bool",
+                   char="int8", byte="uint8")  # fmt: skip
+for name, kind in CONVERSIONS.items():
+    conversion(name, np.dtype(kind))
 
 
 @only_method("type")
@@ -555,6 +578,7 @@ def rebuilt(kind, array, requires_grad):
 
 def install():
     """Give Tensor everything that was collected."""
+    everyday.install_overwriting()
     methods["__str__"] = methods["__repr__"]
     for name, value in methods.items():
         setattr(Tensor, name, value)

@@ -4,7 +4,6 @@ Nothing here costs a computation that updates nothing in place: an in-place writ
 and back propagation looks closer only at nodes older than the last write.
 """
 
-import sys
 import weakref
 import zlib
 
@@ -15,7 +14,6 @@ from .node import births, note_of
 from .tensor import Tensor, as_memory
 
 handed_out: dict = {}  # id of the owner of memory that .numpy() gave away → (number, checksum, weak reference to the owner)
-UNSHARED = 3  # references to memory that one tensor holds: the tensor's, and those of the functions that count
 last_write = 0  # the number of the latest in-place write anywhere
 writes: dict = {}  # id of the owner of some memory → (number, what wrote, weak reference to the owner)
 
@@ -58,7 +56,7 @@ def hand_out(array):
     global last_write
     memory = owner(array)
     known = handed_out.get(id(memory))
-    if sys.getrefcount(memory) > UNSHARED and (known is None or known[2]() is not memory):
+    if known is None or known[2]() is not memory:
         last_write = births()  # back propagation will look closer at nodes from before; later ones copy what NumPy shares
         handed_out[id(memory)] = (last_write, checksum(memory), weakref.ref(memory))
         if len(handed_out) > 1024:

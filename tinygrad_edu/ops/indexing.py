@@ -16,7 +16,7 @@ def plain_index(index):
 def plain(i):
     """One part of an index: an int, a slice, None, Ellipsis, or an integer or boolean array."""
     if isinstance(i, Tensor):
-        i = i.array
+        i = i.array.copy() if i.shared or i.base is not None and i.base.shared else i.array
     elif isinstance(i, slice):
         return slice(*(x if x is None else x.__index__() for x in (i.start, i.stop, i.step)))
     elif i is None or i is Ellipsis or type(i) is int:
