@@ -1,6 +1,11 @@
 """tinygrad_edu: reverse-mode differentiation that you can read, see and trust, on NumPy, in PyTorch's words."""
 
-from .autograd import dtypes as _dtypes
+from . import allocator  # noqa: F401  (first: it prepares the memory for everything else)
+from .api import functions as _functions
+from .api import random
+from .api.create import cpu, device  # noqa: I001
+from .api.create import dtype_names as _dtype_names
+from .api.random import Generator, default_generator
 from .autograd.dtypes import get_default_dtype, set_default_dtype
 from .autograd.modes import (
     enable_grad,
@@ -11,10 +16,6 @@ from .autograd.modes import (
 )
 from .autograd.modes import no_grad as inference_mode
 from .autograd.tensor import Size, Tensor
-from .api import functions as _functions
-from .api import random
-from .api.create import cpu, device, dtype_names as _dtype_names  # noqa: I001
-from .api.random import Generator, default_generator
 
 __version__ = "0.1.0"
 
@@ -24,8 +25,14 @@ globals().update(_dtype_names)
 from math import e, inf, nan, pi  # noqa: E402
 
 newaxis = None
-from . import autograd, func, linalg, nn, optim, special, utils  # noqa: E402
+from . import accelerator, autograd, backends, cuda, func, io, linalg, nn, optim, special, utils  # noqa: E402
 from .func import vmap  # noqa: E402
+from .io import load, save  # noqa: E402
+
+LAYERS = """adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout avg_pool1d bilinear celu channel_shuffle conv1d conv2d conv3d
+conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity dropout group_norm hardshrink layer_norm max_pool1d max_pool2d
+max_pool3d pairwise_distance pdist pixel_shuffle pixel_unshuffle prelu rms_norm rrelu selu threshold""".split()
+globals().update({name: getattr(nn.functional, name) for name in LAYERS if hasattr(nn.functional, name)})  # torch.conv2d, …
 
 
 
@@ -39,6 +46,6 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-__all__ = [*_functions, *_dtype_names, "Generator", "Size", "Tensor", "autograd", "cpu", "default_generator", "device", "e", "enable_grad", "func",
-           "get_default_dtype", "inf", "inference_mode", "is_grad_enabled", "linalg", "nan", "newaxis", "nn", "no_grad", "optim", "pi", "random", "recording",
+__all__ = [*_functions, *_dtype_names, "Generator", "Size", "Tensor", "accelerator", "autograd", "backends", "cpu", "cuda", "default_generator", "device", "e", "enable_grad", "func",
+           "get_default_dtype", "inf", "inference_mode", "io", "is_grad_enabled", "linalg", "load", "nan", "newaxis", "nn", "no_grad", "optim", "pi", "random", "recording", "save",
            "set_default_dtype", "set_grad_enabled", "special", "utils", "vmap"]  # fmt: skip

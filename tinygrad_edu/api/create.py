@@ -95,7 +95,7 @@ def array_from(data, dtype=None):
         refuse(data, f"its elements are {array.dtype}, not numbers")
     if dtype is not None and array.dtype != dtype:
         array = array.astype(dtype)
-    return array.newbyteorder("=").astype(array.dtype.newbyteorder("=")) if not array.dtype.isnative else array
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def unwrapped(data):
