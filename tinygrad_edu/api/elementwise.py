@@ -5,29 +5,24 @@ import numpy as np
 from ..autograd import dtypes
 from ..autograd.operator import registry
 from ..autograd.tensor import Tensor, array_of
-from ..ops import activations, arithmetic, functions, indexing, reductions
-from ..ops import functions as f
-from .spelling import as_tensor, both, methods, only_function
+from ..ops import arithmetic, functions, indexing, reductions
+from .spelling import as_tensor, both, check_dim, methods, only_function
 from .spelling import functions as public
 
-PLAIN = """abs sign square sqrt rsqrt reciprocal exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh
+PLAIN = """abs sqrt rsqrt reciprocal exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh
 tanh asinh acosh atanh sinc deg2rad rad2deg erf erfc erfinv floor ceil trunc frac positive sigmoid relu remainder fmod
 maximum minimum fmax fmin atan2 hypot logaddexp logaddexp2 copysign eq ne lt le gt ge logical_and logical_or logical_xor
 logical_not bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift isnan isinf isfinite
-signbit gcd lcm nextafter heaviside isreal neg softplus logsigmoid""".split()
+signbit gcd lcm nextafter heaviside isreal neg""".split()
 
 OTHER_NAMES = dict(absolute="abs", arcsin="asin", arccos="acos", arctan="atan", arcsinh="asinh", arccosh="acosh",
                    arctanh="atanh", arctan2="atan2", negative="neg", fix="trunc", not_equal="ne", less="lt",
-                   less_equal="le", greater="gt", greater_equal="ge", special_erf="erf", expit="sigmoid")  # fmt: skip
+                   less_equal="le", greater="gt", greater_equal="ge")  # fmt: skip
 
 for name in PLAIN:
-    operator = registry[name].function
-    public[name] = operator
-    if name not in ("softplus", "logsigmoid"):
-        methods[name] = operator
+    public[name] = methods[name] = registry[name].function
 for name, target in OTHER_NAMES.items():
     public[name] = methods[name] = registry[target].function
-del public["softplus"], public["logsigmoid"]
 
 
 def binary(operator):
@@ -91,13 +86,13 @@ def rsub(input, other, *, alpha=1):
 @both("round")
 def round(input, *, decimals=0):
     """input rounded to the nearest integer (or decimal), halves to the even one"""
-    return f.round(input, decimals=decimals) if input.dtype.kind == "f" else input
+    return functions.round(input, decimals=decimals) if input.dtype.kind == "f" else input
 
 
 @both()
 def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
     """input with NaN and infinities replaced"""
-    return f.nan_to_num(input, nan=nan, posinf=posinf, neginf=neginf)
+    return functions.nan_to_num(input, nan=nan, posinf=posinf, neginf=neginf)
 
 
 @both("clamp", "clip")
@@ -111,7 +106,7 @@ def clamp(input, min=None, max=None):
         return input if max is None else clamp_above(input, max)
     if input.dtype.kind in "iub" and any(isinstance(v, float) for v in (min, max)):
         input = input.astype(dtypes.default)
-    return f.clip(input, low=min, high=max)
+    return functions.clip(input, low=min, high=max)
 
 
 def clamp_below(x, low):
@@ -165,15 +160,22 @@ def xlogy(input, other):
 @both()
 def logit(input, eps=None):
     """ln(input / (1 − input)), input first clamped to [eps, 1 − eps]"""
+    input = input if input.dtype.kind == "f" else input.astype(dtypes.default)
     if eps is not None:
         input = clamp(input, eps, 1 - eps)
     return functions.log(input / (1 - input))
 
 
-@both()
-def sgn(input):
+@both("sign", "sgn")
+def sign(input):
     """−1, 0 or 1, as input is negative, zero or positive"""
-    return functions.sign(input)
+    return functions.sign(input) if input.dtype != bool else input
+
+
+@both()
+def square(input):
+    """input²"""
+    return functions.square(input if input.dtype != bool else input.astype(np.dtype("int64")))
 
 
 @both()
@@ -194,27 +196,26 @@ def log_softmax(input, dim=None, dtype=None):
 
 def softmax_dim(name, x, dim):
     """The dimension, or an error: PyTorch guesses it where it is missing, and guesses wrong as often."""
-    from .spelling import check_dim
-
     if dim is None:
         raise TypeError(f"{name}: give the dimension along which the results sum to 1, as in {name}(x, dim=-1)")
     return check_dim(name, x, dim) if x.ndim else dim
 
 
-def compare(name):
-    """isclose and allclose share their arguments."""
-
-
 @both()
 def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     """|input − other| ≤ atol + rtol · |other|, element by element"""
+    if rtol < 0 or atol < 0:
+        raise RuntimeError(f"isclose: rtol={rtol} and atol={atol} must not be negative")
+    if array_of(input).dtype != getattr(array_of(other), "dtype", None):
+        raise RuntimeError(f"isclose: {array_of(input).dtype} against {getattr(array_of(other), 'dtype', type(other).__name__)}; both "
+                           "must be tensors of one dtype")  # fmt: skip
     return Tensor(np.isclose(array_of(input), array_of(other), rtol, atol, equal_nan))
 
 
 @both()
 def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     """True if every element is close"""
-    return bool(np.allclose(array_of(input), array_of(other), rtol, atol, equal_nan))
+    return bool(isclose(input, other, rtol, atol, equal_nan).array.all())
 
 
 @both()
@@ -280,12 +281,3 @@ def promote_types(type1, type2):
 def can_cast(from_, to):
     """True if values of one dtype may be stored in the other, categories included"""
     return dtypes.ranks[np.dtype(from_).kind] <= dtypes.ranks[np.dtype(to).kind]
-
-
-@both("gelu", method=False)
-def gelu(input, *, approximate="none"):
-    """x · Φ(x), exactly or with tanh"""
-    return activations.gelu_tanh(input) if approximate == "tanh" else activations.gelu_exact(input)
-
-
-del public["gelu"]

@@ -249,6 +249,8 @@ def scatter_add(input, dim, index, src):
 
 def neutral(reduce, dtype):
     """The number that changes nothing."""
+    if reduce in ("amax", "amin") and dtype.kind == "b":
+        return reduce == "amin"
     if reduce in ("amax", "amin") and dtype.kind in "iu":
         return np.iinfo(dtype).min if reduce == "amax" else np.iinfo(dtype).max
     return dict(sum=0, mean=0, prod=1, amax=-np.inf, amin=np.inf)[reduce]

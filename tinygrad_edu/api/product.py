@@ -100,34 +100,45 @@ def einsum(equation, *operands):
     return products.einsum_operator(*operands, equation=equation)
 
 
+def blended(name, input, product, beta, alpha):
+    """β · input + α · product; β = 0 leaves the input out, NaN and all."""
+    if product.dtype.kind in "iub" and any(isinstance(factor, float) for factor in (beta, alpha)):
+        raise RuntimeError(f"{name}: beta={beta} and alpha={alpha} must be integers for tensors of {product.dtype}")
+    product = product if alpha == 1 else alpha * product
+    if beta == 0:
+        shape = np.broadcast_shapes(input.shape, product.shape)
+        return product + Tensor(np.zeros(shape, input.dtype)) if shape != product.shape else product
+    return (input if beta == 1 else beta * input) + product
+
+
 @both("addmm")
 def addmm(input, mat1, mat2, *, beta=1, alpha=1):
     """β · input + α · mat1 @ mat2"""
-    return beta * input + alpha * (mat1 @ mat2)
+    return blended("addmm", input, mat1 @ mat2, beta, alpha)
 
 
 @both("addmv")
 def addmv(input, mat, vec, *, beta=1, alpha=1):
     """β · input + α · mat @ vec"""
-    return beta * input + alpha * (mat @ vec)
+    return blended("addmv", input, mat @ vec, beta, alpha)
 
 
 @both("baddbmm")
 def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """β · input + α · batch1 @ batch2"""
-    return beta * input + alpha * (batch1 @ batch2)
+    return blended("baddbmm", input, batch1 @ batch2, beta, alpha)
 
 
 @both("addbmm")
 def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """β · input + α · Σ batch1 @ batch2 over the batch"""
-    return beta * input + alpha * (batch1 @ batch2).sum(0)
+    return blended("addbmm", input, (batch1 @ batch2).sum(0), beta, alpha)
 
 
 @both("addr")
 def addr(input, vec1, vec2, *, beta=1, alpha=1):
     """β · input + α · vec1ᵢ · vec2ⱼ"""
-    return beta * input + alpha * products.outer(vec1, vec2)
+    return blended("addr", input, products.outer(vec1, vec2), beta, alpha)
 
 
 @both("kron")

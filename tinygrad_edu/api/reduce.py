@@ -28,13 +28,14 @@ def sum(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=False
     if input.dtype.kind != "f" or dtype is not None:
         input = converted(input, dtype)
     dim = axis if dim is None else dim
-    return reductions.sum(input, axis=dim if dim is None else axes_of("sum", input, dim), keepdims=keepdim or keepdims)
+    out = reductions.sum(input, axis=dim if dim is None else axes_of("sum", input, dim), keepdims=keepdim or keepdims)
+    return out if dtype is None or out.dtype == dtype else out.astype(dtype)  # NumPy adds up small integers in large ones
 
 
 def mean(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=False):
     """Σ input / n along dim"""
     if dtype is not None:
-        input = input.astype(np.dtype(dtype))
+        input = input.astype(dtype)
     if input.dtype.kind not in "fc":
         raise RuntimeError(f"mean: the mean of {input.dtype} numbers is no {input.dtype}; convert first, as in x.float().mean()")
     if not input.array.size:
@@ -70,7 +71,8 @@ public["sum"], public["mean"] = with_out(sum), with_out(mean)
 @both()
 def prod(input, dim=None, keepdim=False, *, dtype=None):
     """Π input along dim"""
-    return reductions.prod(converted(input, dtype), axis=axes_of("prod", input, dim), keepdims=keepdim)
+    out = reductions.prod(converted(input, dtype), axis=axes_of("prod", input, dim), keepdims=keepdim)
+    return out if dtype is None else out.astype(dtype)
 
 
 @both()
@@ -94,14 +96,16 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None):
 def cumsum(input, dim, *, dtype=None):
     """Σ of the elements up to each one, along dim"""
     input, dim = converted(input, dtype), check_dim("cumsum", input, dim)
-    return reductions.cumsum(input, axis=dim) if input.ndim else shapes.clone(input)
+    out = reductions.cumsum(input, axis=dim) if input.ndim else shapes.clone(input)
+    return out if dtype is None else out.astype(dtype)
 
 
 @both()
 def cumprod(input, dim, *, dtype=None):
     """Π of the elements up to each one, along dim"""
     input, dim = converted(input, dtype), check_dim("cumprod", input, dim)
-    return reductions.cumprod(input, axis=dim) if input.ndim else shapes.clone(input)
+    out = reductions.cumprod(input, axis=dim) if input.ndim else shapes.clone(input)
+    return out if dtype is None else out.astype(dtype)
 
 
 @both()

@@ -233,6 +233,8 @@ def column_stack(tensors):
 @both("narrow")
 def narrow(input, dim, start, length):
     """`length` slices along dim, from `start`"""
+    if array_of(start).__class__ is not int and (np.ndim(array_of(start)) or np.asarray(array_of(start)).dtype.kind not in "iu"):
+        raise RuntimeError(f"narrow: start must be an integer or a 0-d integer tensor, not {start!r}")
     dim, start = check_dim("narrow", input, dim), int(array_of(start))
     n = input.shape[dim]
     start = start + n if start < 0 else start
@@ -537,8 +539,9 @@ def sum_to_size(self, *size):
     if lead < 0 or any(n not in (1, m) for n, m in zip(size, self.shape[lead:])):
         raise RuntimeError(f"sum_to_size: size {list(size)} does not broadcast to the shape {list(self.shape)}")
     dims = [*range(lead), *(i + lead for i, n in enumerate(size) if n == 1 != self.shape[i + lead])]
-    out = self.sum(dims, True) if dims else self
-    return reshape(out, *size) if out.shape != size else out
+    if dims or self.dtype.kind in "biu":
+        return reshape(self.sum(dims, True), *size) if dims else self.astype(np.dtype("int64"))
+    return self
 
 
 @both("unravel_index", method=False)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ..autograd import dtypes
 from ..autograd.operator import registry
 from ..autograd.tensor import Tensor, array_of
 from ..ops import functions, indexing
@@ -44,9 +45,10 @@ both("polygamma", function=False)(lambda self, n: polygamma(n, self))
 @both("mvlgamma")
 def multigammaln(input, p):
     """ln Γₚ(input), the logarithm of the multivariate gamma function"""
-    if p < 1 or input.dtype.kind == "f" and (array_of(input) <= (p - 1) / 2).any():
+    if p < 1 or (array_of(input) <= (p - 1) / 2).any():
         raise RuntimeError(f"mvlgamma: p = {p} must be at least 1, and every element greater than (p − 1) / 2 = {(p - 1) / 2}")
-    steps = Tensor(np.arange(p, dtype=input.dtype if input.dtype.kind == "f" else None) / 2)
+    input = input if input.dtype.kind == "f" else input.astype(dtypes.default)
+    steps = Tensor(np.arange(p).astype(input.dtype) / 2)
     return operators.lgamma(input.unsqueeze(-1) - steps).sum(-1) + p * (p - 1) / 4 * math.log(math.pi)
 
 
