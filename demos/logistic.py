@@ -2,8 +2,8 @@
 
 A picture's pixels go into one sigmoid neuron: logistic regression. Its loss is minus the logarithm of the probability that it
 gave to the right answer (Bernoulli's likelihood): BCE = −y · ln a − (1 − y) · ln(1 − a), which makes the gradient dL/dz = a − y.
-Logistic regressions joined give a neural network: one layer against two, learning rate 0.005, 2000 iterations. The pictures are drawn
-by this program: heads with pointed ears (cats) and with round ears, in all colours, at any place.
+Logistic regressions joined give a neural network: one layer against two, learning rate 0.005, 2000 iterations. The pictures are
+drawn by this program: heads with pointed ears (cats) and with round ears, in all colours, at any place.
 """
 
 import numpy as np

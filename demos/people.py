@@ -53,18 +53,16 @@ def by_hand(found):
     print("\nby hand: all weights 1, biases 0, Alice = (−2, −1), target 1; w1 leads from the weight to h1")
     w1 = numbers(1.0).requires_grad_()
     x1, x2 = numbers(-2.0), numbers(-1.0)
-    h1 = tg.sigmoid(w1 * x1 + x2)
-    h2 = tg.sigmoid(x1 + x2)
-    y = tg.sigmoid(h1 + h2)
-    loss = (1 - y) ** 2
-    factors = [tg.autograd.grad(a, b, retain_graph=True)[0].item() for a, b in ((loss, y), (y, h1), (h1, w1))]
-    found["prediction"], found["factors"] = y.item(), factors
-    loss.backward()
-    found["gradient"] = w1.grad.item()
+    with tg.recording():  # keeps the values, for the explanation
+        h1 = tg.sigmoid(w1 * x1 + x2)
+        h2 = tg.sigmoid(x1 + x2)
+        y = tg.sigmoid(h1 + h2)
+        L = (1 - y) ** 2
     print(f"prediction y = {y.item():.3f}")
-    print("∂L/∂w1 = ∂L/∂y · ∂y/∂h1 · ∂h1/∂w1")
-    print("       = " + " · ".join(f"({f:.4f})" for f in factors) + f" = {factors[0] * factors[1] * factors[2]:.5f}")
-    print(f"engine: w1.grad = {found['gradient']:.5f}")
+    print(tg.explain(L, w1))
+    factors = [tg.autograd.grad(a, b, retain_graph=True)[0].item() for a, b in ((L, y), (y, h1), (h1, w1))]
+    L.backward()
+    found["prediction"], found["factors"], found["gradient"] = y.item(), factors, w1.grad.item()
     found["on_paper"] = -2 * (1 - round(y.item(), 3)) * round(factors[1], 3) * round(factors[2], 4)
     print(f"on paper, going on from y = 0.524 with three digits: −0.952 · 0.249 · −0.0904 = {found['on_paper']:.4f}")
 

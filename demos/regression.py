@@ -59,7 +59,12 @@ def plot_line(x, y, model):
     axes.scatter(x.flatten().numpy(), y.flatten().numpy(), s=16, color="#4477aa", label="points")
     ends = tg.tensor([[x.min().item()], [x.max().item()]], dtype=tg.float64)
     with tg.no_grad():
-        axes.plot(ends.flatten().numpy(), model(ends).flatten().numpy(), color="#ee6677", label="y = {:.2f} x + {:.2f}".format(*line(model)))
+        axes.plot(
+            ends.flatten().numpy(),
+            model(ends).flatten().numpy(),
+            color="#ee6677",
+            label="y = {:.2f} x + {:.2f}".format(*line(model)),
+        )
     axes.set(xlabel="x", ylabel="y")
     axes.legend()
     return figure
@@ -111,7 +116,11 @@ def main(arguments=None):
         curves[name] = descend(feature, rent, lr, length)[1]
         reached = steps_to(curves[name], best)
         found[name] = reached
-        end = f"at the bottom after {steps(reached)}" if reached is not None else f"loss {curves[name][-1]:.3f} after {length} steps, {best:.3f} is possible"
+        end = (
+            f"at the bottom after {steps(reached)}"
+            if reached is not None
+            else f"loss {curves[name][-1]:.3f} after {length} steps, {best:.3f} is possible"
+        )
         print(f"  {name:<30} learning rate {lr:8.2g}   {end}")
 
     with tg.recording():

@@ -98,7 +98,9 @@ def main(arguments=None):
         print(f"  not XOR: {diagnosis(model)}")
 
     demo.save("network.svg", lambda: viz.network(model, x))
-    demo.save("loss.svg", lambda: viz.curves({"squared error": losses}, x=range(100, iterations + 1, 100), xlabel="iteration", log=True))
+    demo.save(
+        "loss.svg", lambda: viz.curves({"squared error": losses}, x=range(100, iterations + 1, 100), xlabel="iteration", log=True)
+    )
 
     seeds = demo.options.seeds if demo.options.seeds is not None else 2 if demo.quick else 10
     limit, learned = (5000 if demo.quick else 20_000), {}

@@ -100,5 +100,7 @@ def check_quote(block, where):
         lines = [line.strip() for line in part.splitlines() if line.strip()]
         starts = range(place, len(source) - len(lines) + 1)
         found = next((i for i in starts if source[i : i + len(lines)] == lines), None)
-        assert found is not None, f"{where}: {block.info} does not have these lines (any more), after what was quoted before:\n{part}"
+        assert found is not None, (
+            f"{where}: {block.info} does not have these lines (any more), after what was quoted before:\n{part}"
+        )
         place = found + len(lines)

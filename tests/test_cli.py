@@ -92,7 +92,9 @@ def test_as_a_module_and_as_a_file(tmp_path):
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert "least squares" in done.stdout
-    done = subprocess.run([sys.executable, "-m", "tinygrad_edu", "demo", "nothing"], env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "tinygrad_edu", "demo", "nothing"], env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 2 and done.stderr.count("\n") == 1
 
 

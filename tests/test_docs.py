@@ -66,7 +66,9 @@ def test_table_of_operators():
     assert written == script.page(), "run  python docs/make_operators.py  and commit docs/operators.md"
 
 
-KINKS = re.findall(r"(?m)^\| `(.+?)` \| `(.+?)` \| `(.+?)` \| `(.+?)` \|", (ROOT / "docs" / "conventions.md").read_text(encoding="utf-8"))
+KINKS = re.findall(
+    r"(?m)^\| `(.+?)` \| `(.+?)` \| `(.+?)` \| `(.+?)` \|", (ROOT / "docs" / "conventions.md").read_text(encoding="utf-8")
+)
 
 
 @pytest.mark.parametrize(("function", "at", "value", "gradient"), KINKS)
