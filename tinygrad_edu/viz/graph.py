@@ -198,7 +198,7 @@ class Sketch:
         self.place = {n: p for p in self.places for n in (p.nodes if isinstance(p, folding.Box) else [p])}
         self.gradients = trace.known_gradients(order)
         self.values = trace.leaf_values(self.operators)
-        self.ids, self.kinds, self.edges, self.held, self.constants = {}, set(), {}, {}, {}
+        self.ids, self.kinds, self.edges, self.held, self.shared, self.constants = {}, set(), {}, {}, {}, {}
 
     # --- the whole picture -------------------------------------------------------------------------------------------
 
@@ -389,6 +389,8 @@ class Sketch:
         if inside:
             numbers = sum(int(np.prod(n.shape)) for n in inside)
             rows.append(f"{len(inside):,} parameter{'s' if len(inside) > 1 else ''}, {numbers:,} numbers")
+        if id(box) in self.shared:
+            rows.append(f"uses {self.shared[id(box)]:,} parameters that others use too")
         if self.roots & set(box.nodes):
             rows.append("→ final result")
         return self.id(id(box), "box"), self.look("folded", rows, [text.source_line(box.nodes[0].note.line)] if box.nodes[0].note else [])
@@ -413,9 +415,12 @@ class Sketch:
                 self.held.setdefault(id(first), []).append(leaf)
             else:
                 shown[leaf] = tuple(places.values())
-        if len(shown) > 2 * FOLD and len(shown) > len(self.places):  # too many to draw: those of most users are drawn
-            keep = sorted(shown, key=lambda n: (-len(shown[n]), n.birth))[:FOLD]
-            shown = {leaf: shown[leaf] for leaf in keep}
+        if sum(map(len, shown.values())) > 2 * FOLD and any(isinstance(p, folding.Box) for p in self.places):
+            for leaf, places in list(shown.items()):  # too many arrows: the boxes say how many parameters they share
+                if all(isinstance(p, folding.Box) for p in places):
+                    del shown[leaf]
+                    for p in places:
+                        self.shared[id(p)] = self.shared.get(id(p), 0) + 1
         return shown
 
     def mark_far_uses(self):
