@@ -25,9 +25,7 @@ globals().update(_dtype_names)
 from math import e, inf, nan, pi  # noqa: E402
 
 newaxis = None
-from . import accelerator, autograd, backends, cuda, func, io, linalg, nn, optim, special, utils  # noqa: E402
-from .func import vmap  # noqa: E402
-from .io import load, save  # noqa: E402
+from . import accelerator, autograd, backends, cuda, linalg, nn, optim, special  # noqa: E402
 
 LAYERS = """adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout avg_pool1d bilinear celu channel_shuffle conv1d conv2d conv3d
 conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity dropout group_norm hardshrink layer_norm max_pool1d max_pool2d
@@ -36,14 +34,21 @@ globals().update({name: getattr(nn.functional, name) for name in LAYERS if hasat
 
 
 
-def __getattr__(name):
-    """Pictures and explanations are imported when they are first used: they need more than NumPy."""
-    if name in ("viz", "explain", "summary"):
-        from importlib import import_module
+LATER = dict(viz="viz", explain="viz", summary="viz", io="io", load="io", save="io", func="func", vmap="func", utils="utils")
 
-        module = import_module(f"{__name__}.viz")
-        return module if name == "viz" else getattr(module, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __getattr__(name):
+    """What a training step does not need is imported when it is first used: pictures, files, data, transformations."""
+    if name not in LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    module = import_module(f"{__name__}.{LATER[name]}")
+    return module if LATER[name] == name else getattr(module, name)
+
+
+def __dir__():
+    return sorted({*globals(), *LATER})
 
 
 __all__ = [*_functions, *_dtype_names, "Generator", "Size", "Tensor", "accelerator", "autograd", "backends", "cpu", "cuda", "default_generator", "device", "e", "enable_grad", "func",

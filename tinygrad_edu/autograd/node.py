@@ -42,7 +42,10 @@ class Node:
 class Note:
     """What is known of a node beyond the computation: hooks, a kept gradient, and what `recording()` wrote down."""
 
-    __slots__ = ("hooks", "retain", "after", "explained", "value", "inputs", "name", "line", "module", "gradient", "givers", "spot")
+    __slots__ = (
+        "hooks", "retain", "after", "explained", "value", "inputs", "name",
+        "line", "module", "gradient", "givers", "spot",
+    )
 
     def __init__(self):
         self.hooks = self.after = self.value = self.inputs = self.name = self.line = self.gradient = self.spot = None

@@ -12,6 +12,7 @@ kept. A rule may return a gradient that is still broadcast; the engine sums it t
 
 import inspect
 import sys
+from functools import cached_property
 from itertools import repeat
 from weakref import ref
 
@@ -35,11 +36,7 @@ class Op:
         self.symbol, self.samples, self.domain = symbol or self.name, list(samples), domain
         self.formula = self.doc.partition("\n")[0]
         self.floats, self.view, self.together = floats, view, together
-        declared = list(inspect.signature(forward).parameters.values())
-        self.inputs = [p.name for p in declared if p.kind is p.POSITIONAL_OR_KEYWORD]
-        self.variadic = next((p.name for p in declared if p.kind is p.VAR_POSITIONAL), None)
-        self.params = {p.name: p.default for p in declared if p.kind is p.KEYWORD_ONLY}
-        self.defaults = {p.name: p.default for p in declared if p.name in self.inputs and p.default is not p.empty}
+        self.inputs, self.variadic, self.params, self.defaults = arguments_of(forward)
         self.facts = ("_shapes", "_dtypes") if self.variadic else ("_shape", "_dtype")
         if self.variadic:
             self.inputs = [self.variadic]
@@ -53,7 +50,6 @@ class Op:
         self.promoted = range(10**9) if self.variadic and promoted else [self.inputs.index(x) for x in promoted]
         self.differentiable = bool(together) or any(self.rules)
         self.keeps_values = any(w in self.inputs or w == "out" for wants in self.wants for w in wants)
-        self.save = self.compile_save()
         registry[self.name] = self
         self.numpy = numpy if isinstance(numpy, tuple) else (numpy,)
 
@@ -80,8 +76,9 @@ class Op:
                 rule.__name__ = f"{self.name}.rule[{x}]"
                 rule.__code__ = rule.__code__.replace(co_name=rule.__name__, co_qualname=rule.__name__)
 
-    def compile_save(self):
-        """Write the function that picks what the rules will get, e.g. for mul:
+    @cached_property
+    def save(self):
+        """The function that picks what the rules will get, written when it is first wanted; e.g. for mul:
 
         lambda parents, out, x, y: [(y,) if parents[0] else None, (x,) if parents[1] else None]
         """
@@ -117,7 +114,19 @@ def needs_of(parents):
 
 
 def wants_of(rule):
-    return tuple(inspect.signature(rule).parameters)[1:] if rule else ()
+    """What a rule names after the gradient."""
+    return rule.__code__.co_varnames[1 : rule.__code__.co_argcount] if rule else ()
+
+
+def arguments_of(forward):
+    """(inputs, *inputs' name or None, {parameter: default}, {optional input: default}), read from the function's code."""
+    code = forward.__code__
+    names, n, k = code.co_varnames, code.co_argcount, code.co_kwonlyargcount
+    inputs, optional = list(names[:n]), forward.__defaults__ or ()
+    given = forward.__kwdefaults__ or {}
+    params = {name: given.get(name, inspect.Parameter.empty) for name in names[n : n + k]}
+    variadic = names[n + k] if code.co_flags & inspect.CO_VARARGS else None
+    return inputs, variadic, params, dict(zip(inputs[n - len(optional) :], optional))
 
 
 def apply(op, args, params):

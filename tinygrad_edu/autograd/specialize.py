@@ -5,6 +5,9 @@ are tensors of one floating-point type (or numbers) while no mode is switched. E
 the body of `function_of` by `return general_function(op)` and nothing changes but half a microsecond per call.
 """
 
+from inspect import Parameter
+from types import FunctionType
+
 from . import dtypes, modes, operator
 from .node import Node
 from .tensor import Tensor
@@ -22,15 +25,34 @@ def general_function(op):
 
 
 def function_of(op):
-    """The function that applies `op`: signature and docstring of its forward, the common case inline."""
+    """The function that applies `op`: signature and docstring of its forward, the common case inline.
+
+    Two hundred functions would cost an import 50 ms, so each is written when it is first called: until then its code is
+    that of `first_call`, and what it is then written from lies in its namespace.
+    """
     namespace = dict(op=op, forward=op.forward, apply=operator.apply, Tensor=Tensor, Node=Node, modes=modes,
-                     explained=operator.explained, held_by_user=operator.held_by_user, NO_PARAMS=operator.NO_PARAMS, float32=dtypes.float32,
-                     float64=dtypes.float64, __name__=__name__)  # fmt: skip
+                     explained=operator.explained, held_by_user=operator.held_by_user, NO_PARAMS=operator.NO_PARAMS,
+                     float32=dtypes.float32, float64=dtypes.float64, specialize=specialize, __name__=__name__)  # fmt: skip
+    function = FunctionType(first_call.__code__, namespace, op.name)
+    namespace["this_function"] = function
+    function.__doc__, function.__module__, function.__qualname__ = op.doc, op.forward.__module__, op.name
+    function.__wrapped__ = op.forward  # for inspect.signature
+    return function
+
+
+def first_call(*args, **params):
+    return specialize(op, this_function)(*args, **params)  # noqa: F821  (both are in the function's own namespace)
+
+
+def specialize(op, function):
+    """Give `function` the code written for `op`."""
+    namespace = function.__globals__
     for name, value in op.params.items():
         namespace[f"{name}_default"] = value
     exec(compile(source_of(op), f"<{op.name}, specialised>", "exec"), namespace)
-    function = namespace[op.name]
-    function.__doc__, function.__module__ = op.doc, op.forward.__module__
+    written = namespace[op.name]
+    function.__defaults__, function.__kwdefaults__ = written.__defaults__, written.__kwdefaults__
+    function.__code__ = written.__code__  # last: another thread may call at any moment
     return function
 
 
@@ -40,7 +62,7 @@ def source_of(op):
     keywords = "".join(f", {p}={p}" for p in op.params)
     params = "{" + ", ".join(f"'{p}': {p}" for p in op.params) + "}" if op.params else "NO_PARAMS"
     inputs = [f"*{op.variadic}"] if op.variadic else [f"{x}=None" if x in op.defaults else x for x in xs]
-    required = {name for name, value in op.params.items() if value is inspect_empty}
+    required = {name for name, value in op.params.items() if value is Parameter.empty}
     options = [p if p in required else f"{p}={p}_default" for p in op.params]
     head = inputs + (["*"] if options and not op.variadic else []) + options
     lines = [f"def {op.name}({', '.join(head)}):"]
@@ -108,6 +130,3 @@ def value_of(op, want):
         if want.endswith(end) and want not in op.params:
             return f"{want[: -len(end)]}_array.{end[1:]}"
     return want
-
-
-inspect_empty = __import__("inspect").Parameter.empty
