@@ -608,3 +608,10 @@ def test_a_name_that_safetensors_reserves():
         tg.io.save_safetensors({"__metadata__": tg.ones(1)}, io.BytesIO())
     with pytest.raises(TypeError, match="complex128"):
         tg.io.save_safetensors({"x": np.ones(1, complex)}, io.BytesIO())
+
+
+def test_a_system_that_writes_in_parts(tmp_path, monkeypatch):
+    fake = type("os", (), {**vars(os), "write": staticmethod(lambda descriptor, data: os.write(descriptor, data[:7]))})
+    monkeypatch.setattr(tg.io, "os", fake)
+    tg.save(SAMPLE, tmp_path / "a.tg")
+    assert equal(tg.load(tmp_path / "a.tg"), SAMPLE)

@@ -86,13 +86,13 @@ def test_big_and_oddly_laid_out_parameters_take_the_same_steps(name):
     """In pieces, in Fortran order, with a gradient laid out otherwise, without contiguity: the numbers of small arrays."""
     options = dict(RICH.get(name, {}), lr=0.1)
     rng = np.random.default_rng(0)
-    values, gradients = rng.normal(size=(170, 200)), rng.normal(size=(4, 170, 200))
-    wide = np.empty((170, 400))
+    values, gradients = rng.normal(size=(340, 200)), rng.normal(size=(4, 340, 200))
+    wide = np.empty((340, 400))
     layouts = [np.array(values), np.asfortranarray(values), wide[:, ::2]]
     wide[:, ::2] = values
     results = []
     for start in layouts:
-        p = tg.zeros(170, 200, dtype=tg.float64, requires_grad=True)
+        p = tg.zeros(340, 200, dtype=tg.float64, requires_grad=True)
         p.array = start.copy(order="K") if start.base is None else start
         optimizer = getattr(optim, name)([p], **options)
         for i, g in enumerate(gradients):

@@ -11,7 +11,7 @@ from ..autograd import dtypes, memory, modes
 from ..autograd.node import births
 from ..autograd.tensor import Tensor
 
-PIECE = 16384  # elements that are updated at a time: their parameter, gradient, state and scratch stay in the cache
+PIECE = 32768  # elements that are updated at a time: their parameter, gradient, state and scratch stay in the cache
 
 HOOKS = ("step_pre", "step_post", "state_dict_pre", "state_dict_post", "load_state_dict_pre", "load_state_dict_post")
 
