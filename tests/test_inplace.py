@@ -4,7 +4,6 @@ Each program is written for a module `t`, ours or PyTorch. Beside it stands what
 the error. PyTorch must agree wherever both give numbers; the two programs marked True, where it differs, say why.
 """
 
-import textwrap
 
 import numpy as np
 import pytest

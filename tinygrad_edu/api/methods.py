@@ -194,6 +194,7 @@ def detach_(self):
     """Forget how this tensor was made: it becomes a constant."""
     if memory.history(self) is not self:
         raise RuntimeError("detach_: a view cannot be detached in place; use y = x.detach()")
+    self.frozen = self.frozen or self.node is not None
     self.node = None
     return self
 
@@ -269,11 +270,13 @@ def set_data(self, value):
         raise TypeError(f"x.data = …: expected a Tensor, got {type(value).__name__}")
     if self.node is not None and value.dtype.kind != "f":
         raise RuntimeError(f"x.data = …: a tensor that requires grad must stay floating-point, got {value.dtype}")
+    if value.array is self.array:
+        return  # x.data -= y ends here: the memory is the tensor's own
     root = value if value.base is None else value.base
     for view in (alive() for alive in self.views if root is not self):
         if view is not None and view.detached is None:
             view.detached = True  # it keeps the former memory
-    if root is self or value is self:  # x.data -= y ends here: the memory is the tensor's own
+    if root is self:
         self.array = as_memory(value)
     elif self.node is not None and (value.shared or root.shared):
         self.array = value.array.copy()  # NumPy writes cannot reach the graph
@@ -301,7 +304,7 @@ def numpy(self, *, force=False):
         return self.array.copy()
     array = as_memory(self)
     root = self if self.base is None else self.base
-    if root.node is not None or any(v is not None and v.node is not None for v in (alive() for alive in root.views)):
+    if root.frozen or root.node is not None or any(v is not None and v.node is not None for v in (alive() for alive in root.views)):
         view = array.view()
         view.flags.writeable = False
         return view

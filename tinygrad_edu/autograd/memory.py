@@ -121,7 +121,11 @@ def alias(x):
     """A constant that shares the memory of `x`: what detach() and .data return."""
     result = Tensor(as_memory(x))
     result.detached = True
-    share(x if x.base is None else x.base, result)
+    root = x if x.base is None else x.base
+    if root.frozen or root.node is not None and root.node.op is not None:
+        result.frozen = True  # and no reference to the root, which would keep its graph alive
+    else:
+        share(root, result)
     return result
 
 

@@ -31,6 +31,7 @@ class Tensor:
     __slots__ = ("array", "node", "__dict__", "__weakref__")
 
     base = None  # the Tensor whose memory this one is a view of
+    frozen = False  # True: a graph may have saved this memory, so NumPy gets it read-only
     detached = None  # True: shares the memory of `base` but no history; a view of such a tensor names that tensor
     views = ()  # weak references to the living views of this memory
     used = 0  # of a gradient: when an optimizer's step used it; negative once backward() has added to it since
