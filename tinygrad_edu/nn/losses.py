@@ -2,6 +2,7 @@
 
 from . import functional as F
 from .functional.loss import chosen
+from .layers.reshaping import PairwiseDistance
 from .module import Module
 
 
@@ -197,7 +198,7 @@ class TripletMarginWithDistanceLoss(Loss):
         super().__init__(reduction=reduction)
         if margin <= 0:
             raise ValueError(f"TripletMarginWithDistanceLoss: margin must be positive, and it is {margin}")
-        self.distance_function = F.pairwise_distance if distance_function is None else distance_function
+        self.distance_function = PairwiseDistance() if distance_function is None else distance_function
         self.margin, self.swap = margin, swap
 
     def forward(self, anchor, positive, negative):

@@ -52,7 +52,7 @@ SMALLEST_VARIANCE = 1e-12  # as in PyTorch: x · (1 − x) counts as at least th
 
 @elementwise(symbol="bce′", floats=True, domain=(0.1, 0.9),
              input=lambda g, input, target: g * (input * input - 2 * input * target + target) / np.square((input + SMALLEST_VARIANCE) * (1 - input + SMALLEST_VARIANCE)),
-             target=lambda g, input: -g / ((input + SMALLEST_VARIANCE) * (1 - input + SMALLEST_VARIANCE)))  # fmt: skip
+             target=lambda g, input: -g / np.maximum(input * (1 - input), SMALLEST_VARIANCE))  # fmt: skip
 def binary_entropy_slope(input, target):
     """(input − target) / (input · (1 − input)), the denominator at least 10⁻¹²"""
     return (input - target) / np.maximum(input * (1 - input), SMALLEST_VARIANCE)

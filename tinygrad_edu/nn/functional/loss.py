@@ -101,7 +101,9 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     if delta <= 0:
         raise RuntimeError(f"huber_loss: delta must be positive, and it is {delta}")
     values = losses.huber_error(input, target, delta=delta)
-    return reduced(values, reduction) if weight is None else weighted(values, weight, reduction, "huber_loss")
+    if weight is not None:
+        values = weighted(values, weight, "none", "huber_loss")
+    return reduced(values, reduction)  # unlike in mse_loss and l1_loss, weights do not divide the mean in PyTorch
 
 
 def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):

@@ -5,8 +5,9 @@ import copy
 import numpy as np
 
 from ...api.create import check_device, dtype_of
-from ...autograd import dtypes
-from ...autograd.tensor import Tensor
+from ...autograd import dtypes, modes
+from ...autograd.tensor import Tensor, array_of
+from ...ops.indexing import where
 from .. import functional as F
 from .. import init
 from ..containers import ModuleList
@@ -123,7 +124,26 @@ class TransformerEncoder(Module):
         x = src
         for layer in self.layers:
             x = layer(x, mask, src_key_padding_mask)
+        if self.clears_padding(src, mask, src_key_padding_mask):
+            x = where(src_key_padding_mask.unsqueeze(-1), 0.0, x)
         return x if self.norm is None else self.norm(x)
+
+    def clears_padding(self, src, mask, padding):
+        """True where PyTorch leaves the padding out of its computation, and the result has zeros there.
+
+        That is in evaluation without gradients, for padding at the end of batch-first sequences, and ordinary layers.
+        """
+        layer = self.layers[0] if len(self.layers) else None
+        if padding is None or mask is not None or not self.enable_nested_tensor or type(layer) is not TransformerEncoderLayer:
+            return False
+        attention, hidden = layer.self_attn, array_of(padding)
+        if layer.training or src.ndim != 3 or layer.norm_first or not attention.batch_first or hidden.dtype != bool:
+            return False
+        if attention.num_heads % 2 or attention.in_proj_bias is None or layer.activation not in (F.relu, F.gelu):
+            return False
+        if modes.state.grad and (src.requires_grad or any(p.requires_grad for p in self.parameters())):
+            return False
+        return bool((hidden[:, 1:] >= hidden[:, :-1]).all())
 
 
 class TransformerDecoder(Module):
