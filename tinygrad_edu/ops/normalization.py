@@ -11,8 +11,14 @@ from .reductions import normalized
 
 
 def total(x, axes):
-    """Σ x over axes, kept as 1; over the batch and all axes after the channels by two products with ones, three times faster."""
-    if not isinstance(x, Tensor) and x.ndim > 2 and axes == (0, *range(2, x.ndim)) and x.flags.c_contiguous:
+    """Σ x over axes, kept as 1; a product with ones is three times faster where the axes are the last ones, or all but the channels."""
+    if isinstance(x, Tensor) or not x.flags.c_contiguous or x.ndim < 2:
+        return x.sum(axis=axes, keepdims=True)
+    lead = x.ndim - len(axes)
+    if axes == tuple(range(lead, x.ndim)):
+        length = prod(x.shape[lead:])
+        return x.reshape((-1, length)).dot(ones(length, x.dtype)).reshape((*x.shape[:lead], *(1,) * len(axes)))
+    if x.ndim > 2 and axes == (0, *range(2, x.ndim)):
         n, c = x.shape[:2]
         length = prod(x.shape[2:])
         return x.reshape((n * c, length)).dot(ones(length, x.dtype)).reshape((n, c)).sum(axis=0).reshape((1, c) + (1,) * (x.ndim - 2))

@@ -70,7 +70,13 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05):
     tensor([[-1.,  1.]])
     """
     shape = checked_shape("layer_norm", input, normalized_shape, weight=weight, bias=bias)
-    return normalize(input, weight, bias, axes=tuple(range(-len(shape), 0)), eps=eps)
+    return normalized(input, weight, bias, tuple(range(input.array.ndim - len(shape), input.array.ndim)), eps)
+
+
+def normalized(input, weight, bias, axes, eps):
+    """`normalize` with the moments given, so that the derivative need not compute them again."""
+    mean, variance = moments(input.array, axes)
+    return normalize(input, weight, bias, axes=axes, eps=eps, mean=mean, scale=1 / np.sqrt(variance + eps))
 
 
 def checked_shape(name, input, normalized_shape, **given):
@@ -107,7 +113,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05):
     n, channels = input.array.shape[:2]
     if num_groups < 1 or channels % num_groups:
         raise RuntimeError(f"group_norm: num_groups={num_groups} does not divide the {channels} channels of the input {list(input.shape)}")
-    out = normalize(input.reshape(n, num_groups, -1), axes=(2,), eps=eps).reshape(input.array.shape)
+    out = normalized(input.reshape(n, num_groups, -1), None, None, (2,), eps).reshape(input.array.shape)
     if weight is not None:
         out = out * per_channel(weight, out.ndim)
     return out if bias is None else out + per_channel(bias, out.ndim)
