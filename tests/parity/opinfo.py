@@ -10,6 +10,7 @@ error), wrong (a value, a shape, a dtype or a gradient differs, or an unexpected
 
 import argparse
 import collections
+import itertools
 import sys
 import time
 import warnings
@@ -273,15 +274,16 @@ def variant_of_views(op):
     return op.variant_test_name == "partial_views"
 
 
-def samples_of(op, dtype, limit):
-    """The table's samples, at most `limit`, spread over all of them."""
+def samples_of(op, dtype, limit, first):
+    """The table's samples, at most `limit`: the first ones, or spread over all of them."""
     requires_grad = dtype.is_floating_point and op.supports_autograd
-    samples = list(op.sample_inputs("cpu", dtype, requires_grad=requires_grad))
+    samples = op.sample_inputs("cpu", dtype, requires_grad=requires_grad)
+    samples = list(itertools.islice(samples, limit)) if first else list(samples)
     step = max(1, len(samples) // limit) if limit else 1
     return samples[::step], requires_grad
 
 
-def check(op, dtype=torch.float64, limit=40, seconds=10.0, second_limit=6, variants=True):
+def check(op, dtype=torch.float64, limit=40, seconds=10.0, second_limit=6, variants=True, first=False):
     """Compare every sample of one entry of the table."""
     findings = Findings(op.name + ("|" + op.variant_test_name if op.variant_test_name else ""))
     function = our_function(op.name, op.variant_test_name)
@@ -290,7 +292,7 @@ def check(op, dtype=torch.float64, limit=40, seconds=10.0, second_limit=6, varia
         return findings
     rtol, atol = tolerance(op, dtype)
     torch.manual_seed(0)
-    samples, requires_grad = samples_of(op, dtype, limit)
+    samples, requires_grad = samples_of(op, dtype, limit, first)
     end = time.monotonic() + seconds
     for number, sample in enumerate(samples):
         if time.monotonic() > end:

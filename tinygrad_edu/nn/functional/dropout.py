@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ...api.random import mask_like
 from ...autograd import memory
 from ...autograd.tensor import Tensor
 
@@ -15,7 +16,9 @@ def check_probability(name, p):
 
 
 def noise_like(input, shape, keep):
-    """1 with probability `keep`, else 0, of the input's type."""
+    """1 with probability `keep`, else 0, of the input's type; drawn in the order of the input's memory, as PyTorch does."""
+    if tuple(shape) == input.array.shape:
+        return Tensor(mask_like(input, keep).astype(input.dtype))
     return Tensor(np.empty(shape, input.dtype)).bernoulli_(keep)
 
 
