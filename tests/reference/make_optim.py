@@ -54,7 +54,9 @@ OPTIMIZERS = [
     ("Rprop", dict(lr=0.1, maximize=True)),
     ("LBFGS", dict(lr=0.1, max_iter=3)),
     ("LBFGS", dict(lr=0.5, max_iter=4, history_size=2)),
+    ("LBFGS", dict(lr=0.05, max_iter=6, history_size=5)),
     ("LBFGS", dict(max_iter=4, line_search_fn="strong_wolfe")),
+    ("LBFGS", dict(max_iter=3, history_size=6, line_search_fn="strong_wolfe")),
     ("LBFGS", dict(lr=3, max_iter=5, line_search_fn="strong_wolfe", history_size=3)),
     ("LBFGS", dict(max_iter=3, max_eval=5, tolerance_change=1e-3, line_search_fn="strong_wolfe")),
 ]

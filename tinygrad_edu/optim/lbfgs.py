@@ -74,7 +74,7 @@ class LBFGS(Optimizer):
                 curvature = change.dot(move)
                 if curvature > 1e-10:
                     for history, newest in ((changes, change), (moves, move), (inverses, 1.0 / curvature)):
-                        del history[: len(history) - group["history_size"] + 1]
+                        del history[: max(0, len(history) + 1 - group["history_size"])]
                         history.append(newest)
                     scale = curvature / change.dot(change)
                 d = direction(g, changes, moves, inverses, scale)
