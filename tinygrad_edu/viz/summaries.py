@@ -103,7 +103,7 @@ def summary(model, *inputs):
             module.__dict__.pop("_hooked", None) if before is None else module.__dict__.__setitem__("_hooked", before)
         for buffer, before in buffers:
             buffer.array[...] = before
-    parameters = {id(p.array) for p in model.parameters()}
+    parameters = {id(a) for p in model.parameters() for a in (p.array, p.array.base) if a is not None}
     nodes = [n for n in ancestors(*(t.node for t in trace.tensors_in(out) if t.node is not None)) if n.op is not None]
     total, kept = 0, 0
     seen: set = set()

@@ -63,12 +63,23 @@ def run(fn, args, keep_error=False):
             raise
         done.error = error
         read_traceback(done, error.__traceback__)
+    done.scopes += scopes_of(fn)
     try:
         bound = inspect.signature(getattr(fn, "forward", fn)).bind(*args).arguments
         done.arguments = {k: v for k, v in bound.items()}
     except (TypeError, ValueError):
         pass
     return done
+
+
+def scopes_of(fn):
+    """The variables that a function takes from around it: of its closure, its object, its module."""
+    function = getattr(fn, "__func__", fn)
+    if not inspect.isfunction(function) or own_code(function.__code__.co_filename):
+        return []
+    closed = inspect.getclosurevars(function).nonlocals
+    itself = {"self": fn.__self__} if hasattr(fn, "__self__") else {}
+    return [named(closed), itself, named(function.__globals__)]
 
 
 def read_traceback(done, traceback):

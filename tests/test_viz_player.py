@@ -1,0 +1,239 @@
+"""The player's page: every step's numbers are the engine's; read back from a real browser where there is one."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_viz_explain import compute, programs
+
+import tinygrad_edu as tg
+from tinygrad_edu import nn, viz
+from tinygrad_edu.viz import text
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium; .ci/run installs one."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        pytest.skip("no Chromium on this machine")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield started
+        started.close()
+
+
+class Opened:
+    """A page with everything it complained about, and everything it asked for."""
+
+    def __init__(self, browser, path, width=1200, height=800, scheme="light"):
+        self.page = browser.new_page(viewport=dict(width=width, height=height), color_scheme=scheme)
+        self.errors, self.requests = [], []
+        self.page.on("pageerror", lambda e: self.errors.append(str(e)))
+        self.page.on("console", lambda m: self.errors.append(m.text))
+        self.page.on("request", lambda r: self.requests.append(r.url))
+        self.page.goto(path.as_uri())
+
+
+def network():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Sigmoid(), nn.Linear(3, 1), nn.Sigmoid())
+    x, t = tg.tensor([[1.0, 0.0]]), tg.tensor([[1.0]])
+
+    def step():
+        y = model(x)
+        loss = nn.functional.mse_loss(y, t)
+        return loss
+
+    return model, step
+
+
+def data_of(player):
+    return json.loads(re.search(r'id="data">(.*?)</script>', player.html, re.DOTALL)[1].replace("<\\/", "</"))
+
+
+def final(player):
+    """{name: gradient} after the last step."""
+    found = {}
+    for step in data_of(player)["steps"]:
+        found.update(step.get("numbers", {}))
+    return found
+
+
+def test_accumulation_is_written_out():
+    w, x = tg.tensor(3.0, requires_grad=True), tg.tensor(2.0)
+
+    def f():
+        a = w * x
+        L = a * w
+        return L
+
+    logs = [s["log"] for s in viz.play(f).steps]
+    assert logs[1] == "a = w · x = 3 · 2 = 6" and logs[2] == "L = a · w = 6 · 3 = 18"
+    assert "∂L/∂w = ∂L/∂L · ∂L/∂w = 1 · 6 = 6" in logs
+    assert "∂L/∂w = old + upstream · local = 6 + 3 · 2 = 12" in logs
+    assert logs[-1].startswith("Done: ∂L/∂w = 12. Finite differences agree")
+
+
+def test_network_page_is_small_and_right():
+    model, step = network()
+    player = viz.play(step)
+    assert len(player.html) < 200_000
+    step().backward()
+    grads = final(player)
+    for name, p in model.named_parameters():
+        np.testing.assert_allclose(grads[name], p.grad.numpy().reshape(-1), rtol=1e-6)
+    assert "why the transpose" in player.html and "finite difference" in player.html
+    assert not re.search(r"(src|href)=[\"']?(https?:)?//", player.html)
+
+
+def test_broadcast_sum_and_matrices_are_explained():
+    b, X = tg.zeros(3, requires_grad=True), tg.ones(4, 3)
+    player = viz.play(lambda: (X + b).sum())
+    assert any("stretched axis 0 ×4" in s["body"] and "[4, 3] → [3]" in s["body"] for s in player.steps)
+
+
+def test_random_functions_have_no_finite_differences():
+    w = tg.ones(3, requires_grad=True)
+    player = viz.play(lambda: (w * tg.rand(3)).sum())
+    assert "no finite differences" in player.steps[-1]["log"]
+
+
+def test_playing_leaves_everything_as_it_was():
+    model, step = network()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    viz.play(step)
+    assert all(np.array_equal(before[k].numpy(), v.numpy()) for k, v in model.state_dict().items())
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_hostile_names_stay_text():
+    w = tg.tensor(2.0, requires_grad=True)
+    html = viz.play(lambda: w * 3.0, names={"</script><b>&": w}).html
+    assert "</script><b>" not in html
+
+
+def test_notebook_form_is_a_frame():
+    bundle = viz.play(network()[1])._repr_mimebundle_()
+    assert bundle["text/html"].startswith("<iframe srcdoc=")
+
+
+ERRORS = [
+    (lambda: viz.play(3), TypeError, "a function"),
+    (lambda: viz.play(lambda: tg.ones(3, requires_grad=True) * 2), ValueError, "single number"),
+    (lambda: viz.play(lambda: tg.tensor(1.0)), ValueError, "requires_grad"),
+    (lambda: viz.play(tg.tensor(1.0, requires_grad=True) * 2), ValueError, "recording"),
+    (lambda: viz.play(lambda: sum(tg.tensor(1.0, requires_grad=True) * i for i in range(99))), ValueError, "120"),
+]
+
+
+@pytest.mark.parametrize("case", range(len(ERRORS)))
+def test_errors(case):
+    call, kind, words = ERRORS[case]
+    with pytest.raises(kind, match=words):
+        call()
+
+
+@given(program=programs(), shape=st.sampled_from([(), (2,), (2, 2)]))
+def test_every_gradient_of_generated_programs(program, shape):
+    tensors, out = compute(*program, shape)
+    if not out.requires_grad:
+        return
+    with tg.recording():
+        tensors, out = compute(*program, shape)
+    names = {f"leaf{i}": t for i, t in enumerate(tensors)}
+    grads = final(viz.play(out, names=names))
+    out.backward()
+    for name, t in names.items():
+        if t.grad is not None:
+            np.testing.assert_allclose(grads.get(name, np.zeros(t.grad.shape).reshape(-1)), t.grad.numpy().reshape(-1), rtol=1e-10, atol=1e-13)
+
+
+READ = """() => Object.fromEntries(Object.entries(player.data.boxes).map(([id, box]) =>
+    [box.name, [...boxes[id].querySelectorAll('text')].map(t => t.textContent)]))"""
+
+
+def test_the_page_in_a_browser(browser, tmp_path):
+    model, step = network()
+    opened = Opened(browser, viz.play(step).save(tmp_path / "play.html"))
+    page = opened.page
+    last = page.evaluate("player.data.steps.length - 1")
+    assert page.inner_text("#count") == f"0 of {last}"
+    assert "grad —" in page.evaluate(READ)["0.weight"]
+    for _ in range(last):  # by keyboard to the end
+        page.keyboard.press("ArrowRight")
+    assert page.inner_text("#count") == f"{last} of {last}" and page.is_disabled("#next")
+    step().backward()
+    shown = page.evaluate(READ)
+    for name, p in model.named_parameters():
+        lines = text.array(p.grad.numpy()).split("\n")
+        assert shown[name][-len(lines)].removeprefix("grad ") == lines[0]
+    page.keyboard.press("Home")
+    assert "grad —" in page.evaluate(READ)["0.weight"]
+    page.click("#next")
+    page.fill("#slider", "4")
+    assert page.inner_text("#count").startswith("4 of")
+    page.click("#play")
+    assert page.inner_text("#play") == "Pause"
+    page.click("#play")
+    assert opened.errors == [] and len(opened.requests) == 1
+
+
+OVERFLOWS = """() => {
+  const found = [];
+  for (const group of document.querySelectorAll('#picture g.node')) {
+    const shape = group.querySelector('ellipse, polygon, path').getBBox();
+    for (const t of group.querySelectorAll('text')) {
+      const b = t.getBBox();
+      if (b.width && (b.x < shape.x - 1 || b.x + b.width > shape.x + shape.width + 1)) found.push(t.textContent);
+    }
+  }
+  const texts = [...document.querySelectorAll('#picture text:not(.hidden)')].filter(t => t.textContent.trim()).map(t => [t.textContent, t.getBBox()]);
+  for (let i = 0; i < texts.length; i++) for (let j = 0; j < i; j++) {
+    const [a, b] = [texts[i][1], texts[j][1]];
+    const x = Math.min(a.x + a.width, b.x + b.width) - Math.max(a.x, b.x), y = Math.min(a.y + a.height, b.y + b.height) - Math.max(a.y, b.y);
+    if (x > 2 && y > 4) found.push(texts[i][0] + ' over ' + texts[j][0]);
+  }
+  if (document.documentElement.scrollWidth > innerWidth) found.push('the page is wider than the window');
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("width, scheme", [(1400, "light"), (900, "dark"), (400, "light")])
+def test_no_text_leaves_its_box_or_covers_another(browser, tmp_path, width, scheme):
+    opened = Opened(browser, viz.play(network()[1]).save(tmp_path / "play.html"), width, 800, scheme)
+    for k in range(opened.page.evaluate("player.data.steps.length")):
+        opened.page.evaluate(f"player.go({k})")
+        assert opened.page.evaluate(OVERFLOWS) == [], f"step {k}"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_generated_programs_in_a_browser(browser, tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    w = [tg.tensor(float(v), dtype=tg.float64, requires_grad=True) for v in rng.uniform(-1, 1, 3)]
+
+    def f():
+        values = list(w)
+        for k in rng.integers(0, 3, 7) if not values[3:] else ():
+            a, b = (values[int(i)] for i in np.random.default_rng(seed + len(values)).integers(0, len(values), 2))
+            values.append([tg.tanh(a), a * b, a + b][int(k)])
+        return sum(values[3:], values[0])
+
+    rng = np.random.default_rng(seed)
+    with tg.recording():
+        out = f()
+    opened = Opened(browser, viz.play(out, names={f"w{i}": t for i, t in enumerate(w)}).save(tmp_path / "play.html"))
+    out.backward()
+    opened.page.keyboard.press("End")
+    shown = opened.page.evaluate(READ)
+    for i, t in enumerate(w):
+        if t.grad is not None:
+            assert shown[f"w{i}"][-1] == f"grad {text.number(t.grad.item())}"
+    assert opened.errors == []
