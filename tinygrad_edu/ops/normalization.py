@@ -11,7 +11,7 @@ from .reductions import normalized
 
 
 def total(x, axes):
-    """Σ x over axes, kept as 1; a product with ones is three times faster where the axes are the last ones, or all but the channels."""
+    """Σ x over axes, kept as 1; over the last axes, or all but the channels, a product with ones is three times faster."""
     if isinstance(x, Tensor) or not x.flags.c_contiguous or x.ndim < 2:
         return x.sum(axis=axes, keepdims=True)
     lead = x.ndim - len(axes)
@@ -21,7 +21,8 @@ def total(x, axes):
     if x.ndim > 2 and axes == (0, *range(2, x.ndim)):
         n, c = x.shape[:2]
         length = prod(x.shape[2:])
-        return x.reshape((n * c, length)).dot(ones(length, x.dtype)).reshape((n, c)).sum(axis=0).reshape((1, c) + (1,) * (x.ndim - 2))
+        sums = x.reshape((n * c, length)).dot(ones(length, x.dtype)).reshape((n, c)).sum(axis=0)
+        return sums.reshape((1, c) + (1,) * (x.ndim - 2))
     return x.sum(axis=axes, keepdims=True)
 
 
@@ -58,7 +59,11 @@ def normalize_rule(g, x, weight, needs, axes, eps, mean, scale):
     return slope, product, g
 
 
-SAMPLES = [((3, 4), (4,), (4,), dict(axes=(-1,))), ((3, 2, 4), (1, 2, 1), (1, 2, 1), dict(axes=(0, 2))), ((2, 2, 3), dict(axes=(1, 2), eps=0.1))]  # fmt: skip
+SAMPLES = [
+    ((3, 4), (4,), (4,), dict(axes=(-1,))),
+    ((3, 2, 4), (1, 2, 1), (1, 2, 1), dict(axes=(0, 2))),
+    ((2, 2, 3), dict(axes=(1, 2), eps=0.1)),
+]
 
 
 @general(symbol="normalize", samples=SAMPLES, promote=("x", "weight", "bias"), floats=True, together=normalize_rule)
@@ -90,8 +95,13 @@ def root_mean_square_rule(g, x, weight, needs, axes, eps):
     return slope, g * standard if needs[1] else None
 
 
-@general(symbol="rms norm", samples=[((3, 4), (4,), dict(axes=(-1,))), ((2, 2, 3), dict(axes=(1, 2), eps=0.1))], promote=("x", "weight"),
-         floats=True, together=root_mean_square_rule)  # fmt: skip
+@general(
+    symbol="rms norm",
+    samples=[((3, 4), (4,), dict(axes=(-1,))), ((2, 2, 3), dict(axes=(1, 2), eps=0.1))],
+    promote=("x", "weight"),
+    floats=True,
+    together=root_mean_square_rule,
+)
 def rms_normalize(x, weight=None, *, axes, eps=1e-5):
     """x / √(mean(x²) + eps) · weight, the mean over axes (Zhang and Sennrich 2019)"""
     axes = normalized(axes, x.ndim)

@@ -36,7 +36,13 @@ def rnn_rule(g, h, weight, out, needs, activation):
     return steps, flow @ weight, rows(steps).swapaxes(0, 1) @ rows(earlier(h, out)) if needs[2] else None
 
 
-@general(symbol="rnn", samples=[((3, 2, 2), (2, 2), (2, 2), dict(activation="tanh"))], promote=("x", "h", "weight"), floats=True, together=rnn_rule)
+@general(
+    symbol="rnn",
+    samples=[((3, 2, 2), (2, 2), (2, 2), dict(activation="tanh"))],
+    promote=("x", "h", "weight"),
+    floats=True,
+    together=rnn_rule,
+)
 def rnn_sequence(x, h, weight, *, activation="tanh"):
     """hₜ = tanh(xₜ + hₜ₋₁ @ weightᵀ), shapes (T, B, H), (B, H), (H, H) → (T, B, H); activation "relu" for max(·, 0)"""
     out, turned = np.empty_like(x), weight.T
@@ -77,9 +83,15 @@ def lstm_rule(g, x, h, c, weight, out, needs):
     return steps, dh, dc, rows(steps).swapaxes(0, 1) @ rows(h_before) if needs[3] else None
 
 
-@general(symbol="lstm", samples=[((3, 2, 8), (2, 2), (2, 2), (8, 2))], promote=("x", "h", "c", "weight"), floats=True, together=lstm_rule)
+@general(
+    symbol="lstm",
+    samples=[((3, 2, 8), (2, 2), (2, 2), (8, 2))],
+    promote=("x", "h", "c", "weight"),
+    floats=True,
+    together=lstm_rule,
+)
 def lstm_sequence(x, h, c, weight):
-    """cₜ = σ(f) · cₜ₋₁ + σ(i) · tanh(u), hₜ = σ(o) · tanh(cₜ) with i, f, u, o = xₜ + hₜ₋₁ @ weightᵀ; (T, B, 4H) → [h, c] (T, B, 2H)"""
+    """cₜ = σ(f) · cₜ₋₁ + σ(i) · tanh(u), hₜ = σ(o) · tanh(cₜ), [i, f, u, o] = xₜ + hₜ₋₁ @ weightᵀ; (T, B, 4H) → (T, B, [h, c])"""
     n, turned = c.shape[-1], weight.T
     out = np.empty_like(x, shape=(*x.shape[:2], 2 * n))
     for t, z in enumerate(x):
@@ -119,9 +131,15 @@ def gru_rule(g, x, h, weight, bias, out, needs):
     return np.stack(flows[::-1]) * outer_factors, flow, weight_gradient, rows(steps).sum(axis=0)
 
 
-@general(symbol="gru", samples=[((3, 2, 6), (2, 2), (6, 2), (6,)), ((2, 2, 6), (2, 2), (6, 2))], promote=("x", "h", "weight", "bias"), floats=True, together=gru_rule)
+@general(
+    symbol="gru",
+    samples=[((3, 2, 6), (2, 2), (6, 2), (6,)), ((2, 2, 6), (2, 2), (6, 2))],
+    promote=("x", "h", "weight", "bias"),
+    floats=True,
+    together=gru_rule,
+)
 def gru_sequence(x, h, weight, bias=None):
-    """hₜ = (1 − z) · n + z · hₜ₋₁, r, z = σ(xₜ + pₜ), n = tanh(xₜ + r · pₜ), pₜ = hₜ₋₁ @ weightᵀ + bias; (T, B, 3H) → (T, B, H)"""
+    """hₜ = (1 − z) · n + z · hₜ₋₁, [r, z] = σ(x + p), n = tanh(x + r · p), p = hₜ₋₁ @ weightᵀ + bias; (T, B, 3H) → (T, B, H)"""
     n, turned = h.shape[-1], weight.T
     out = np.empty_like(x, shape=(*x.shape[:2], n))
     for t, z in enumerate(x):

@@ -21,14 +21,18 @@ BLOCK = 2**19  # bytes of columns made at once: images are taken in groups that 
 @lru_cache(maxsize=1024)
 def taps(kernel, stride, dilation, lengths):
     """For each place inside the window, the slices of the padded input that this place meets as the window slides."""
-    along = [[slice(k * d, k * d + s * (n - 1) + 1 if n else 0, s) for k in range(size)]
-             for size, s, d, n in zip(kernel, stride, dilation, lengths)]  # fmt: skip
+    along = [
+        [slice(k * d, k * d + s * (n - 1) + 1 if n else 0, s) for k in range(size)]
+        for size, s, d, n in zip(kernel, stride, dilation, lengths)
+    ]
     return [(Ellipsis, *tap) for tap in product(*along)]
 
 
 def lengths_of(sizes, kernel, stride, dilation, padding):
     """How many windows fit along each axis."""
-    return tuple(max(0, (n + a + b - d * (k - 1) - 1) // s + 1) for n, k, s, d, (a, b) in zip(sizes, kernel, stride, dilation, padding))
+    return tuple(
+        max(0, (n + a + b - d * (k - 1) - 1) // s + 1) for n, k, s, d, (a, b) in zip(sizes, kernel, stride, dilation, padding)
+    )
 
 
 def padded(x, padding, value=0):
@@ -63,8 +67,13 @@ ROW = dict(kernel=(3,), stride=(1,), dilation=(1,), padding=((0, 0),))
 WIDE = dict(kernel=(2, 3), stride=(2, 1), dilation=(1, 2), padding=((1, 0), (2, 1)))
 
 
-@linear(symbol="unfold", samples=[((1, 2, 5), ROW), ((2, 1, 4, 5), WIDE)],
-        x=lambda g, x_shape, kernel, stride, dilation, padding: fold(g, shape=tuple(x_shape[2:]), kernel=kernel, stride=stride, dilation=dilation, padding=padding))  # fmt: skip
+@linear(
+    symbol="unfold",
+    samples=[((1, 2, 5), ROW), ((2, 1, 4, 5), WIDE)],
+    x=lambda g, x_shape, kernel, stride, dilation, padding: fold(
+        g, shape=tuple(x_shape[2:]), kernel=kernel, stride=stride, dilation=dilation, padding=padding
+    ),
+)
 def unfold(x, *, kernel, stride, dilation, padding, lengths=None):
     """The elements of every window side by side, shapes (N, C, *S) → (N, C, K, *L): K taps, L windows along each axis"""
     if lengths is None:
@@ -77,8 +86,13 @@ def unfold(x, *, kernel, stride, dilation, padding, lengths=None):
     return out
 
 
-@linear(symbol="fold", samples=[((1, 2, 3, 3), dict(shape=(5,), **ROW)), ((2, 1, 6, 2, 4), dict(shape=(4, 5), **WIDE))],
-        x=lambda g, x_shape, kernel, stride, dilation, padding: unfold(g, kernel=kernel, stride=stride, dilation=dilation, padding=padding, lengths=tuple(x_shape[3:])))  # fmt: skip
+@linear(
+    symbol="fold",
+    samples=[((1, 2, 3, 3), dict(shape=(5,), **ROW)), ((2, 1, 6, 2, 4), dict(shape=(4, 5), **WIDE))],
+    x=lambda g, x_shape, kernel, stride, dilation, padding: unfold(
+        g, kernel=kernel, stride=stride, dilation=dilation, padding=padding, lengths=tuple(x_shape[3:])
+    ),
+)
 def fold(x, *, shape, kernel, stride, dilation, padding):
     """Windows added into zeros (N, C, *shape), overlaps summed: the adjoint of unfold"""
     out = border(x, shape, padding)
@@ -130,10 +144,25 @@ GROUPED = dict(stride=(2, 1), dilation=(1, 2), padding=((1, 0), (2, 1)), groups=
 SIMPLE = dict(stride=(1,), dilation=(1,), padding=((0, 0),), groups=1)
 
 
-@general(symbol="conv", samples=[((2, 2, 5), (3, 2, 3), (3,), SIMPLE), ((2, 4, 4, 5), (2, 2, 2, 3), (2,), GROUPED)],
-         x=lambda g, x_shape, weight, stride, dilation, padding, groups: convolution_transpose(g, weight, shape=tuple(x_shape[2:]), stride=stride, dilation=dilation, padding=padding, groups=groups),
-         weight=lambda g, x, weight_shape, stride, dilation, padding, groups: convolution_weight(g, x, kernel=tuple(weight_shape[2:]), stride=stride, dilation=dilation, padding=padding, groups=groups),
-         bias=channel_sum)  # fmt: skip
+def convolution_rule_x(g, x_shape, weight, stride, dilation, padding, groups):
+    """The adjoint: g spread over the windows that the result came from."""
+    geometry = dict(stride=stride, dilation=dilation, padding=padding, groups=groups)
+    return convolution_transpose(g, weight, shape=tuple(x_shape[2:]), **geometry)
+
+
+def convolution_rule_weight(g, x, weight_shape, stride, dilation, padding, groups):
+    """Σ g · window"""
+    geometry = dict(stride=stride, dilation=dilation, padding=padding, groups=groups)
+    return convolution_weight(g, x, kernel=tuple(weight_shape[2:]), **geometry)
+
+
+@general(
+    symbol="conv",
+    samples=[((2, 2, 5), (3, 2, 3), (3,), SIMPLE), ((2, 4, 4, 5), (2, 2, 2, 3), (2,), GROUPED)],
+    x=convolution_rule_x,
+    weight=convolution_rule_weight,
+    bias=channel_sum,
+)
 def convolution(x, weight, bias=None, *, stride, dilation, padding, groups=1, lengths=None):
     """Σ weight · window + bias, shapes (N, C, *S), (O, C/groups, *K), (O) → (N, O, *L)"""
     kernel, n, o = tuple(weight.shape[2:]), len(x), len(weight)
@@ -150,17 +179,35 @@ def convolution(x, weight, bias=None, *, stride, dilation, padding, groups=1, le
     return out.reshape((n, o, *lengths))
 
 
-@general(symbol="convᵀ", samples=[((2, 3, 3), (3, 2, 3), (2,), dict(shape=(5,), **SIMPLE)), ((1, 5, 3), (5, 2, 3), dict(shape=(5,), **SIMPLE)), ((2, 2, 2, 4), (2, 2, 2, 3), (4,), dict(shape=(4, 5), **GROUPED))],
-         x=lambda g, x_shape, weight, stride, dilation, padding, groups: convolution(g, weight, stride=stride, dilation=dilation, padding=padding, groups=groups, lengths=tuple(x_shape[2:])),
-         weight=lambda g, x, weight_shape, stride, dilation, padding, groups: convolution_weight(x, g, kernel=tuple(weight_shape[2:]), stride=stride, dilation=dilation, padding=padding, groups=groups),
-         bias=channel_sum)  # fmt: skip
+def transpose_rule_x(g, x_shape, weight, stride, dilation, padding, groups):
+    """The adjoint's adjoint: the convolution."""
+    geometry = dict(stride=stride, dilation=dilation, padding=padding, groups=groups)
+    return convolution(g, weight, lengths=tuple(x_shape[2:]), **geometry)
+
+
+def transpose_rule_weight(g, x, weight_shape, stride, dilation, padding, groups):
+    """Σ x · window of g"""
+    geometry = dict(stride=stride, dilation=dilation, padding=padding, groups=groups)
+    return convolution_weight(x, g, kernel=tuple(weight_shape[2:]), **geometry)
+
+
+SPREADS = [
+    ((2, 3, 3), (3, 2, 3), (2,), dict(shape=(5,), **SIMPLE)),
+    ((1, 5, 3), (5, 2, 3), dict(shape=(5,), **SIMPLE)),
+    ((2, 2, 2, 4), (2, 2, 2, 3), (4,), dict(shape=(4, 5), **GROUPED)),
+]
+
+
+@general(symbol="convᵀ", samples=SPREADS, x=transpose_rule_x, weight=transpose_rule_weight, bias=channel_sum)
 def convolution_transpose(x, weight, bias=None, *, shape, stride, dilation, padding, groups=1):
-    """x · weight spread over windows, + bias: the adjoint of convolution, shapes (N, O, *L), (O, C/groups, *K), (C) → (N, C, *shape)"""
+    """x · weight spread over windows, + bias, shapes (N, O, *L), (O, C/groups, *K), (C) → (N, C, *shape): its adjoint"""
     kernel, n, o = tuple(weight.shape[2:]), len(x), len(weight)
     lengths = tuple(x.shape[2:])
     outside = mirrored_padding(shape, kernel, stride, dilation, padding, lengths)
     if outside and o <= 2 * weight.shape[1] * groups:  # reading columns is twice as fast as adding into an image
-        return convolution(x, mirrored(weight, groups), bias, stride=stride, dilation=dilation, padding=outside, groups=groups, lengths=shape)
+        return convolution(
+            x, mirrored(weight, groups), bias, stride=stride, dilation=dilation, padding=outside, groups=groups, lengths=shape
+        )
     c, rows, length = weight.shape[1] * groups, weight.shape[1] * prod(kernel), prod(lengths)
     filters = weight.reshape((groups, o // groups, rows)).swapaxes(1, 2)
     x = x.reshape((n, groups, o // groups, length))
@@ -173,11 +220,24 @@ def convolution_transpose(x, weight, bias=None, *, shape, stride, dilation, padd
     return out
 
 
-@general(symbol="conv filter", samples=[((2, 3, 3), (2, 2, 5), dict(kernel=(3,), **SIMPLE)), ((2, 2, 2, 4), (2, 4, 4, 5), dict(kernel=(2, 3), **GROUPED))],
-         g=lambda g, x, g_shape, stride, dilation, padding, groups: convolution(x, g, stride=stride, dilation=dilation, padding=padding, groups=groups, lengths=tuple(g_shape[2:])),
-         x=lambda upstream, g, x_shape, stride, dilation, padding, groups: convolution_transpose(g, upstream, shape=tuple(x_shape[2:]), stride=stride, dilation=dilation, padding=padding, groups=groups))  # fmt: skip
+def weight_rule_g(upstream, x, g_shape, stride, dilation, padding, groups):
+    """The convolution with the weight's gradient as filters."""
+    geometry = dict(stride=stride, dilation=dilation, padding=padding, groups=groups)
+    return convolution(x, upstream, lengths=tuple(g_shape[2:]), **geometry)
+
+
+def weight_rule_x(upstream, g, x_shape, stride, dilation, padding, groups):
+    """Its adjoint."""
+    geometry = dict(stride=stride, dilation=dilation, padding=padding, groups=groups)
+    return convolution_transpose(g, upstream, shape=tuple(x_shape[2:]), **geometry)
+
+
+FILTERS = [((2, 3, 3), (2, 2, 5), dict(kernel=(3,), **SIMPLE)), ((2, 2, 2, 4), (2, 4, 4, 5), dict(kernel=(2, 3), **GROUPED))]
+
+
+@general(symbol="conv filter", samples=FILTERS, g=weight_rule_g, x=weight_rule_x)
 def convolution_weight(g, x, *, kernel, stride, dilation, padding, groups=1):
-    """Σ g · window over all windows and the batch: how a convolution's result depends on its weight, (N, O, *L), (N, C, *S) → (O, C/groups, *K)"""
+    """Σ g · window over windows and batch, shapes (N, O, *L), (N, C, *S) → (O, C/groups, *K): convolution's weight gradient"""
     n, o = g.shape[:2]
     lengths = tuple(g.shape[2:])
     channels = x.shape[1] // groups
@@ -236,7 +296,9 @@ def first_largest(x, out, kernel, stride, dilation, padding):
 def max_pool_rule(g, x, out, kernel, stride, dilation, padding):
     """Each window gives its gradient to its largest element, the first one if several are equal."""
     chosen = first_largest(array_of(x), array_of(out), kernel, stride, dilation, padding)
-    return pool_place(g, chosen=chosen, shape=tuple(x.shape[2:]), kernel=kernel, stride=stride, dilation=dilation, padding=padding)
+    return pool_place(
+        g, chosen=chosen, shape=tuple(x.shape[2:]), kernel=kernel, stride=stride, dilation=dilation, padding=padding
+    )
 
 
 POOL = dict(kernel=(2, 2), stride=(2, 2), dilation=(1, 1), padding=((0, 0), (0, 0)))
@@ -255,8 +317,16 @@ CHOSEN = np.arange(16).reshape(4, 2, 1, 2, 1) % 3 == 0
 CHOSEN_ROW = np.arange(15).reshape(3, 1, 1, 5) % 2 == 0
 
 
-@linear(symbol="place", samples=[((2, 1, 2, 1), dict(chosen=CHOSEN, shape=(4, 3), **POOL)), ((1, 1, 5), dict(chosen=CHOSEN_ROW, shape=(6,), **OVERLAP))],
-        x=lambda g, chosen, kernel, stride, dilation, padding: pool_pick(g, chosen=chosen, kernel=kernel, stride=stride, dilation=dilation, padding=padding))  # fmt: skip
+@linear(
+    symbol="place",
+    samples=[
+        ((2, 1, 2, 1), dict(chosen=CHOSEN, shape=(4, 3), **POOL)),
+        ((1, 1, 5), dict(chosen=CHOSEN_ROW, shape=(6,), **OVERLAP)),
+    ],
+    x=lambda g, chosen, kernel, stride, dilation, padding: pool_pick(
+        g, chosen=chosen, kernel=kernel, stride=stride, dilation=dilation, padding=padding
+    ),
+)
 def pool_place(x, *, chosen, shape, kernel, stride, dilation, padding):
     """Zeros with x added at each window's chosen place: the adjoint of pool_pick"""
     overlap = any(d * (k - 1) + 1 > s for k, s, d in zip(kernel, stride, dilation))
@@ -270,8 +340,13 @@ def pool_place(x, *, chosen, shape, kernel, stride, dilation, padding):
     return cropped(out, shape, padding)
 
 
-@linear(symbol="pick", samples=[((2, 1, 4, 3), dict(chosen=CHOSEN, **POOL)), ((1, 1, 6), dict(chosen=CHOSEN_ROW, **OVERLAP))],
-        x=lambda g, x_shape, chosen, kernel, stride, dilation, padding: pool_place(g, chosen=chosen, shape=tuple(x_shape[2:]), kernel=kernel, stride=stride, dilation=dilation, padding=padding))  # fmt: skip
+@linear(
+    symbol="pick",
+    samples=[((2, 1, 4, 3), dict(chosen=CHOSEN, **POOL)), ((1, 1, 6), dict(chosen=CHOSEN_ROW, **OVERLAP))],
+    x=lambda g, x_shape, chosen, kernel, stride, dilation, padding: pool_place(
+        g, chosen=chosen, shape=tuple(x_shape[2:]), kernel=kernel, stride=stride, dilation=dilation, padding=padding
+    ),
+)
 def pool_pick(x, *, chosen, kernel, stride, dilation, padding):
     """The elements of x at each window's chosen place"""
     x = padded(x, padding)
@@ -289,8 +364,13 @@ def share(x, divisor):
 HALVES = dict(kernel=(3, 2), stride=(1, 2), padding=((1, 0), (0, 1)), divisor=np.array([[4, 2], [6, 3], [6, 3]]))
 
 
-@linear(symbol="avg pool", samples=[((2, 1, 4, 3), dict(kernel=(2, 2), stride=(2, 1), padding=((0, 0), (0, 0)), divisor=4)), ((1, 2, 4, 3), HALVES)],
-        x=lambda g, x_shape, kernel, stride, padding, divisor: pool_spread(g, shape=tuple(x_shape[2:]), kernel=kernel, stride=stride, padding=padding, divisor=divisor))  # fmt: skip
+@linear(
+    symbol="avg pool",
+    samples=[((2, 1, 4, 3), dict(kernel=(2, 2), stride=(2, 1), padding=((0, 0), (0, 0)), divisor=4)), ((1, 2, 4, 3), HALVES)],
+    x=lambda g, x_shape, kernel, stride, padding, divisor: pool_spread(
+        g, shape=tuple(x_shape[2:]), kernel=kernel, stride=stride, padding=padding, divisor=divisor
+    ),
+)
 def avg_pool(x, *, kernel, stride, padding, divisor):
     """Σ of each window / divisor, shapes (N, C, *S) → (N, C, *L)"""
     once = (1,) * len(kernel)
@@ -298,8 +378,14 @@ def avg_pool(x, *, kernel, stride, padding, divisor):
     return share(combined(np.add, padded(x, padding), kernel, stride, once, lengths), divisor)
 
 
-@linear(symbol="spread", samples=[((2, 1, 2, 2), dict(shape=(4, 3), kernel=(2, 2), stride=(2, 1), padding=((0, 0), (0, 0)), divisor=4)), ((1, 2, 3, 2), dict(shape=(4, 3), **HALVES))],
-        x=lambda g, kernel, stride, padding, divisor: avg_pool(g, kernel=kernel, stride=stride, padding=padding, divisor=divisor))  # fmt: skip
+@linear(
+    symbol="spread",
+    samples=[
+        ((2, 1, 2, 2), dict(shape=(4, 3), kernel=(2, 2), stride=(2, 1), padding=((0, 0), (0, 0)), divisor=4)),
+        ((1, 2, 3, 2), dict(shape=(4, 3), **HALVES)),
+    ],
+    x=lambda g, kernel, stride, padding, divisor: avg_pool(g, kernel=kernel, stride=stride, padding=padding, divisor=divisor),
+)
 def pool_spread(x, *, shape, kernel, stride, padding, divisor):
     """x / divisor added to every element of its window: the adjoint of avg_pool"""
     x = share(x, divisor)
@@ -326,8 +412,11 @@ def spreading(places, shares, size, dtype):
     return matrix
 
 
-@linear(symbol="resample", samples=[((2, 3), dict(axis=1, places=PLACES, shares=SHARES)), ((3, 2), dict(axis=0, places=PLACES[:, :1], shares=None))],
-        x=lambda g, x_shape, axis, places, shares: resample_back(g, axis=axis, places=places, shares=shares, size=x_shape[axis]))  # fmt: skip
+@linear(
+    symbol="resample",
+    samples=[((2, 3), dict(axis=1, places=PLACES, shares=SHARES)), ((3, 2), dict(axis=0, places=PLACES[:, :1], shares=None))],
+    x=lambda g, x_shape, axis, places, shares: resample_back(g, axis=axis, places=places, shares=shares, size=x_shape[axis]),
+)
 def resample(x, *, axis, places, shares):
     """Σₖ x[places[:, k]] · shares[:, k] along axis"""
     if shares is None:
@@ -340,8 +429,14 @@ def resample(x, *, axis, places, shares):
     return out
 
 
-@linear(symbol="resampleᵀ", samples=[((2, 3), dict(axis=1, places=PLACES, shares=SHARES, size=3)), ((3, 2), dict(axis=0, places=PLACES[:, :1], shares=None, size=3))],
-        x=lambda g, axis, places, shares: resample(g, axis=axis, places=places, shares=shares))  # fmt: skip
+@linear(
+    symbol="resampleᵀ",
+    samples=[
+        ((2, 3), dict(axis=1, places=PLACES, shares=SHARES, size=3)),
+        ((3, 2), dict(axis=0, places=PLACES[:, :1], shares=None, size=3)),
+    ],
+    x=lambda g, axis, places, shares: resample(g, axis=axis, places=places, shares=shares),
+)
 def resample_back(x, *, axis, places, shares, size):
     """Zeros of `size` along axis with x · shares added at places: the adjoint of resample"""
     matrix = spreading(places, shares, size, x.dtype)

@@ -33,8 +33,9 @@ def batched(name, input, n):
     if input.array.ndim == n + 1:
         return input.unsqueeze(0), True
     sizes = ", ".join(("L",) if n == 1 else ("D", "H", "W")[-n:])
-    raise ValueError(f"{name}: the input has shape {list(input.array.shape)}; it must be (N, C, {sizes}), or (C, {sizes}) for a "
-                     "single sample")  # fmt: skip
+    raise ValueError(
+        f"{name}: the input has shape {list(input.array.shape)}; it must be (N, C, {sizes}), or (C, {sizes}) for a single sample"
+    )
 
 
 def borders(name, padding, kernel, stride, dilation):
@@ -58,8 +59,11 @@ def check_channels(name, input, weight, bias, groups, given, result, shape):
     if groups < 1 or given % groups or result % groups:
         raise ValueError(f"{name}: groups={groups} must divide the {given} input channels and the {result} output channels")
     if input.array.shape[1] != given:
-        raise ValueError(f"{name}: the input has {input.array.shape[1]} channels, shape {list(input.array.shape)}; this weight, of shape "
-                         f"{list(weight.shape)} with groups={groups}, wants {given}")  # fmt: skip
+        raise ValueError(
+            f"{name}: the input has {input.array.shape[1]} channels, shape {list(input.array.shape)}; "
+            f"this weight, of shape "
+            f"{list(weight.shape)} with groups={groups}, wants {given}"
+        )
     if bias is not None and tuple(bias.shape) != (result,):
         raise ValueError(f"{name}: bias has shape {list(bias.shape)}; it must be [{result}], one number per output channel")
 
@@ -74,8 +78,11 @@ def convolve(name, n, input, weight, bias, stride, padding, dilation, groups):
     padding = borders(name, padding, kernel, stride, dilation)
     for size, k, d, (a, b) in zip(input.array.shape[2:], kernel, dilation, padding):
         if size + a + b < d * (k - 1) + 1:
-            raise RuntimeError(f"{name}: the kernel covers {[d * (k - 1) + 1 for k, d in zip(kernel, dilation)]} elements and the padded input has "
-                               f"only {[m + a + b for m, (a, b) in zip(input.array.shape[2:], padding)]}; use more padding or a smaller kernel")  # fmt: skip
+            raise RuntimeError(
+                f"{name}: the kernel covers {[d * (k - 1) + 1 for k, d in zip(kernel, dilation)]} elements and "
+                "the padded input has "
+                f"only {[m + a + b for m, (a, b) in zip(input.array.shape[2:], padding)]}; use more padding or a smaller kernel"
+            )
     out = ops.convolution(input, weight, bias, stride=stride, dilation=dilation, padding=padding, groups=groups)
     return out.squeeze(0) if single else out
 
@@ -123,15 +130,28 @@ def convolve_transposed(name, n, input, weight, bias, stride, padding, output_pa
     padding = at_least(name, "padding", per_axis(name, "padding", padding, n), 0)
     extra = at_least(name, "output_padding", per_axis(name, "output_padding", output_padding, n), 0)
     if any(e >= s and e >= d for e, s, d in zip(extra, stride, dilation)):
-        raise RuntimeError(f"{name}: output_padding={list(extra)} must be smaller than the stride {list(stride)} or the dilation {list(dilation)}: "
-                           "it chooses among the sizes that a convolution maps to this one")  # fmt: skip
+        raise RuntimeError(
+            f"{name}: output_padding={list(extra)} must be smaller than the stride {list(stride)} or "
+            f"the dilation {list(dilation)}: "
+            "it chooses among the sizes that a convolution maps to this one"
+        )
     kernel = tuple(weight.array.shape[2:])
-    shape = tuple((m - 1) * s - 2 * p + d * (k - 1) + e + 1
-                  for m, s, p, d, k, e in zip(input.array.shape[2:], stride, padding, dilation, kernel, extra))  # fmt: skip
+    shape = tuple(
+        (m - 1) * s - 2 * p + d * (k - 1) + e + 1
+        for m, s, p, d, k, e in zip(input.array.shape[2:], stride, padding, dilation, kernel, extra)
+    )
     if any(m < 1 for m in shape):
         raise RuntimeError(f"{name}: the result would have shape {list(shape)}; use less padding or a larger input")
-    out = ops.convolution_transpose(input, weight, bias, shape=shape, stride=stride, dilation=dilation,
-                                    padding=tuple((p, max(0, p - e)) for p, e in zip(padding, extra)), groups=groups)  # fmt: skip
+    out = ops.convolution_transpose(
+        input,
+        weight,
+        bias,
+        shape=shape,
+        stride=stride,
+        dilation=dilation,
+        padding=tuple((p, max(0, p - e)) for p, e in zip(padding, extra)),
+        groups=groups,
+    )
     return out.squeeze(0) if single else out
 
 
@@ -148,7 +168,7 @@ def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_paddi
 
 
 def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    """The adjoint of conv2d, + bias, shapes (N, C, H, W), (C, out/groups, kh, kw) → (N, out, H′, W′); sizes as in conv_transpose1d
+    """The adjoint of conv2d, + bias, shapes (N, C, H, W), (C, out/groups, kh, kw) → (N, out, H′, W′); sizes: conv_transpose1d
 
     >>> import tinygrad_edu as tg
     >>> tg.nn.functional.conv_transpose2d(tg.ones(1, 2, 4, 4), tg.ones(2, 3, 2, 2), stride=2).shape
@@ -181,7 +201,9 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     kernel, stride, dilation, padding = window("unfold", kernel_size, stride, dilation, padding)
     lengths = ops.lengths_of(input.array.shape[2:], kernel, stride, dilation, padding)
     if not all(lengths):
-        raise RuntimeError(f"unfold: no window of size {list(kernel)} fits the input of shape {list(input.array.shape)}; use more padding")
+        raise RuntimeError(
+            f"unfold: no window of size {list(kernel)} fits the input of shape {list(input.array.shape)}; use more padding"
+        )
     out = ops.unfold(input, kernel=kernel, stride=stride, dilation=dilation, padding=padding)
     n, c = input.array.shape[:2]
     out = out.reshape(n, c * prod(kernel), -1)
@@ -190,8 +212,10 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
 
 def window(name, kernel_size, stride, dilation, padding):
     """The window of unfold and fold."""
-    kernel, stride, dilation = (at_least(name, argument, per_axis(name, argument, value, 2), 1) for argument, value in
-                                (("kernel_size", kernel_size), ("stride", stride), ("dilation", dilation)))  # fmt: skip
+    kernel, stride, dilation = (
+        at_least(name, argument, per_axis(name, argument, value, 2), 1)
+        for argument, value in (("kernel_size", kernel_size), ("stride", stride), ("dilation", dilation))
+    )
     return kernel, stride, dilation, borders(name, padding, kernel, stride, dilation)
 
 
@@ -212,10 +236,19 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     lengths = ops.lengths_of(shape, kernel, stride, dilation, padding)
     n, rows, count = input.array.shape
     if rows % prod(kernel) or count != prod(lengths):
-        raise RuntimeError(f"fold: the input has shape {list(input.shape)}; an image of {list(shape)} has {list(lengths)} windows, so it must "
-                           f"be (N, C·{prod(kernel)}, {prod(lengths)})")  # fmt: skip
-    out = ops.fold(input.reshape(n, rows // prod(kernel), prod(kernel), *lengths), shape=shape, kernel=kernel, stride=stride,
-                   dilation=dilation, padding=padding)  # fmt: skip
+        raise RuntimeError(
+            f"fold: the input has shape {list(input.shape)}; an image of {list(shape)} has {list(lengths)} "
+            f"windows, so it must "
+            f"be (N, C·{prod(kernel)}, {prod(lengths)})"
+        )
+    out = ops.fold(
+        input.reshape(n, rows // prod(kernel), prod(kernel), *lengths),
+        shape=shape,
+        kernel=kernel,
+        stride=stride,
+        dilation=dilation,
+        padding=padding,
+    )
     return out.squeeze(0) if single else out
 
 

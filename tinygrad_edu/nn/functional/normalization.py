@@ -16,12 +16,16 @@ def per_channel(values, ndim):
 def check_affine(name, input, **given):
     """Refuse weights, biases and statistics that do not have one number per channel."""
     if not isinstance(input, Tensor) or input.array.ndim < 2:
-        raise ValueError(f"{name}: the input must be (N, C, *), and it is {list(input.shape) if isinstance(input, Tensor) else type(input).__name__}")
+        given_shape = list(input.shape) if isinstance(input, Tensor) else type(input).__name__
+        raise ValueError(f"{name}: the input must be (N, C, *), and it is {given_shape}")
     channels = input.array.shape[1]
     for argument, values in given.items():
         if values is not None and tuple(values.shape) != (channels,):
-            raise RuntimeError(f"{name}: {argument} has shape {list(values.shape)}; the input, {list(input.shape)}, has {channels} channels, "
-                               f"so it must be [{channels}]")  # fmt: skip
+            raise RuntimeError(
+                f"{name}: {argument} has shape {list(values.shape)}; the input, {list(input.shape)}, "
+                f"has {channels} channels, "
+                f"so it must be [{channels}]"
+            )
 
 
 def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-05):
@@ -39,7 +43,10 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     ndim = input.array.ndim
     if not training:
         if running_mean is None or running_var is None:
-            raise RuntimeError("batch_norm: running_mean and running_var are needed where training=False; pass training=True to use the batch's own")
+            raise RuntimeError(
+                "batch_norm: running_mean and running_var are needed where training=False; "
+                "pass training=True to use the batch's own"
+            )
         scale = (running_var + eps).rsqrt()
         if weight is not None:
             scale = scale * weight
@@ -48,11 +55,21 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     axes = (0, *range(2, ndim))
     n = input.array.size // max(1, input.array.shape[1])
     if n <= 1:
-        raise ValueError(f"batch_norm: one value per channel has no variance: the input is {list(input.shape)}; use a larger batch, or eval()")
+        raise ValueError(
+            f"batch_norm: one value per channel has no variance: the input is {list(input.shape)}; use a larger batch, or eval()"
+        )
     mean, variance = moments(input.array, axes)
     update(running_mean, mean, momentum)
     update(running_var, variance * (n / (n - 1)), momentum)
-    return normalize(input, per_channel(weight, ndim), per_channel(bias, ndim), axes=axes, eps=eps, mean=mean, scale=1 / np.sqrt(variance + eps))
+    return normalize(
+        input,
+        per_channel(weight, ndim),
+        per_channel(bias, ndim),
+        axes=axes,
+        eps=eps,
+        mean=mean,
+        scale=1 / np.sqrt(variance + eps),
+    )
 
 
 def update(running, new, momentum):
@@ -112,14 +129,18 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05):
     check_affine("group_norm", input, weight=weight, bias=bias)
     n, channels = input.array.shape[:2]
     if num_groups < 1 or channels % num_groups:
-        raise RuntimeError(f"group_norm: num_groups={num_groups} does not divide the {channels} channels of the input {list(input.shape)}")
+        raise RuntimeError(
+            f"group_norm: num_groups={num_groups} does not divide the {channels} channels of the input {list(input.shape)}"
+        )
     out = normalized(input.reshape(n, num_groups, -1), None, None, (2,), eps).reshape(input.array.shape)
     if weight is not None:
         out = out * per_channel(weight, out.ndim)
     return out if bias is None else out + per_channel(bias, out.ndim)
 
 
-def instance_norm(input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-05):
+def instance_norm(
+    input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-05
+):
     """(input − mean) / √(var + eps) · weight + bias, mean and variance over each channel of each sample (N, C, *)
 
     >>> import tinygrad_edu as tg
@@ -133,11 +154,21 @@ def instance_norm(input, running_mean=None, running_var=None, weight=None, bias=
     axes = tuple(range(2, ndim))
     n = int(np.prod(input.array.shape[2:]))
     if n <= 1:
-        raise ValueError(f"instance_norm: one value per channel has no variance: the input is {list(input.shape)}; use a larger image")
+        raise ValueError(
+            f"instance_norm: one value per channel has no variance: the input is {list(input.shape)}; use a larger image"
+        )
     mean, variance = moments(input.array, axes)
     update(running_mean, mean.mean(axis=0), momentum)
     update(running_var, variance.mean(axis=0) * (n / (n - 1)), momentum)
-    return normalize(input, per_channel(weight, ndim), per_channel(bias, ndim), axes=axes, eps=eps, mean=mean, scale=1 / np.sqrt(variance + eps))
+    return normalize(
+        input,
+        per_channel(weight, ndim),
+        per_channel(bias, ndim),
+        axes=axes,
+        eps=eps,
+        mean=mean,
+        scale=1 / np.sqrt(variance + eps),
+    )
 
 
 def local_response_norm(input, size, alpha=0.0001, beta=0.75, k=1.0):
@@ -148,7 +179,9 @@ def local_response_norm(input, size, alpha=0.0001, beta=0.75, k=1.0):
     tensor([0.3333, 0.2500, 0.3333])
     """
     if array_of(input).ndim < 3:
-        raise ValueError(f"local_response_norm: the input must be (N, C, L) or have more dimensions, and it is {list(input.shape)}")
+        raise ValueError(
+            f"local_response_norm: the input must be (N, C, L) or have more dimensions, and it is {list(input.shape)}"
+        )
     n, channels = input.array.shape[:2]
     squares = (input * input).reshape(n, 1, channels, -1)
     border = ((size // 2, (size - 1) // 2), (0, 0))

@@ -17,7 +17,10 @@ def window(name, n, kernel_size, stride, padding, dilation=1):
     padding = at_least(name, "padding", per_axis(name, "padding", padding, n), 0)
     dilation = at_least(name, "dilation", per_axis(name, "dilation", dilation, n), 1)
     if any(p > (d * (k - 1) + 1) // 2 for p, k, d in zip(padding, kernel, dilation)):
-        raise RuntimeError(f"{name}: padding={list(padding)} must be at most half of the window, {list(kernel)}: a window inside the border has no element")
+        raise RuntimeError(
+            f"{name}: padding={list(padding)} must be at most half of the window, {list(kernel)}: "
+            "a window inside the border has no element"
+        )
     return kernel, stride, padding, dilation
 
 
@@ -30,7 +33,10 @@ def count(name, sizes, kernel, stride, padding, dilation, ceil_mode):
         if ceil_mode and (windows - 1) * s >= n + p:
             windows -= 1  # a window must start inside the data or the border before it
         if windows < 1:
-            raise RuntimeError(f"{name}: no window of size {list(kernel)} fits the input of size {list(sizes)}; use a smaller window or more padding")
+            raise RuntimeError(
+                f"{name}: no window of size {list(kernel)} fits the input of size {list(sizes)}; "
+                "use a smaller window or more padding"
+            )
         lengths.append(windows)
         borders.append((p, max(0, (windows - 1) * s + d * (k - 1) + 1 - n - p)))
     return tuple(lengths), tuple(borders)
@@ -115,7 +121,10 @@ def average(name, n, input, kernel_size, stride, padding, ceil_mode, count_inclu
             raise ValueError(f"{name}: divisor_override must not be 0")
         divisor = divisor_override
     elif any(padding) or ceil_mode:  # windows at the edge have fewer elements
-        low, high = [0] * n if not count_include_pad else [-p for p in padding], [m + (p if count_include_pad else 0) for m, p in zip(sizes, padding)]
+        low, high = (
+            [0] * n if not count_include_pad else [-p for p in padding],
+            [m + (p if count_include_pad else 0) for m, p in zip(sizes, padding)],
+        )
         divisor = np.ones(())
         for m, k, s, p, a, b in zip(lengths, kernel, stride, padding, low, high):
             starts = np.arange(m) * s - p
@@ -314,7 +323,9 @@ def unpool(name, n, input, indices, kernel_size, stride, padding, output_size):
     input, single = batched(name, input, n)
     kernel, stride, padding, _ = window(name, n, kernel_size, stride, padding)
     if tuple(indices.shape) != tuple(input.shape)[single:]:
-        raise ValueError(f"{name}: indices have shape {list(indices.shape)} and the input {list(input.shape)[single:]}; they must be the same")
+        raise ValueError(
+            f"{name}: indices have shape {list(indices.shape)} and the input {list(input.shape)[single:]}; they must be the same"
+        )
     if output_size is None:
         sizes = tuple((m - 1) * s - 2 * p + k for m, s, p, k in zip(input.array.shape[2:], stride, padding, kernel))
     else:
@@ -322,10 +333,15 @@ def unpool(name, n, input, indices, kernel_size, stride, padding, output_size):
     lead = input.array.shape[:2]
     index = indices.array.reshape((*lead, -1))
     if index.size and (index.min() < 0 or index.max() >= prod(sizes)):
-        raise IndexError(f"{name}: an index is {index.max()}, and the result has {list(sizes)} elements; pass the output_size of the pool's input")
+        raise IndexError(
+            f"{name}: an index is {index.max()}, and the result has {list(sizes)} elements; "
+            "pass the output_size of the pool's input"
+        )
     grid = np.ogrid[tuple(slice(m) for m in lead)]
     places = (grid[0][..., None], grid[1][..., None], index)
-    out = setitem(Tensor(np.zeros((*lead, prod(sizes)), input.dtype)), input.reshape(*lead, -1), index=places).reshape((*lead, *sizes))
+    out = setitem(Tensor(np.zeros((*lead, prod(sizes)), input.dtype)), input.reshape(*lead, -1), index=places).reshape(
+        (*lead, *sizes)
+    )
     return out.squeeze(0) if single else out
 
 
@@ -363,7 +379,24 @@ def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_siz
     return unpool("max_unpool3d", 3, input, indices, kernel_size, stride, padding, output_size)
 
 
-__all__ = ["adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d",
-           "adaptive_max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "lp_pool1d", "lp_pool2d", "max_pool1d",
-           "max_pool1d_with_indices", "max_pool2d", "max_pool2d_with_indices", "max_pool3d", "max_unpool1d", "max_unpool2d",
-           "max_unpool3d"]  # fmt: skip
+__all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
+    "lp_pool1d",
+    "lp_pool2d",
+    "max_pool1d",
+    "max_pool1d_with_indices",
+    "max_pool2d",
+    "max_pool2d_with_indices",
+    "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
+]

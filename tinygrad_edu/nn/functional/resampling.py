@@ -8,11 +8,20 @@ from ...autograd.tensor import Tensor
 from ...ops import windows as ops
 from .pooling import adaptive_average
 
-AXES = {"nearest": (1, 2, 3), "nearest-exact": (1, 2, 3), "linear": (1,), "bilinear": (2,), "trilinear": (3,), "bicubic": (2,),
-        "area": (1, 2, 3)}  # fmt: skip
+AXES = {
+    "nearest": (1, 2, 3),
+    "nearest-exact": (1, 2, 3),
+    "linear": (1,),
+    "bilinear": (2,),
+    "trilinear": (3,),
+    "bicubic": (2,),
+    "area": (1, 2, 3),
+}
 
 
-def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False):
+def interpolate(
+    input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False
+):
     """The input (N, C, *S) with its spatial axes resampled to `size`, or to S · scale_factor
 
     mode: "nearest", "nearest-exact", "linear" (3-d input), "bilinear" and "bicubic" (4-d), "trilinear" (5-d), "area".
@@ -26,10 +35,16 @@ def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corne
     if mode not in AXES:
         raise NotImplementedError(f"interpolate: mode must be one of {', '.join(AXES)}, not {mode!r}")
     if n not in AXES[mode]:
-        raise NotImplementedError(f"interpolate: mode={mode!r} wants an input of {' or '.join(str(a + 2) for a in AXES[mode])} dimensions (N, C, *), got "
-                                  f"shape {list(input.shape)}")  # fmt: skip
+        raise NotImplementedError(
+            f"interpolate: mode={mode!r} wants an input of {' or '.join(str(a + 2) for a in AXES[mode])} dimensions "
+            "(N, C, *), got "
+            f"shape {list(input.shape)}"
+        )
     if align_corners is not None and mode in ("nearest", "nearest-exact", "area"):
-        raise ValueError(f"interpolate: align_corners has a meaning for linear, bilinear, bicubic and trilinear, not for {mode!r}; leave it out")
+        raise ValueError(
+            f"interpolate: align_corners has a meaning for linear, bilinear, bicubic and trilinear, "
+            f"not for {mode!r}; leave it out"
+        )
     if antialias:
         raise NotImplementedError("interpolate(antialias=True) is not supported; smooth the input first, as by avg_pool2d")
     if (size is None) == (scale_factor is None):
@@ -45,7 +60,9 @@ def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corne
         wanted = tuple(math.floor(m * f) for m, f in zip(sizes, factors))
         scales = scales if recompute_scale_factor else factors
     if any(w < 1 for w in wanted) or any(m < 1 for m in sizes):
-        raise RuntimeError(f"interpolate: sizes must be positive: the input has {list(sizes)}, the result would have {list(wanted)}")
+        raise RuntimeError(
+            f"interpolate: sizes must be positive: the input has {list(sizes)}, the result would have {list(wanted)}"
+        )
     if mode == "area":
         return adaptive_average("interpolate", n, input, wanted)
     out = input
@@ -124,10 +141,14 @@ def affine_grid(theta, size, align_corners=None):
               [ 1.,  0.]]]])
     """
     if len(size) != 4 or tuple(theta.shape) != (size[0], 2, 3):
-        raise NotImplementedError(f"affine_grid: theta must be (N, 2, 3) and size (N, C, H, W); got {list(theta.shape)} and {list(size)}")
+        raise NotImplementedError(
+            f"affine_grid: theta must be (N, 2, 3) and size (N, C, H, W); got {list(theta.shape)} and {list(size)}"
+        )
     _, _, height, width = size
     xs, ys = (centres(n, align_corners) for n in (width, height))
-    base = np.stack([np.broadcast_to(xs, (height, width)), np.broadcast_to(ys[:, None], (height, width)), np.ones((height, width))], -1)
+    base = np.stack(
+        [np.broadcast_to(xs, (height, width)), np.broadcast_to(ys[:, None], (height, width)), np.ones((height, width))], -1
+    )
     places = Tensor(base.reshape(-1, 3).astype(theta.dtype)) @ theta.transpose(1, 2)
     return places.reshape(size[0], height, width, 2)
 
@@ -149,9 +170,14 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     tensor([[[[1.]]]])
     """
     if input.ndim != 4 or grid.ndim != 4 or grid.shape[0] != input.shape[0] or grid.shape[3] != 2:
-        raise NotImplementedError(f"grid_sample: input must be (N, C, H, W) and grid (N, H', W', 2); got {list(input.shape)} and {list(grid.shape)}")
+        raise NotImplementedError(
+            f"grid_sample: input must be (N, C, H, W) and grid (N, H', W', 2); got {list(input.shape)} and {list(grid.shape)}"
+        )
     if mode not in ("bilinear", "nearest") or padding_mode not in ("zeros", "border"):
-        raise NotImplementedError(f'grid_sample: mode must be "bilinear" or "nearest" and padding_mode "zeros" or "border"; got {mode!r}, {padding_mode!r}')
+        raise NotImplementedError(
+            f'grid_sample: mode must be "bilinear" or "nearest" and padding_mode "zeros" or "border"; '
+            f"got {mode!r}, {padding_mode!r}"
+        )
     n, _, height, width = input.shape
     axes = []
     for k, size in ((0, width), (1, height)):

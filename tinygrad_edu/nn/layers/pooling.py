@@ -18,15 +18,17 @@ class MaxPool(Module):
         return function(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices)
 
     def extra_repr(self):
-        return (f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
-                f"ceil_mode={self.ceil_mode}")  # fmt: skip
+        return (
+            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
+            f"ceil_mode={self.ceil_mode}"
+        )
 
 
 class MaxPool1d(MaxPool):
     """max of each window, shapes (N, C, L) or (C, L) → (N, C, L′)
 
-    Sizes: L′ = ⌊(L + 2·padding − dilation·(k − 1) − 1) / stride⌋ + 1, rounded up with ceil_mode; stride is kernel_size unless given. Of
-    equal maxima the first one gets the gradient. With return_indices the flat positions of the maxima come second.
+    Sizes: L′ = ⌊(L + 2·padding − dilation·(k − 1) − 1) / stride⌋ + 1, rounded up with ceil_mode; stride is kernel_size unless
+    given. Of equal maxima the first one gets the gradient. With return_indices the flat positions of the maxima come second.
 
     >>> import tinygrad_edu as tg
     >>> tg.nn.MaxPool1d(2)(tg.ones(1, 2, 8)).shape
@@ -118,7 +120,7 @@ class MaxUnpool3d(MaxUnpool):
 
 
 class AvgPool1d(Module):
-    """mean of each window, shapes (N, C, L) or (C, L) → (N, C, L′); with count_include_pad the border's zeros are counted
+    """mean of each window, shapes (N, C, L) or (C, L) → (N, C, L′); with count_include_pad the border counts
 
     >>> import tinygrad_edu as tg
     >>> tg.nn.AvgPool1d(2)(tg.ones(1, 2, 8)).shape
@@ -127,9 +129,14 @@ class AvgPool1d(Module):
 
     def __init__(self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
         super().__init__()
-        self.kernel_size, self.stride, self.padding = (per_axis("AvgPool1d", argument, value, 1) for argument, value in
-                                                       (("kernel_size", kernel_size), ("stride", kernel_size if stride is None else stride),
-                                                        ("padding", padding)))  # fmt: skip
+        self.kernel_size, self.stride, self.padding = (
+            per_axis("AvgPool1d", argument, value, 1)
+            for argument, value in (
+                ("kernel_size", kernel_size),
+                ("stride", kernel_size if stride is None else stride),
+                ("padding", padding),
+            )
+        )
         self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
 
     def forward(self, input):
@@ -140,7 +147,7 @@ class AvgPool1d(Module):
 
 
 class AvgPool2d(Module):
-    """mean of each window, shapes (N, C, H, W) or (C, H, W) → (N, C, H′, W′); with count_include_pad the border's zeros are counted
+    """mean of each window, shapes (N, C, H, W) or (C, H, W) → (N, C, H′, W′); with count_include_pad the border counts
 
     >>> import tinygrad_edu as tg
     >>> tg.nn.AvgPool2d(2)(tg.ones(1, 2, 8, 8)).shape
@@ -153,14 +160,16 @@ class AvgPool2d(Module):
         self.ceil_mode, self.count_include_pad, self.divisor_override = ceil_mode, count_include_pad, divisor_override
 
     def forward(self, input):
-        return F.avg_pool2d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad, self.divisor_override)
+        return F.avg_pool2d(
+            input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad, self.divisor_override
+        )
 
     def extra_repr(self):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
 class AvgPool3d(Module):
-    """mean of each window, shapes (N, C, D, H, W) → (N, C, D′, H′, W′); with count_include_pad the border's zeros are counted
+    """mean of each window, shapes (N, C, D, H, W) → (N, C, D′, H′, W′); with count_include_pad the border counts
 
     >>> import tinygrad_edu as tg
     >>> tg.nn.AvgPool3d(2)(tg.ones(1, 2, 4, 4, 4)).shape
@@ -173,7 +182,9 @@ class AvgPool3d(Module):
         self.ceil_mode, self.count_include_pad, self.divisor_override = ceil_mode, count_include_pad, divisor_override
 
     def forward(self, input):
-        return F.avg_pool3d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad, self.divisor_override)
+        return F.avg_pool3d(
+            input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad, self.divisor_override
+        )
 
     def extra_repr(self):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
@@ -304,6 +315,22 @@ class AdaptiveMaxPool3d(AdaptivePool):
         return F.adaptive_max_pool3d(input, self.output_size, self.return_indices)
 
 
-__all__ = ["AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d",
-           "AdaptiveMaxPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d", "LPPool1d", "LPPool2d", "MaxPool1d", "MaxPool2d",
-           "MaxPool3d", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"]  # fmt: skip
+__all__ = [
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
+    "LPPool1d",
+    "LPPool2d",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
+]

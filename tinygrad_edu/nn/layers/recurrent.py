@@ -35,8 +35,19 @@ class Recurrent(Module):
 
     gates = 1
 
-    def __init__(self, input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False, proj_size=0,
-                 device=None, dtype=None):  # fmt: skip
+    def __init__(
+        self,
+        input_size,
+        hidden_size,
+        num_layers=1,
+        bias=True,
+        batch_first=False,
+        dropout=0.0,
+        bidirectional=False,
+        proj_size=0,
+        device=None,
+        dtype=None,
+    ):
         super().__init__()
         check_device(device)
         name = type(self).__name__
@@ -91,13 +102,18 @@ class Recurrent(Module):
         if hx is None:
             return tuple(Tensor(np.zeros((count, batch, n), dtype)) for n in sizes)
         given = hx if self.state_count == 2 else (hx,)
-        if not isinstance(given, (tuple, list)) or len(given) != self.state_count or not all(isinstance(h, Tensor) for h in given):
-            raise TypeError(f"{type(self).__name__}: the initial state must be {'a pair (h, c) of Tensors' if self.state_count == 2 else 'a Tensor'}")
+        tensors = isinstance(given, (tuple, list)) and all(isinstance(h, Tensor) for h in given)
+        if not tensors or len(given) != self.state_count:
+            kind = "a pair (h, c) of Tensors" if self.state_count == 2 else "a Tensor"
+            raise TypeError(f"{type(self).__name__}: the initial state must be {kind}")
         for h, n in zip(given, sizes):
             wanted = (count, n) if single else (count, batch, n)
             if tuple(h.shape) != wanted:
-                raise RuntimeError(f"{type(self).__name__}: an initial state has shape {list(h.shape)}; it must be {list(wanted)}: layers · directions, "
-                                   f"{'' if single else 'batch, '}size")  # fmt: skip
+                raise RuntimeError(
+                    f"{type(self).__name__}: an initial state has shape {list(h.shape)}; "
+                    f"it must be {list(wanted)}: "
+                    f"layers · directions, {'' if single else 'batch, '}size"
+                )
         return tuple(h.unsqueeze(1) for h in given) if single else tuple(given)
 
     state_count = 1
@@ -114,13 +130,15 @@ class Recurrent(Module):
         else:
             if not isinstance(input, Tensor) or input.array.ndim not in (2, 3):
                 shape = list(input.shape) if isinstance(input, Tensor) else type(input).__name__
-                raise ValueError(f"{type(self).__name__}: the input must be {'(N, T, size)' if self.batch_first else '(T, N, size)'}, or (T, size) for one "
-                                 f"sequence; got {shape}")  # fmt: skip
+                usual = "(N, T, size)" if self.batch_first else "(T, N, size)"
+                raise ValueError(f"{type(self).__name__}: the input must be {usual}, or (T, size) for one sequence; got {shape}")
             single = input.array.ndim == 2
             input = input.unsqueeze(1) if single else input.transpose(0, 1) if self.batch_first else input
         if input.array.shape[-1] != self.input_size:
-            raise RuntimeError(f"{type(self).__name__}: the input has {input.array.shape[-1]} numbers per step, shape {list(input.shape)}; expected "
-                               f"input_size={self.input_size}")  # fmt: skip
+            raise RuntimeError(
+                f"{type(self).__name__}: the input has {input.array.shape[-1]} numbers per step, shape "
+                f"{list(input.shape)}; expected input_size={self.input_size}"
+            )
         states = self.states(hx, input.array.shape[1], single, input.dtype)
         output, final = self.run(input, states, lengths)
         final = tuple(stack(*parts, axis=0) for parts in zip(*final))
@@ -144,7 +162,8 @@ class Recurrent(Module):
             for direction in range(directions):
                 k = layer * directions + direction
                 weights = {kind: getattr(self, name) for kind, name in self.names[k].items()}
-                output, last = self.sequence(turned(x, lengths) if direction else x, tuple(h[k] for h in states), weights, lengths)
+                steps = turned(x, lengths) if direction else x
+                output, last = self.sequence(steps, tuple(h[k] for h in states), weights, lengths)
                 outputs.append(turned(output, lengths) if direction else output)
                 final.append(last)
             x = concatenate(*outputs, axis=-1) if self.bidirectional else outputs[0]
@@ -152,7 +171,8 @@ class Recurrent(Module):
 
     def extra_repr(self):
         text = f"{self.input_size}, {self.hidden_size}"
-        for name, usual in dict(proj_size=0, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False).items():
+        usual_values = dict(proj_size=0, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False)
+        for name, usual in usual_values.items():
             if getattr(self, name) != usual:
                 text += f", {name}={getattr(self, name)}"
         return text
@@ -183,8 +203,19 @@ class RNN(Recurrent):
     (Size([2, 7, 5]), Size([1, 2, 5]))
     """
 
-    def __init__(self, input_size, hidden_size, num_layers=1, nonlinearity="tanh", bias=True, batch_first=False, dropout=0.0, bidirectional=False,
-                 device=None, dtype=None):  # fmt: skip
+    def __init__(
+        self,
+        input_size,
+        hidden_size,
+        num_layers=1,
+        nonlinearity="tanh",
+        bias=True,
+        batch_first=False,
+        dropout=0.0,
+        bidirectional=False,
+        device=None,
+        dtype=None,
+    ):
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f'RNN: nonlinearity must be "tanh" or "relu", not {nonlinearity!r}')
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype)
@@ -203,7 +234,7 @@ def projected(x, weights):
 
 
 class LSTM(Recurrent):
-    """cₜ = σ(f) · cₜ₋₁ + σ(i) · tanh(g), hₜ = σ(o) · tanh(cₜ), with i, f, g, o from the input and hₜ₋₁ (Hochreiter and Schmidhuber 1997)
+    """cₜ = σ(f) · cₜ₋₁ + σ(i) · tanh(g), hₜ = σ(o) · tanh(cₜ), i, f, g, o from xₜ and hₜ₋₁ (Hochreiter and Schmidhuber 1997)
 
     Shapes: as RNN, with a pair of states (h, c); weights hold the gates in the order i, f, g, o. With proj_size, h is
     projected: hₜ = (σ(o) · tanh(cₜ)) @ weight_hrᵀ.
@@ -296,7 +327,9 @@ class Cell(Module):
         wanted = (*input.array.shape[:-1], self.hidden_size)
         for h in states:
             if tuple(h.shape) != wanted:
-                raise RuntimeError(f"{name}: the state has shape {list(h.shape)}; for this input, {list(input.shape)}, it must be {list(wanted)}")
+                raise RuntimeError(
+                    f"{name}: the state has shape {list(h.shape)}; for this input, {list(input.shape)}, it must be {list(wanted)}"
+                )
         return (input.unsqueeze(0), tuple(h.unsqueeze(0) for h in states), True) if single else (input, states, False)
 
     def input_part(self, input):

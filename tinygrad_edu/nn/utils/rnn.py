@@ -57,7 +57,9 @@ def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="
 
     def padded(s):
         gap = length - len(s)
-        return pad_constant(s, widths=((gap, 0) if padding_side == "left" else (0, gap),) + ((0, 0),) * (s.ndim - 1), value=padding_value)
+        return pad_constant(
+            s, widths=((gap, 0) if padding_side == "left" else (0, gap),) + ((0, 0),) * (s.ndim - 1), value=padding_value
+        )
 
     return stack(*(padded(s) for s in sequences), axis=0 if batch_first else 1)
 
@@ -149,4 +151,12 @@ def unpack_sequence(packed_sequences):
     return unpad_sequence(*pad_packed_sequence(packed_sequences))
 
 
-__all__ = ["PackedSequence", "pack_padded_sequence", "pack_sequence", "pad_packed_sequence", "pad_sequence", "unpack_sequence", "unpad_sequence"]
+__all__ = [
+    "PackedSequence",
+    "pack_padded_sequence",
+    "pack_sequence",
+    "pad_packed_sequence",
+    "pad_sequence",
+    "unpack_sequence",
+    "unpad_sequence",
+]
