@@ -237,3 +237,51 @@ def test_generated_programs_in_a_browser(browser, tmp_path, seed):
         if t.grad is not None:
             assert shown[f"w{i}"][-1] == f"grad {text.number(t.grad.item())}"
     assert opened.errors == []
+
+
+def xor_film():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1), nn.Sigmoid())
+    x, t = tg.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]), tg.tensor([[0.0], [1.0], [1.0], [0.0]])
+    return model, viz.train(model, tg.optim.SGD(model.parameters(), lr=1.0), nn.MSELoss(), x, t, steps=300, frames=20, sample=1)
+
+
+def test_a_film_holds_what_the_training_was():
+    model, film = xor_film()
+    first, last = film.frames[0], film.frames[-1]
+    assert (first["step"], last["step"], len(film.frames)) == (0, 299, 20)
+    assert last["loss"] < first["loss"] and len(first["grid"]) == 28 * 28
+    assert np.shape(first["layers"][0]["w"]) == (3, 2) and np.shape(first["layers"][0]["gw"]) == (3, 2)
+    film.shoot(0.0)  # the parameters as they are now
+    np.testing.assert_allclose(film.frames[-1]["layers"][1]["w"], model[2].weight.detach().numpy(), rtol=1e-4)
+    assert len(film.html) < 400_000
+
+
+def test_film_limits():
+    big = nn.Linear(100, 100)
+    with pytest.raises(ValueError, match="2,000 are the limit"):
+        viz.Film(big, tg.rand(2, 100), tg.rand(2, 100))
+    with pytest.raises(ValueError, match="1 to 300"):
+        viz.train(big, None, None, None, None, frames=301)
+    small = nn.Linear(2, 1)
+    film = viz.Film(small, tg.rand(3, 2), tg.rand(3, 1))
+    with pytest.raises(ValueError, match="empty"):
+        film.save("film.html")
+    with pytest.raises(ValueError, match="limit"):
+        for _ in range(301):
+            film.shoot(1.0)
+
+
+def test_the_film_in_a_browser(browser, tmp_path):
+    _, film = xor_film()
+    opened = Opened(browser, film.save(tmp_path / "film.html"))
+    page = opened.page
+    page.keyboard.press("End")
+    assert "step 299: loss" in page.inner_text("#log")
+    read = "[...document.querySelectorAll('line.synapse title')].map(t => t.textContent)"
+    assert page.evaluate(read)[0] == text.number(film.frames[-1]["layers"][0]["w"][0][0])
+    page.click("#mode")
+    assert float(page.evaluate(read)[0].replace("−", "-")) == pytest.approx(film.frames[-1]["layers"][0]["gw"][0][0], rel=1e-3)
+    assert opened.errors == [] and len(opened.requests) == 1
+    for width in (1400, 400):
+        page.set_viewport_size(dict(width=width, height=800))
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

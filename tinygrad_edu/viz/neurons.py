@@ -209,6 +209,8 @@ def check_stack(layers, model):
 class Canvas:
     """Places circles, lines and labels so that no two labels meet, and writes the SVG."""
 
+    reserve = 0  # letters that a weight's number gets room for at least: a film writes other numbers into the same place
+
     def __init__(self, layers, inputs, gradient, show, names, outputs, most, sizes, title):
         self.layers, self.inputs, self.show, self.sizes, self.title = layers, inputs, show, sizes, title
         self.names, self.outputs = names, outputs
@@ -245,9 +247,10 @@ class Canvas:
                      if self.columns[c][i] is not None and self.columns[c + 1][j] is not None]  # fmt: skip
             for i, j in pairs:
                 value = None if w is None else float(w[self.columns[c + 1][j], self.columns[c][i]])
-                lines.append(self.line(self.place(c, i), self.place(c + 1, j), value, widest))
+                key = f'data-w="{c},{self.columns[c + 1][j]},{self.columns[c][i]}"'
+                lines.append(self.line(self.place(c, i), self.place(c + 1, j), value, widest, key))
                 if value is not None and len(pairs) <= LABELLED:
-                    labels.append(self.label(self.place(c, i), self.place(c + 1, j), value))
+                    labels.append(self.label(self.place(c, i), self.place(c + 1, j), value, key))
         self.parts += lines + labels
         for c, column in enumerate(self.columns):
             for r, index in enumerate(column):
@@ -261,22 +264,22 @@ class Canvas:
         """What stands on the lines: weights, or their gradients."""
         return layer.weight if self.show == "values" else layer.weight_gradient
 
-    def line(self, a, b, value, widest):
+    def line(self, a, b, value, widest, key):
         """A synapse: colour and dash for the sign, width for the magnitude."""
         if value is None:
             return f'<line class="synapse" x1="{a[0]:.1f}" y1="{a[1]:.1f}" x2="{b[0]:.1f}" y2="{b[1]:.1f}" stroke="{FAINT}"/>'
         width = 0.8 + 4.2 * abs(value) / widest
         dash = ' stroke-dasharray="7 4"' if value < 0 else ""
         color = NEGATIVE if value < 0 else POSITIVE if value > 0 else FAINT
-        return (f'<line class="synapse" x1="{a[0]:.1f}" y1="{a[1]:.1f}" x2="{b[0]:.1f}" y2="{b[1]:.1f}" stroke="{color}" '
+        return (f'<line class="synapse" {key} x1="{a[0]:.1f}" y1="{a[1]:.1f}" x2="{b[0]:.1f}" y2="{b[1]:.1f}" stroke="{color}" '
                 f'stroke-width="{width:.2f}" stroke-opacity="0.75"{dash}><title>{text.number(value)}</title></line>')  # fmt: skip
 
-    def label(self, a, b, value):
+    def label(self, a, b, value, key):
         """A weight's number, along its line, at the first place where it meets nothing."""
         words = text.number(value, 3)
         angle = atan2(b[1] - a[1], b[0] - a[0])
         length = hypot(b[0] - a[0], b[1] - a[1])
-        half = (len(words) * LETTER / 2 + 2, SIZE / 2 + 1)
+        half = (max(len(words), self.reserve) * LETTER / 2 + 2, SIZE / 2 + 1)
         nearest = (RADIUS + half[0] + 4) / length
         steps = [t for k in range(60) for t in (0.5 + 0.008 * k * (-1) ** k,) if nearest <= t <= 1 - nearest] or [0.5]
         steps = sorted({round(t, 4) for t in [*steps, *np.linspace(nearest, 1 - nearest, 41)]}, key=lambda t: abs(t - 0.36))
@@ -296,7 +299,7 @@ class Canvas:
             return ""  # no room: the number is in the line's tooltip
         self.taken.append((*best, *half, angle))
         color = NEGATIVE if value < 0 else POSITIVE if value > 0 else FAINT
-        return (f'<text class="weight" transform="translate({best[0]:.1f} {best[1]:.1f}) rotate({degrees(angle):.1f})" text-anchor="middle" '
+        return (f'<text class="weight" {key} transform="translate({best[0]:.1f} {best[1]:.1f}) rotate({degrees(angle):.1f})" text-anchor="middle" '
                 f'dominant-baseline="central" dy="0" font-size="{SIZE}" fill="{color}" stroke="#ffffff" stroke-width="3" '
                 f'paint-order="stroke">{words}</text>')  # fmt: skip
 
@@ -320,7 +323,7 @@ class Canvas:
         self.parts.append(f'<circle class="neuron" cx="{x:.1f}" cy="{y:.1f}" r="{RADIUS}" fill="{fill}" stroke="{INK}" stroke-width="1.4"/>')
         words = text.number(value, 4 if 0.001 <= abs(value) < 10000 else 2) if value is not None else self.default_name(column, index)
         size = 13 if len(words) <= 5 else 10.5 if len(words) <= 7 else 8.5
-        self.parts.append(f'<text class="activation" x="{x:.1f}" y="{y:.1f}" text-anchor="middle" dominant-baseline="central" font-size="{size}" '
+        self.parts.append(f'<text class="activation" data-a="{column},{index}" x="{x:.1f}" y="{y:.1f}" text-anchor="middle" dominant-baseline="central" font-size="{size}" '
                           f'fill="{INK}">{escape(words)}</text>')  # fmt: skip
         beneath = []
         if layer is not None:
@@ -332,7 +335,8 @@ class Canvas:
             elif layer.function:
                 beneath.append(SHORT.get(layer.function, layer.function))
         for k, words in enumerate(beneath):
-            self.parts.append(f'<text class="bias" x="{x:.1f}" y="{y + RADIUS + 13 + 13 * k:.1f}" text-anchor="middle" font-size="10" fill="{FAINT}" '
+            mark = f'data-b="{column - 1},{index}"' if words.startswith(("bias ", "∂bias ")) else 'data-s="1"'
+            self.parts.append(f'<text class="bias" {mark} x="{x:.1f}" y="{y + RADIUS + 13 + 13 * k:.1f}" text-anchor="middle" font-size="10" fill="{FAINT}" '
                               f'stroke="#ffffff" stroke-width="3" paint-order="stroke">{escape(words)}</text>')  # fmt: skip
         given = self.names if column == 0 else self.outputs if column == len(self.sizes) - 1 else None
         if given is not None and index < len(given):
