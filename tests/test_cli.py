@@ -85,17 +85,26 @@ def test_stopped_by_the_keyboard(capsys, monkeypatch):
 def test_as_a_module_and_as_a_file(tmp_path):
     """Both spellings, in processes of their own, on a console that knows ASCII only."""
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
-    for command in (["-m", "tinygrad_edu", "demo", "regression"], [str(ROOT / "demos" / "regression.py")]):
+    file = [str(ROOT / "demos" / "regression.py"), "--quick", "--out", str(tmp_path)]
+    module = ["-m", "tinygrad_edu", "demo", "regression", "--help"]
+    for command, words in ((file, "least squares"), (module, "--seed")):
         done = subprocess.run(
-            [sys.executable, *command, "--quick", "--out", str(tmp_path)],
-            cwd=tmp_path, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            [sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
         assert done.returncode == 0, done.stderr
-        assert "least squares" in done.stdout
+        assert words in done.stdout
     done = subprocess.run(
         [sys.executable, "-m", "tinygrad_edu", "demo", "nothing"], env=environment, capture_output=True, text=True
     )
     assert done.returncode == 2 and done.stderr.count("\n") == 1
+
+
+def test_reader_that_stops_early():
+    """`demo | head -1`: no traceback."""
+    command = f'"{sys.executable}" -c "import sys; from tinygrad_edu import cli; sys.exit(cli.main([\'demo\']))"'
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(f"{command} | true", shell=True, env=environment, capture_output=True, text=True)
+    assert done.stderr == ""
 
 
 def test_missing_drawing_package(tmp_path, capsys):

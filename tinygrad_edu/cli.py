@@ -56,7 +56,11 @@ class Demo:
 
     def __init__(self, name, description, arguments=None, seed=0, add=None):
         forgive_console()
-        parser = Parser(prog=name, description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+        parser = Parser(
+            prog=f"python -m tinygrad_edu demo {name}",
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         parser.add_argument("--seed", type=whole_number, default=seed, help="seed of every random number (default: %(default)s)")
         parser.add_argument("--quick", action="store_true", help="train for a shorter time: what the tests run")
         parser.add_argument("--out", metavar="FOLDER", default="pictures", help="where pictures go (default: ./%(default)s)")
@@ -151,17 +155,9 @@ def main(arguments=None):
     forgive_console()
     top = parser()
     options = top.parse_args(arguments)
-    if options.command is None:
-        top.print_help()
-        return 0
-    if options.name is None:
-        for name, path in demos().items():
-            print(f"{name:16} {summary_of(path)}")
-        return 0
-    if options.name not in demos():
-        top.error(f"no demo {options.name!r}; there are {', '.join(demos())}")
     try:
-        load_demo(options.name).main(options.arguments)
+        run(top, options)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130
@@ -169,3 +165,16 @@ def main(arguments=None):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     return 0
+
+
+def run(top, options):
+    """Do what was asked for."""
+    if options.command is None:
+        top.print_help()
+    elif options.name is None:
+        for name, path in demos().items():
+            print(f"{name:16} {summary_of(path)}")
+    elif options.name not in demos():
+        top.error(f"no demo {options.name!r}; there are {', '.join(demos())}")
+    else:
+        load_demo(options.name).main(options.arguments)

@@ -14,7 +14,7 @@ dtype_names = {
     "int": np.int32, "int64": np.int64, "long": np.int64, "bool": np.bool_, "complex64": np.complex64,
     "complex128": np.complex128, "uint16": np.uint16, "uint32": np.uint32, "uint64": np.uint64,
 }  # fmt: skip
-dtype_names = {name: np.dtype(kind) for name, kind in dtype_names.items()}
+dtype_names = {name: np.dtype(kind) for name, kind in dtype_names.items()}  # type: ignore[misc]
 
 
 class device:

@@ -65,7 +65,7 @@ public["finfo"], public["iinfo"], public["dtype"] = finfo, iinfo, np.dtype
 for name in ("contiguous_format", "preserve_format", "channels_last", "strided"):
     public[name] = name  # accepted where PyTorch takes a memory format or layout; memory is what NumPy makes it
 for name, fact in dict(is_cpu=True, is_mps=False, is_meta=False, is_xpu=False, is_nested=False).items():
-    methods[name] = property(lambda self, fact=fact: fact, doc=f"{fact}: tensors live on the CPU.")
+    methods[name] = property(lambda self, fact=fact: fact, doc=f"{fact}: tensors live on the CPU.")  # type: ignore[misc]
 methods["layout"] = property(lambda self: "strided", doc="How the elements lie in memory.")
 methods["retains_grad"] = property(
     lambda self: self.node is not None and self.node.op is not None and self.node.note is not None and self.node.note.retain,

@@ -166,7 +166,7 @@ class Function:
 class Select(Bridge):
     """Output number `k` of a Function with several outputs."""
 
-    together = None
+    together = None  # type: ignore[assignment]
 
     def __init__(self, name, k):
         self.name, self.doc, self.formula, self.keeps_values = f"{name}[{k}]", "", f"output {k} of {name}", False

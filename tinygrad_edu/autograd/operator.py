@@ -137,7 +137,7 @@ def apply(op, args, params):
     try:
         out = op.forward(*arrays, **params)
     except Exception as error:
-        raise explained(error, op, arrays, params)
+        raise explained(error, op, arrays, params)  # noqa: B904, the same error with a note
     tracked = op.differentiable and modes.state.grad and any(p is not None for p in parents)
     if not tracked:
         result = Tensor(out)
