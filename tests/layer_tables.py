@@ -54,8 +54,12 @@ def measure(lib, text, shapes, modes=("train", "eval")):
         leaves = inputs + params
         first = lib.autograd.grad(loss, leaves, create_graph=True, allow_unused=True)
         names = [f"x{i}" for i in range(len(inputs))] + [f"p{i}" for i in range(len(params))]
-        for name, g in zip(names, first):
-            numbers[f"{mode} gradient {name}"] = None if g is None else plain(g)
+        arrays = lib.autograd.grad(loss, leaves, retain_graph=True, allow_unused=True)  # the rules on arrays: what training runs
+        for name, g, h in zip(names, first, arrays):
+            numbers[f"{mode} gradient {name}"] = None if h is None else plain(h)
+            assert (g is None) == (h is None), name
+            if g is not None:
+                np.testing.assert_allclose(plain(h), plain(g), rtol=1e-9, atol=1e-11, err_msg=f"{mode} {name}: with and without create_graph")
         weights = [lib.tensor(rng.standard_normal(tuple(leaf.shape))) for leaf in leaves]
         total = sum((g * w).sum() for g, w in zip(first, weights) if g is not None)
         try:

@@ -56,7 +56,7 @@ class Module:
 
     def __call__(self, *args, **kwargs):
         try:
-            if self._hooked or modes.special:
+            if self._hooked or modes.special and (modes.state.recording or modes.state.anomaly):
                 return call_with_hooks(self, args, kwargs)
             return self.forward(*args, **kwargs)
         except Exception as error:

@@ -80,12 +80,10 @@ def binary_entropy_of_logits(input, target):
 
 def cross_entropy_rule(g, input, target, weight, ignore_index, label_smoothing, reduction):
     """(softmax(input) · Σ k − k) · g, where k is what each class counts in its row; for plain targets, softmax − one-hot"""
-    counted, n = target != ignore_index, len(target)
-    plain = weight is None and not label_smoothing and counted.all()
-    if plain and not isinstance(g, Tensor) and not isinstance(input, Tensor):
-        slope = input.T - input.max(axis=1) if input.size < 512 else input.T.copy()
-        if input.size >= 512:
-            slope -= np.maximum.reduce(slope, 0)
+    n = len(target)
+    if ignore_index is None and weight is None and not label_smoothing and not isinstance(g, Tensor) and not isinstance(input, Tensor):
+        slope = input.T.copy()
+        slope -= np.maximum.reduce(slope, 0)
         np.exp(slope, slope)
         slope *= 1 / ones(len(slope), slope.dtype).dot(slope)
         slope[target, np.arange(n)] -= 1
@@ -98,7 +96,7 @@ def cross_entropy_rule(g, input, target, weight, ignore_index, label_smoothing, 
 
 def class_counts(shape, dtype, target, weight, ignore_index, label_smoothing):
     """What each class counts in each row: (1 − ε) · one-hot + ε/c, times the classes' weights; and the mean's denominator."""
-    counted = target != ignore_index
+    counted = np.ones(len(target), bool) if ignore_index is None else target != ignore_index
     rows, classes = np.flatnonzero(counted), target[counted]
     counts = np.zeros(shape, dtype)
     weights = np.ones(shape[1], dtype) if weight is None else weight.astype(dtype, copy=False)
@@ -115,13 +113,12 @@ CLASSES = np.array([2, 0, 2, 1])
                                            ((4, 3), dict(target=CLASSES, weight=np.array([0.3, 1.0, 2.0]), ignore_index=1)),
                                            ((4, 3), dict(target=CLASSES, weight=np.array([0.3, 1.0, 2.0]), label_smoothing=0.2, reduction="sum"))],
          input=cross_entropy_rule)  # fmt: skip
-def class_cross_entropy(input, *, target, weight=None, ignore_index=-100, label_smoothing=0.0, reduction="mean"):
+def class_cross_entropy(input, *, target, weight=None, ignore_index=None, label_smoothing=0.0, reduction="mean"):
     """ln Σ eˣ − x[target] for each row of (n, c), averaged, summed or one by one"""
     n, classes = input.shape
     z = input.T.copy()  # classes below each other: sums and maxima over them are several times faster
     z -= np.maximum.reduce(z, 0)
-    counted = target != ignore_index
-    if weight is None and not label_smoothing and counted.all():
+    if ignore_index is None and weight is None and not label_smoothing:
         chosen = z[target, np.arange(n)]
         np.exp(z, z)
         losses = np.log(ones(classes, z.dtype).dot(z))

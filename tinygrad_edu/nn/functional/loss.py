@@ -140,7 +140,7 @@ def binary_cross_entropy_with_logits(input, target, weight=None, size_average=No
 
 
 def class_rows(name, input, target, weight, ignore_index):
-    """Scores as (n, c), classes as (n), the classes' weights, and the shape of the losses."""
+    """Scores as (n, c), classes as (n), the shape of the losses, and ignore_index, None where it ignores nothing."""
     a, b = input.array.shape, target.array.shape
     if not a or b != a[:-1] * (len(a) == 1) + (a[:1] + a[2:]) * (len(a) > 1):
         raise ValueError(f"{name}: scores of shape {list(a)} need one class index for each item, shape "
@@ -149,15 +149,18 @@ def class_rows(name, input, target, weight, ignore_index):
         raise RuntimeError(f"{name}: class indices must be integers, not {target.array.dtype}; use target.long()")
     classes = a[1] if len(a) > 1 else a[0]
     rows = input if len(a) == 2 else input.reshape((1, -1)) if len(a) == 1 else moveaxis(input, source=1, destination=-1).reshape((-1, classes))
-    index = np.asarray(target.array).reshape(-1)
+    index = np.asarray(target.array, np.int64).reshape(-1)
     if target.shared or target.base is not None and target.base.shared:
         index = index.copy()  # the user may write to this memory
-    wrong = index[(index != ignore_index) & ((index < 0) | (index >= classes))] if index.size else index
-    if wrong.size:
-        raise IndexError(f"{name}: target {wrong[0]} is out of bounds; the {classes} classes have the numbers 0 to {classes - 1}")
+    if index.size and np.maximum.reduce(index.view(np.uint64)) >= classes:  # a negative number counts as a huge one
+        wrong = index[(index != ignore_index) & ((index < 0) | (index >= classes))]
+        if wrong.size:
+            raise IndexError(f"{name}: target {wrong[0]} is out of bounds; the {classes} classes have the numbers 0 to {classes - 1}")
+    elif ignore_index is not None and ignore_index < 0:
+        ignore_index = None  # nothing is ignored
     if weight is not None and tuple(weight.shape) != (classes,):
         raise RuntimeError(f"{name}: weight must hold one number for each of the {classes} classes, got shape {list(weight.shape)}")
-    return rows, index, b
+    return rows, index, b, ignore_index
 
 
 def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0):
@@ -176,7 +179,7 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
         raise RuntimeError(f"cross_entropy: label_smoothing must be between 0 and 1, and it is {label_smoothing}")
     if target.array.dtype.kind == "f" and input.array.shape == target.array.shape:
         return probability_cross_entropy(input, target, weight, reduction, label_smoothing)
-    rows, index, shape = class_rows("cross_entropy", input, target, weight, ignore_index)
+    rows, index, shape, ignore_index = class_rows("cross_entropy", input, target, weight, ignore_index)
     weights = None if weight is None else array_of(weight).astype(rows.dtype)
     out = losses.class_cross_entropy(rows, target=index, weight=weights, ignore_index=ignore_index, label_smoothing=label_smoothing,
                                      reduction=reduction)  # fmt: skip
@@ -205,8 +208,8 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     tensor(1.)
     """
     reduction = chosen("nll_loss", size_average, reduce, reduction)
-    rows, index, shape = class_rows("nll_loss", input, target, weight, ignore_index)
-    counted = index != ignore_index
+    rows, index, shape, ignore_index = class_rows("nll_loss", input, target, weight, ignore_index)
+    counted = np.ones(len(index), bool) if ignore_index is None else index != ignore_index
     values = -pick(rows, classes=np.where(counted, index, 0))
     total = len(index)
     if weight is not None or not counted.all():
@@ -350,7 +353,7 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
         raise ValueError(f"multi_margin_loss: p must be 1 or 2, not {p}")
     if input.ndim > 2:
         raise ValueError(f"multi_margin_loss: the input must be (n, c) or (c), got {list(input.shape)}")
-    rows, index, shape = class_rows("multi_margin_loss", input, target.reshape(()) if input.ndim == 1 else target, weight, None)
+    rows, index, shape, _ = class_rows("multi_margin_loss", input, target.reshape(()) if input.ndim == 1 else target, weight, None)
     excess = (margin - pick(rows, classes=index).unsqueeze(-1) + rows).clamp(min=0)
     if p == 2:
         excess = excess * excess
