@@ -24,6 +24,7 @@ CASES = [
     ("lambda x: F.max_pool2d((x * 2).round(), 2)", [(2, 2, 6, 6)]),
     ("lambda x: F.max_pool2d(F.relu(x), 2, return_indices=True)", [(2, 2, 6, 6)]),
     ("lambda x: F.max_pool2d(F.relu(x) * 0, 3, 2, 1, return_indices=True)", [(1, 2, 6, 6)]),
+    ("lambda x: F.max_pool2d(x + x.flip(3), 3, 1)", [(1, 2, 5, 6)]),
     ("lambda x: F.max_pool1d(x, 3, 1, 1)", [(2, 2, 5)]),
     ("nn.AvgPool1d(3, stride=2, padding=1)", [(2, 2, 8)]),
     ("nn.AvgPool1d(2, ceil_mode=True, count_include_pad=False)", [(2, 7)]),
