@@ -446,7 +446,9 @@ NUMPY = {
 def astype(self, dtype):
     """The tensor in another type of number; itself if it has that type."""
     dtype = np.dtype(dtype)
-    return self if self.dtype == dtype else shapes.cast(self, dtype=dtype)
+    if self.dtype == dtype:
+        return self
+    return shapes.cast(self, dtype=dtype) if dtype.kind in "fc" else Tensor(self.array.astype(dtype))  # integers have no gradient
 
 
 @only_method()

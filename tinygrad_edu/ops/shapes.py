@@ -110,6 +110,7 @@ def roll(x, *, shifts, axes=None):
 
 def tiled_sum(g, x_shape, repeats):
     """Each element's copies, summed."""
+    repeats = (1,) * (len(x_shape) - len(repeats)) + tuple(repeats)
     lead = len(repeats) - len(x_shape)
     shape: list = []
     for r, n in zip(repeats, (1,) * lead + tuple(x_shape)):
