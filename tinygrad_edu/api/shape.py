@@ -539,8 +539,8 @@ def sum_to_size(self, *size):
     if lead < 0 or any(n not in (1, m) for n, m in zip(size, self.shape[lead:])):
         raise RuntimeError(f"sum_to_size: size {list(size)} does not broadcast to the shape {list(self.shape)}")
     dims = [*range(lead), *(i + lead for i, n in enumerate(size) if n == 1 != self.shape[i + lead])]
-    if dims or self.dtype.kind in "biu":
-        return reshape(self.sum(dims, True), *size) if dims else self.astype(np.dtype("int64"))
+    if dims or not size:
+        return reshape(self.sum(dims or None, True), *size)
     return self
 
 

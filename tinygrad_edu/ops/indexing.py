@@ -78,7 +78,7 @@ def add_rows(out, rows, x):
 def cleared(g, index):
     """g with 0 at index."""
     if not isinstance(g, Tensor):
-        out = g.copy()
+        out = np.array(g)
         out[index] = 0
         return out
     keep = np.ones(g.shape, g.dtype)
@@ -106,7 +106,7 @@ def index_is_unique(shape, index):
          x=lambda g, index: cleared(g, index), value=put_value_rule)  # fmt: skip
 def setitem(x, value, *, index):
     """x with x[index] replaced by value"""
-    out = x.copy()
+    out = np.array(x)
     out[index] = value
     return out
 
