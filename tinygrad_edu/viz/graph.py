@@ -139,12 +139,14 @@ def draw(tensor_or_fn, *args, level=None, names=None, model=None, params=None, f
         raise ValueError("draw(): there is no graph to draw, for nothing in it asks for a gradient; create a leaf with "
                          "requires_grad=True, and compute outside of no_grad()")  # fmt: skip
     order = ancestors(*(t.node for t in roots))
-    forward_until = None
+    forward_until, gradients = None, {}
     if second:
-        order, forward_until = with_gradients(roots, order)
+        order, forward_until, gradients = with_gradients(roots, order)
     namer = trace.Names(scopes, names, model)
     namer.add_assigned(order)
-    sketch = Sketch(order, [t.node for t in roots if error is None], namer, level, fold, depth, direction, failed, error, forward_until)
+    for leaf, g in gradients.items():
+        namer.nodes.setdefault(g, f"gradient of {namer.nodes.get(leaf, 'a parameter')}")
+    sketch = Sketch(order, [*(t.node for t in roots if error is None), *gradients.values()], namer, level, fold, depth, direction, failed, error, forward_until)
     return Drawing(sketch.build(legend, title), title or "computation graph", error)
 
 
@@ -159,19 +161,19 @@ def is_tensors(value):
 
 
 def with_gradients(roots, order):
-    """The graph of Σ roots together with the graph of its gradients."""
+    """The graph of Σ roots together with that of its gradients: (nodes, the last birth of the forward pass, {leaf: gradient})."""
     from ..autograd import engine
     from ..autograd.modes import enable_grad, recording
 
     last = max(node.birth for node in order)
     leaves = [node for node in order if node.op is None]
-    kept = [node.grad.node for node in leaves if node.grad is not None and node.grad.node is not None]
+    kept = {node: node.grad.node for node in leaves if node.grad is not None and node.grad.node is not None}
     if not kept:
         with enable_grad(), recording():
-            kept = [g.node for g in engine.grad(roots, [Tensor(np.zeros(n.shape, n.dtype), n) for n in leaves],
-                                                grad_outputs=[Tensor(np.ones(r.shape, r.dtype)) for r in roots],
-                                                create_graph=True, allow_unused=True) if g is not None and g.node]  # fmt: skip
-    return ancestors(*(t.node for t in roots), *kept), last
+            found = engine.grad(roots, [Tensor(np.zeros(n.shape, n.dtype), n) for n in leaves], create_graph=True, allow_unused=True,
+                                grad_outputs=[Tensor(np.ones(r.shape, r.dtype)) for r in roots])  # fmt: skip
+        kept = {leaf: g.node for leaf, g in zip(leaves, found) if g is not None and g.node is not None}
+    return ancestors(*(t.node for t in roots), *kept.values()), last, kept
 
 
 class Sketch:
@@ -252,7 +254,7 @@ class Sketch:
         folded = sum(len(p.nodes) for p in self.places if isinstance(p, folding.Box))
         if folded and self.level != "modules":
             boxes = sum(isinstance(p, folding.Box) for p in self.places)
-            lines.append(f"{folded:,} of {len(self.operators):,} operators are folded into {boxes} boxes; draw(…, fold={len(self.operators)}) "
+            lines.append(f"{folded:,} of {len(self.operators):,} operators are folded into {boxes} box{'es' if boxes > 1 else ''}; draw(…, fold={len(self.operators)}) "
                          "shows all")  # fmt: skip
         if self.level == "values" and not all(trace.recorded(n) for n in self.operators):
             lines.append("values are known only of what was computed inside `with recording():`, or by draw(fn, …)")
@@ -355,7 +357,8 @@ class Sketch:
         self.kinds.add(kind)
         shape, style, fill, border, _ = LOOKS[kind]
         label = upright(rows, self.direction) if "record" in shape else plain("\\n".join(line_of(r) for r in rows))
-        return dict(label=label, shape=shape, style=style, fillcolor=fill, color=border,
+        room = dict(margin="0.09,0.12") if kind == "kept" else {}  # beneath the lid
+        return dict(**room, label=label, shape=shape, style=style, fillcolor=fill, color=border,
                     tooltip=line_of("\n".join(t for t in tip if t)) or " ")  # fmt: skip
 
     def operator(self, node):

@@ -12,7 +12,7 @@ h1{font-size:1.15rem;margin:.1rem 0 .5rem}h2{font-size:.95rem;margin:0 0 .3rem;c
 #views{display:flex;flex-wrap:wrap;gap:10px}
 .card{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:8px;overflow:auto;min-width:0}
 .white{background:#fff;color:#1b2733}.white h2{color:#5b6b7a}
-.card svg{max-width:100%;height:auto;display:block}
+.card svg{max-width:100%;height:auto;display:block}#curve{max-width:420px}
 canvas{width:100%;max-width:340px;image-rendering:pixelated;border:1px solid var(--line);display:block}
 #controls{display:flex;flex-wrap:wrap;gap:6px;align-items:center;margin:10px 0}
 button{font:inherit;padding:.3em .8em;border:1px solid var(--line);border-radius:6px;background:var(--card);color:var(--ink);cursor:pointer}
