@@ -129,6 +129,11 @@ class set_detect_anomaly(set_grad_enabled):
         super().__init__(mode)
 
 
+def remembering():
+    """True or False as this thread's gradients are on or off; None while it records or looks for anomalies."""
+    return None if state.recording or state.anomaly else state.grad
+
+
 def is_grad_enabled():
     """True unless this thread is inside `no_grad`."""
     return state.grad

@@ -34,6 +34,11 @@ class Node:
         """The operator's name; "leaf" for a tensor that nothing computed."""
         return self.op.name if self.op else "leaf"
 
+    @property
+    def next_functions(self):
+        """A pair (parent, 0) per input, as PyTorch has it: the way back through the graph; (None, 0) for a constant."""
+        return tuple((parent, 0) for parent in self.parents)
+
     def __repr__(self):
         made_from = ", ".join("constant" if p is None else f"#{p.birth}" for p in self.parents)
         return f"#{self.birth} = {self.name}({made_from}) {self.dtype}{list(self.shape)}"

@@ -1,7 +1,7 @@
 """An optional speed-up: for each operator a function of its own, with the common case written out.
 
 `apply` in operator.py says what happens; this file only writes that down, once per operator, for calls whose arguments
-are tensors of one floating-point type (or numbers) while no mode is switched. Everything else goes to `apply`. Replace
+are tensors of one floating-point type (or numbers) while nothing is recorded. Everything else goes to `apply`. Replace
 the body of `function_of` by `return general_function(op)` and nothing changes but half a microsecond per call.
 """
 
@@ -70,14 +70,14 @@ def source_of(op):
     general = f"    return apply(op, {args}, {params})"
     if op.variadic or op.view or op.kind == "constant":
         return "\n".join([*lines, general])
-    lines += ["    if not modes.special:", *classified(op)]
+    lines += ["    remember = modes.remembering() if modes.special else True", "    if remember is not None:", *classified(op)]
     call = ", ".join(f"{x}_array" for x in xs)
     nodes = [f"{x}_node" for x in xs]
     tracked = " or ".join(f"{n} is not None" for n in nodes)
     lines += ["        if plain:",
               f"            try: out = forward({call}{keywords})",
               f"            except Exception as error: raise explained(error, op, ({call},), {params})",
-              f"            if not ({tracked}): return Tensor(out)"]  # fmt: skip
+              f"            if not (remember and ({tracked})): return Tensor(out)"]  # fmt: skip
     if len(xs) > 1:
         held = " or ".join(f"({x}_node is None and isinstance({x}, Tensor) and held_by_user({x}))" for x in xs)
         lines += [f"            if {held}:", "    " * 3 + general]

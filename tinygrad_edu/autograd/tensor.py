@@ -21,11 +21,15 @@ class Size(tuple):
         return f"Size({list(self)})"
 
 
+PLAIN = {list, tuple, int}  # what PyTorch's old constructor takes: Tensor([1, 2]), Tensor(2, 3), Tensor()
+
+
 class Tensor:
     """An n-dimensional array that can remember how it was computed.
 
     `array` is the data (a NumPy array, or a NumPy scalar for a 0-d result); `node` is None for a constant, else the
-    Node that made it. Make one with `tensor(data, requires_grad=True)`.
+    Node that made it. Make one with `tensor(data, requires_grad=True)`. PyTorch's old constructor works too: of a list a
+    tensor of the default dtype, of sizes given as ints a tensor of that shape.
     """
 
     __slots__ = ("array", "node", "__dict__", "__weakref__")
@@ -37,7 +41,9 @@ class Tensor:
     used = 0  # of a gradient: when an optimizer's step used it; negative once backward() has added to it since
     shared = False  # True: the user holds this memory as a NumPy array and may write to it
 
-    def __init__(self, array, node=None):
+    def __init__(self, array=(), node=None, *sizes):
+        if array.__class__ in PLAIN:
+            array, node = self.of_plain((array, *(() if node is None else (node,)), *sizes)), None
         self.array = array
         self.node = node
 
