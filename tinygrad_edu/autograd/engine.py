@@ -6,6 +6,7 @@ from itertools import repeat
 import numpy as np
 
 from . import memory, modes
+from .checks import check_finite, freed_graph, run_hooks, start, where
 from .node import Node, ancestors, by_birth
 from .tensor import Tensor, array_of
 
@@ -65,7 +66,7 @@ def backprop(grads, needed=None, create_graph=False, retain_graph=False, own=Non
                     grads[parent] = c
                     if parent.op is not None:
                         heappush(waiting, (-parent.birth, parent))
-                    elif not create_graph and is_fresh(c, g, args):
+                    elif not create_graph and memory.is_fresh(c, g, args):
                         own.add(parent)
                 elif parent in own:
                     grads[parent] += c
@@ -84,21 +85,6 @@ def backprop(grads, needed=None, create_graph=False, retain_graph=False, own=Non
             own.discard(node)
             g = run_hooks(node, g, create_graph)
         yield node, g
-
-
-def is_fresh(c, g, args):
-    """True if the array `c`, computed from `g` and `args`, has memory of its own, into which one may add."""
-    mine = c.base
-    if mine is None:
-        mine = c
-    elif mine.base is not None:
-        mine = memory.owner(c)
-    if g is mine or g.base is mine:
-        return False
-    for a in args:
-        if a is mine or isinstance(a, np.ndarray) and memory.owner(a) is mine:
-            return False
-    return mine is c or c.flags.writeable  # a stretched array, as broadcast_to makes, is read-only
 
 
 def at_once(op, g, saved):
@@ -131,24 +117,6 @@ def paths_to(targets, order):
     return needed
 
 
-def run_hooks(node, g, create_graph):
-    """Let the hooks of a tensor see its gradient, and replace it."""
-    for hook in list(node.note.hooks.values()):
-        with modes.set_grad_enabled(create_graph):
-            shown = g if isinstance(g, Tensor) else Tensor(np.array(g))  # a copy: a hook may write to what it is given
-            new = hook(shown)
-        if new is None:
-            g = shown if create_graph else shown.array
-        else:
-            if not isinstance(new, Tensor) or new.array.shape != node.shape:
-                raise RuntimeError(
-                    f"a hook on {node!r} returned {type(new).__name__}{list(getattr(new, 'shape', []))}; it must return "
-                    f"None or a gradient of shape {list(node.shape)}"
-                )
-            g = new if create_graph else new.array
-    return g
-
-
 def keep(node, g):
     """Add a finished gradient to `node.grad`, in memory of its own."""
     if isinstance(g, Tensor):
@@ -162,47 +130,6 @@ def keep(node, g):
         memory.note_write(node.grad.array, "backward()")
     else:
         node.grad = Tensor(node.grad.array + g)
-
-
-def owned(node, g):
-    """A copy of `g`, so that no later write can reach a saved value or another gradient."""
-    if isinstance(g, Tensor):
-        return g
-    return g.copy(order="K") if isinstance(g, np.ndarray) else np.array(g, node.dtype)
-
-
-def start(outputs, gradients, attempt):
-    """{node: gradient} to begin with, checked."""
-    grads: dict = {}
-    for output, g in zip(outputs, gradients):
-        if not isinstance(output, Tensor):
-            raise TypeError(f"{attempt}: expected a Tensor to start from, got {type(output).__name__}")
-        if output.node is None:
-            raise RuntimeError(
-                f"{attempt}: this tensor does not require grad and nothing computed it in a graph; create the leaves "
-                "with requires_grad=True, and compute outside of no_grad()"
-            )
-        if g is None:
-            array = output.array
-            if array.size != 1:
-                raise RuntimeError(
-                    f"{attempt}: gradients start from a single number, and this tensor has shape "
-                    f"{list(array.shape)}; reduce it, as in .sum() or .mean(), or pass gradient= of that shape"
-                )
-            g = array.dtype.type(1) if array.ndim == 0 else np.ones(array.shape, array.dtype)
-            grads[output.node] = grads[output.node] + g if output.node in grads else g
-            continue
-        if not isinstance(g, Tensor):
-            g = Tensor(np.asarray(g, output.dtype))
-        if g.array.shape != output.array.shape:
-            raise RuntimeError(
-                f"{attempt}: the gradient has shape {list(g.array.shape)} and the tensor {list(output.array.shape)}; "
-                "they must be the same"
-            )
-        if g.dtype != output.dtype:
-            g = g.astype(output.dtype)
-        grads[output.node] = grads[output.node] + g if output.node in grads else g
-    return grads
 
 
 def run(grads, needed, create_graph, retain_graph, own):
@@ -253,7 +180,7 @@ def backward(tensors, gradients=None, retain_graph=None, create_graph=False, inp
         else:
             wanted = node in targets
         if wanted:
-            finished.append((node, g if node in own else owned(node, g)))
+            finished.append((node, g if node in own else memory.owned(node, g)))
         if note is not None:
             if note.value is not None:
                 note.gradient = g  # recorded: pictures show the gradients of results too
@@ -286,7 +213,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     found, own = {}, set()
     for node, g in run(grads, paths_to(targets, ancestors(*grads)), create_graph, retain_graph, own):
         if node in targets:
-            found[node] = g if isinstance(g, Tensor) else Tensor(g if node in own else owned(node, g))
+            found[node] = g if isinstance(g, Tensor) else Tensor(g if node in own else memory.owned(node, g))
     results: list = []
     for k, x in enumerate(inputs):
         if x.node in found:
@@ -301,27 +228,6 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
                 "materialize_grads=True for zeros"
             )
     return tuple(results)
-
-
-def freed_graph(node):
-    """Why a second pass through the same graph fails, and what to do."""
-    return (
-        f"backward(): the values saved by {node.name} at {node!r}{where(node)} were freed by an earlier backward pass; "
-        "pass retain_graph=True to the earlier one, or compute the forward pass anew"
-    )
-
-
-def where(node):
-    """The user's line that made the node, if it was recorded."""
-    return ", computed at {}:{}".format(*node.note.line) if node.note is not None and node.note.line else ""
-
-
-def check_finite(node, g):
-    """Anomaly mode: a derivative that is not a number, or infinite, is named with its operator and line."""
-    array = g.array if isinstance(g, Tensor) else g
-    if not np.isfinite(array).all():
-        kind = "NaN" if np.isnan(array).any() else "infinite"
-        raise RuntimeError(f"detect_anomaly: the derivative rule of {node.name} returned {kind} values")
 
 
 __all__ = ["Node", "backprop", "backward", "grad", "sum_to"]

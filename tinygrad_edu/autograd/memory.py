@@ -26,6 +26,28 @@ def owner(array):
     return array
 
 
+def is_fresh(c, g, args):
+    """True if the array `c`, computed from `g` and `args`, has memory of its own, into which one may add."""
+    mine = c.base
+    if mine is None:
+        mine = c
+    elif mine.base is not None:
+        mine = owner(c)
+    if g is mine or g.base is mine:
+        return False
+    for a in args:
+        if a is mine or isinstance(a, np.ndarray) and owner(a) is mine:
+            return False
+    return mine is c or c.flags.writeable  # a stretched array, as broadcast_to makes, is read-only
+
+
+def owned(node, g):
+    """A copy of `g`, so that no later write can reach a saved value or another gradient."""
+    if isinstance(g, Tensor):
+        return g
+    return g.copy(order="K") if isinstance(g, np.ndarray) else np.array(g, node.dtype)
+
+
 def note_write(array, what):
     """Remember that `what` has overwritten memory of `array`."""
     global last_write

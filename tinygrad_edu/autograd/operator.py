@@ -11,16 +11,16 @@ kept. A rule may return a gradient that is still broadcast; the engine sums it t
 """
 
 import inspect
-import sys
 from functools import cached_property
 from itertools import repeat
-from weakref import ref
 
 import numpy as np
 
-from . import dtypes, memory, modes
-from .node import Node, note_of
-from .tensor import Tensor, as_memory
+from . import memory, modes
+from .node import Node
+from .operands import explained, operands
+from .recorder import record
+from .tensor import Tensor
 
 registry: dict = {}  # name → Op: the source of tests, docs, pictures and tg.<name>
 numpy_functions: dict = {}  # NumPy's function → ours, for np.exp(tensor)
@@ -152,102 +152,6 @@ def apply(op, args, params):
     if op.view:
         memory.register_view(args[0], result)
     return result
-
-
-def operands(op, args):
-    """Arrays and parents of the arguments: numbers and arrays become constants, and all get the common type."""
-    recorded = modes.state.grad and op.differentiable and any(isinstance(a, Tensor) and a.node for a in args)
-    arrays, parents = [], []
-    for a in args:
-        if isinstance(a, Tensor):
-            if op.view and not isinstance(a.array, np.ndarray):
-                as_memory(a)
-            copied = recorded and a.node is None and not op.view and held_by_user(a)
-            arrays.append(a.array.copy() if copied else a.array)
-            parents.append(a.node)
-        else:
-            arrays.append(constant(op, a, recorded))
-            parents.append(None)
-    positions = [i for i in op.promoted[: len(arrays)] if i < len(arrays) and arrays[i] is not None]
-    if positions:
-        wanted = dtypes.common([arrays[i] for i in positions])
-        if op.floats:
-            wanted = dtypes.floating(wanted)
-        for i in positions:
-            if isinstance(arrays[i], dtypes.numbers):
-                if op.kind != "elementwise" or wanted.kind in "bc":
-                    arrays[i] = np.asarray(arrays[i], wanted)
-                elif wanted.kind == "f":
-                    arrays[i] = float(arrays[i])
-                if all(isinstance(a, dtypes.numbers) for a in arrays):
-                    arrays[i] = wanted.type(arrays[i])
-            elif arrays[i].dtype is not wanted and arrays[i].dtype != wanted:
-                if parents[i] is not None and recorded:
-                    converted = args[i].astype(wanted)  # in the graph: the gradient returns in the input's own type
-                    arrays[i], parents[i] = converted.array, converted.node
-                else:
-                    arrays[i] = arrays[i].astype(wanted)
-    return arrays, parents
-
-
-def held_by_user(x):
-    """True if the user has the memory of this constant as a NumPy array too, and may write to it unseen."""
-    return x.shared or x.base is not None and x.base.shared
-
-
-def constant(op, value, recorded):
-    """An argument that is no tensor: None, a number, or the user's array (copied where a graph would keep it)."""
-    if value is None or isinstance(value, dtypes.numbers):
-        return value.item() if isinstance(value, np.generic) else value
-    if isinstance(value, np.generic) and value.dtype.kind in "biufc":
-        return value.item()
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
-        return value.copy() if recorded else value
-    shown = f"an array of dtype {value.dtype}" if isinstance(value, np.ndarray) else f"{type(value).__name__}: {value!r}"
-    raise TypeError(f"{op.name}: expected tensors, numeric arrays or numbers, got {shown:.200}; make a tensor of it "
-                    "first, as in tensor([1.0, 2.0])")  # fmt: skip
-
-
-def explained(error, op, arrays, params):
-    """NumPy's error with one note: the call with its types and shapes, and the operator's formula."""
-    shown = [f"{a.dtype}{list(a.shape)}" if hasattr(a, "dtype") else repr(a) for a in arrays]
-    shown += [f"{k}={v!r}" for k, v in params.items() if not hasattr(v, "dtype")]
-    error.add_note(f"while computing {op.name}({', '.join(shown)}):  {op.formula}")
-    return error
-
-
-def record(node, out, arrays, args):
-    """For pictures and anomaly messages: the value, the inputs, and the user's line that computed it."""
-    note = note_of(node)
-    note.line, note.spot = users_line()
-    if modes.state.recording:
-        note.value, note.module = out, modes.state.module
-        note.inputs = [copied(a, p) for a, p in zip(arrays, node.parents)]
-        note.givers = [ref(a) if isinstance(a, (Tensor, np.ndarray)) else None for a in args]
-
-
-def copied(array, parent):
-    """A recorded input; a small leaf or constant is copied, so that a later step of training does not change the picture."""
-    small = isinstance(array, np.ndarray) and array.size <= 10_000 and (parent is None or parent.op is None)
-    return array.copy() if small else array
-
-
-FOLDER = __file__[: -len("autograd/operator.py")]
-
-
-def own_code(filename):
-    """True for a file of this package, and for what specialize.py writes."""
-    return filename.startswith(FOLDER) or filename.endswith(", specialised>")
-
-
-def users_line():
-    """(file, line) of the innermost frame that is not this package's own, and its (code, instruction), which tells names."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        if not own_code(frame.f_code.co_filename):
-            return (frame.f_code.co_filename, frame.f_lineno), (frame.f_code, frame.f_lasti)
-        frame = frame.f_back
-    return None, None
 
 
 def define(kind, numpy, options, rules):

@@ -8,7 +8,7 @@ the body of `function_of` by `return general_function(op)` and nothing changes b
 from inspect import Parameter
 from types import FunctionType
 
-from . import dtypes, modes, operator
+from . import dtypes, modes, operands, operator
 from .node import Node
 from .tensor import Tensor
 
@@ -31,7 +31,7 @@ def function_of(op):
     that of `first_call`, and what it is then written from lies in its namespace.
     """
     namespace = dict(op=op, forward=op.forward, apply=operator.apply, Tensor=Tensor, Node=Node, modes=modes,
-                     explained=operator.explained, held_by_user=operator.held_by_user, NO_PARAMS=operator.NO_PARAMS,
+                     explained=operands.explained, held_by_user=operands.held_by_user, NO_PARAMS=operator.NO_PARAMS,
                      float32=dtypes.float32, float64=dtypes.float64, specialize=specialize, __name__=__name__)  # fmt: skip
     function = FunctionType(first_call.__code__, namespace, op.name)
     namespace["this_function"] = function
@@ -128,5 +128,6 @@ def value_of(op, want):
         return "(" + "".join(f"{x}_node is not None, " for x in op.inputs) + ")"
     for end in ("_shape", "_dtype"):
         if want.endswith(end) and want not in op.params:
-            return f"{want[: -len(end)]}_array.{end[1:]}"
+            x = f"{want[: -len(end)]}_array"
+            return f"(None if {x} is None else {x}.{end[1:]})" if want[: -len(end)] in op.defaults else f"{x}.{end[1:]}"
     return want

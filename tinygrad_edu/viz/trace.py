@@ -11,7 +11,8 @@ import numpy as np
 
 from ..autograd.engine import sum_to
 from ..autograd.node import Node, ancestors
-from ..autograd.operator import apply, own_code
+from ..autograd.operator import apply
+from ..autograd.recorder import own_code
 from ..autograd.tensor import Tensor
 
 

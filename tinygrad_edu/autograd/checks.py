@@ -1,0 +1,79 @@
+"""What back propagation checks and says: where it may start, what hooks may return, and what went wrong where."""
+
+import numpy as np
+
+from . import modes
+from .tensor import Tensor
+
+
+def start(outputs, gradients, attempt):
+    """{node: gradient} to begin with, checked."""
+    grads: dict = {}
+    for output, g in zip(outputs, gradients):
+        if not isinstance(output, Tensor):
+            raise TypeError(f"{attempt}: expected a Tensor to start from, got {type(output).__name__}")
+        if output.node is None:
+            raise RuntimeError(
+                f"{attempt}: this tensor does not require grad and nothing computed it in a graph; create the leaves "
+                "with requires_grad=True, and compute outside of no_grad()"
+            )
+        if g is None:
+            array = output.array
+            if array.size != 1:
+                raise RuntimeError(
+                    f"{attempt}: gradients start from a single number, and this tensor has shape "
+                    f"{list(array.shape)}; reduce it, as in .sum() or .mean(), or pass gradient= of that shape"
+                )
+            g = array.dtype.type(1) if array.ndim == 0 else np.ones(array.shape, array.dtype)
+            grads[output.node] = grads[output.node] + g if output.node in grads else g
+            continue
+        if not isinstance(g, Tensor):
+            g = Tensor(np.asarray(g, output.dtype))
+        if g.array.shape != output.array.shape:
+            raise RuntimeError(
+                f"{attempt}: the gradient has shape {list(g.array.shape)} and the tensor {list(output.array.shape)}; "
+                "they must be the same"
+            )
+        if g.dtype != output.dtype:
+            g = g.astype(output.dtype)
+        grads[output.node] = grads[output.node] + g if output.node in grads else g
+    return grads
+
+
+def run_hooks(node, g, create_graph):
+    """Let the hooks of a tensor see its gradient, and replace it."""
+    for hook in list(node.note.hooks.values()):
+        with modes.set_grad_enabled(create_graph):
+            shown = g if isinstance(g, Tensor) else Tensor(np.array(g))  # a copy: a hook may write to what it is given
+            new = hook(shown)
+        if new is None:
+            g = shown if create_graph else shown.array
+        else:
+            if not isinstance(new, Tensor) or new.array.shape != node.shape:
+                raise RuntimeError(
+                    f"a hook on {node!r} returned {type(new).__name__}{list(getattr(new, 'shape', []))}; it must return "
+                    f"None or a gradient of shape {list(node.shape)}"
+                )
+            g = new if create_graph else new.array
+    return g
+
+
+def freed_graph(node):
+    """Why a second pass through the same graph fails, and what to do."""
+    return (
+        f"backward(): the values saved by {node.name} at {node!r}{where(node)} were freed by an earlier backward pass; "
+        "pass retain_graph=True to the earlier one, or compute the forward pass anew"
+    )
+
+
+def where(node):
+    """The user's line that made the node, if it was recorded."""
+    return ", computed at {}:{}".format(*node.note.line) if node.note is not None and node.note.line else ""
+
+
+def check_finite(node, g):
+    """Anomaly mode: a derivative that is not a number, or infinite, is named with its operator and line."""
+    array = g.array if isinstance(g, Tensor) else g
+    if not np.isfinite(array).all():
+        kind = "NaN" if np.isnan(array).any() else "infinite"
+        raise RuntimeError(f"detect_anomaly: the derivative rule of {node.name} returned {kind} values")

@@ -1,0 +1,44 @@
+"""What `recording()` and `detect_anomaly()` write down of each step: its value, its inputs and the user's line."""
+
+import sys
+from weakref import ref
+
+import numpy as np
+
+from . import modes
+from .node import note_of
+from .tensor import Tensor
+
+
+def record(node, out, arrays, args):
+    """For pictures and anomaly messages: the value, the inputs, and the user's line that computed it."""
+    note = note_of(node)
+    note.line, note.spot = users_line()
+    if modes.state.recording:
+        note.value, note.module = out, modes.state.module
+        note.inputs = [copied(a, p) for a, p in zip(arrays, node.parents)]
+        note.givers = [ref(a) if isinstance(a, (Tensor, np.ndarray)) else None for a in args]
+
+
+def copied(array, parent):
+    """A recorded input; a small leaf or constant is copied, so that a later step of training does not change the picture."""
+    small = isinstance(array, np.ndarray) and array.size <= 10_000 and (parent is None or parent.op is None)
+    return array.copy() if small else array
+
+
+FOLDER = __file__[: -len("autograd/recorder.py")]
+
+
+def own_code(filename):
+    """True for a file of this package, and for what specialize.py writes."""
+    return filename.startswith(FOLDER) or filename.endswith(", specialised>")
+
+
+def users_line():
+    """(file, line) of the innermost frame that is not this package's own, and its (code, instruction), which tells names."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if not own_code(frame.f_code.co_filename):
+            return (frame.f_code.co_filename, frame.f_lineno), (frame.f_code, frame.f_lasti)
+        frame = frame.f_back
+    return None, None
