@@ -182,13 +182,14 @@ def survivors(op):
     missed, equivalent = [], []
     cases = kit.cases_of(op)
     for i in sorted({0 if op.variadic else i for case in cases for i in case.active}):
-        relevant = sorted((case for case in cases if op.variadic or i in case.active), key=by_size)[:2]
+        relevant = sorted((case for case in cases if op.variadic or i in case.active), key=by_size)
         for name, mutant in MUTANTS.items():
             with Mutated(op, i, mutant) as mutated, np.errstate(all="ignore"):
-                differs = name == "overwrites g" or any(differs_in(case, mutated) for case in relevant)
-                if not differs or name == "detached arguments" and not is_caught(relevant):  # of a piecewise linear function
+                differs = name == "overwrites g" or differs_in(relevant[0], mutated)
+                caught = differs and (is_caught(relevant[:1]) or is_caught(relevant[1:3]))
+                if not differs or name == "detached arguments" and not caught:  # of a piecewise linear function
                     equivalent.append((op.name, op.inputs[i], name))
-                elif not is_caught(relevant):
+                elif not caught:
                     missed.append((op.name, op.inputs[i], name))
     return missed, equivalent
 
