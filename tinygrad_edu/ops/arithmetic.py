@@ -119,9 +119,16 @@ def wins(x, y):
     return (x >= y) | np.isnan(y)
 
 
+def per_square(a, x, y):
+    """a / (x² + y²), and 0 at the origin."""
+    square = x * x + y * y
+    zero = array_of(square) == 0
+    return np.where(zero, 0, a / np.where(zero, 1, square))
+
+
 @elementwise(np.arctan2, symbol="atan2", floats=True, domain=(0.3, 3),
-             x=lambda g, x, y: g * y / (x * x + y * y),
-             y=lambda g, x, y: -g * x / (x * x + y * y))  # fmt: skip
+             x=lambda g, x, y: g * per_square(y, x, y),
+             y=lambda g, x, y: -g * per_square(x, x, y))  # fmt: skip
 def atan2(x, y):
     """The angle of the point (y, x), in radians: arctan(x / y) in the right quadrant"""
     return np.arctan2(x, y)
