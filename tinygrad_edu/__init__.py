@@ -34,7 +34,7 @@ globals().update({name: getattr(nn.functional, name) for name in LAYERS if hasat
 
 
 
-LATER = dict(viz="viz", explain="viz", summary="viz", io="io", load="io", save="io", func="func", vmap="func", utils="utils")
+LATER = dict(distributions="distributions", viz="viz", explain="viz", summary="viz", io="io", load="io", save="io", func="func", vmap="func", utils="utils")
 
 
 def __getattr__(name):
@@ -51,6 +51,6 @@ def __dir__():
     return sorted({*globals(), *LATER})
 
 
-__all__ = [*_functions, *_dtype_names, "Generator", "Size", "Tensor", "accelerator", "autograd", "backends", "cpu", "cuda", "default_generator", "device", "e", "enable_grad", "func",
+__all__ = [*_functions, *_dtype_names, "Generator", "Size", "Tensor", "accelerator", "autograd", "backends", "cpu", "cuda", "default_generator", "device", "distributions", "e", "enable_grad", "func",
            "get_default_dtype", "inf", "inference_mode", "io", "is_grad_enabled", "linalg", "load", "nan", "newaxis", "nn", "no_grad", "optim", "pi", "random", "recording", "save",
            "set_default_dtype", "set_grad_enabled", "special", "utils", "vmap"]  # fmt: skip

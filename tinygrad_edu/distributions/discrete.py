@@ -1,0 +1,235 @@
+"""Distributions of outcomes that can be counted."""
+
+import math
+
+import numpy as np
+
+import tinygrad_edu as tg
+
+from ..autograd.modes import no_grad
+from ..nn import functional as F
+from . import constraints
+from .distribution import Distribution, lazy, tidy, together
+
+
+def either(kind, probs, logits):
+    """Exactly one of probs and logits must be given."""
+    if (probs is None) == (logits is None):
+        raise ValueError(f"{kind.__name__}: give probs or logits, one of the two")
+
+
+class Binary(Distribution):
+    """Distributions with one probability, given as `probs` or as `logits`, the logarithm of the odds."""
+
+    arg_constraints = dict(probs=constraints.unit_interval, logits=constraints.real)
+
+    def __init__(self, probs=None, logits=None, validate_args=None):
+        either(type(self), probs, logits)
+        if probs is not None:
+            (self.probs,) = together(probs)
+        else:
+            (self.logits,) = together(logits)
+        super().__init__((self.logits if probs is None else self.probs).shape, (), validate_args)
+
+    @lazy
+    def probs(self):
+        """The probability."""
+        return self.logits.sigmoid()
+
+    @lazy
+    def logits(self):
+        """The logarithm of the odds."""
+        kept = tidy(self.probs)
+        return kept.log() - tg.log1p(-kept)
+
+
+class Bernoulli(Binary):
+    """1 with probability `probs`, else 0.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.distributions.Bernoulli(0.25).log_prob(tg.tensor(1.0)).exp()
+    tensor(0.2500)
+    """
+
+    support = constraints.boolean
+    has_enumerate_support = True
+    mean = property(lambda self: self.probs)
+    variance = property(lambda self: self.probs * (1 - self.probs))
+
+    def sample(self, sample_shape=()):
+        with no_grad():
+            return tg.bernoulli(self.probs.expand(self.extended(sample_shape)))
+
+    def log_prob(self, value):
+        logits, value = together(self.logits, self.checked(value))
+        return -F.binary_cross_entropy_with_logits(logits, value.to(logits.dtype), reduction="none")
+
+    def entropy(self):
+        return F.binary_cross_entropy_with_logits(self.logits, self.probs, reduction="none")
+
+    def enumerate_support(self, expand=True):
+        """The outcomes 0 and 1, along a new first dimension."""
+        values = tg.arange(2, dtype=self.probs.dtype).view(-1, *(1,) * len(self.batch_shape))
+        return values.expand(-1, *self.batch_shape) if expand else values
+
+
+class Geometric(Binary):
+    """How many failures come before the first success."""
+
+    support = constraints.nonnegative_integer
+    mean = property(lambda self: 1 / self.probs - 1)
+    variance = property(lambda self: (1 / self.probs - 1) / self.probs)
+
+    def sample(self, sample_shape=()):
+        with no_grad():
+            u = tg.zeros(self.extended(sample_shape), dtype=self.probs.dtype)
+            u.uniform_(float(np.finfo(u.dtype).tiny), 1)
+            return (u.log() / tg.log1p(-self.probs)).floor()
+
+    def log_prob(self, value):
+        value, probs = together(self.checked(value), self.probs)
+        failure = tg.where((probs == 1) & (value == 0), tg.zeros_like(probs), -probs)
+        return value * tg.log1p(failure) + self.probs.log()
+
+    def entropy(self):
+        return F.binary_cross_entropy_with_logits(self.logits, self.probs, reduction="none") / self.probs
+
+
+class Poisson(Distribution):
+    """How often something happens that happens `rate` times on average."""
+
+    arg_constraints = dict(rate=constraints.nonnegative)
+    support = constraints.nonnegative_integer
+
+    def __init__(self, rate, validate_args=None):
+        (self.rate,) = together(rate)
+        super().__init__(self.rate.shape, (), validate_args)
+
+    mean = variance = property(lambda self: self.rate)
+
+    def sample(self, sample_shape=()):
+        with no_grad():
+            return tg.poisson(self.rate.expand(self.extended(sample_shape)))
+
+    def log_prob(self, value):
+        rate, value = together(self.rate, self.checked(value))
+        return tg.xlogy(value, rate) - rate - tg.lgamma(value + 1)
+
+
+class Categorical(Distribution):
+    """One of n classes; `probs` (…, n) are made to sum to 1, `logits` (…, n) are their logarithms up to a constant.
+
+    >>> import tinygrad_edu as tg
+    >>> d = tg.distributions.Categorical(probs=tg.tensor([1.0, 3.0]))
+    >>> d.probs, d.log_prob(tg.tensor(1)).exp()
+    (tensor([0.2500, 0.7500]), tensor(0.7500))
+    """
+
+    arg_constraints = dict(probs=constraints.simplex, logits=constraints.real_vector)
+    has_enumerate_support = True
+
+    def __init__(self, probs=None, logits=None, validate_args=None):
+        either(type(self), probs, logits)
+        given = logits if probs is None else probs
+        if given.ndim < 1:
+            raise ValueError(f"{type(self).__name__}: the last dimension holds the classes, and a 0-d tensor has none")
+        if probs is not None:
+            self.probs = probs / probs.sum(-1, keepdim=True)
+        else:
+            self.logits = logits - logits.logsumexp(-1, keepdim=True)
+        self.classes = given.shape[-1]
+        super().__init__(given.shape[:-1], (), validate_args)
+
+    @lazy
+    def probs(self):
+        """The probability of each class."""
+        return F.softmax(self.logits, dim=-1)
+
+    @lazy
+    def logits(self):
+        """The logarithm of each probability."""
+        return tidy(self.probs).log()
+
+    @property
+    def param_shape(self):
+        """The shape of probs."""
+        return self.probs.shape
+
+    @property
+    def support(self):
+        """The classes."""
+        return constraints.integers(0, self.classes - 1)
+
+    mode = property(lambda self: self.probs.argmax(-1))
+    mean = variance = property(lambda self: tg.full(self.batch_shape, math.nan, dtype=self.probs.dtype), doc="NaN: classes are not numbers.")
+
+    def sample(self, sample_shape=()):
+        shape = self.extended(sample_shape)
+        batch = max(int(np.prod(self.batch_shape)), 1)
+        with no_grad():
+            rows = self.probs.reshape(-1, self.classes)
+            return tg.multinomial(rows, int(np.prod(shape)) // batch, True).T.reshape(shape)
+
+    def log_prob(self, value):
+        value, logs = tg.broadcast_tensors(self.checked(value).long().unsqueeze(-1), self.logits)
+        return logs.gather(-1, value[..., :1]).squeeze(-1)
+
+    def entropy(self):
+        return -(self.logits.clamp(min=float(np.finfo(self.logits.dtype).min)) * self.probs).sum(-1)
+
+    def enumerate_support(self, expand=True):
+        """The classes, along a new first dimension."""
+        values = tg.arange(self.classes).view(-1, *(1,) * len(self.batch_shape))
+        return values.expand(-1, *self.batch_shape) if expand else values
+
+
+class OneHotCategorical(Distribution):
+    """One of n classes, written as a 1 among zeros."""
+
+    arg_constraints = Categorical.arg_constraints
+    support = constraints.one_hot
+    has_enumerate_support = True
+
+    def __init__(self, probs=None, logits=None, validate_args=None):
+        self.categorical = Categorical(probs, logits, validate_args)
+        super().__init__(self.categorical.batch_shape, (self.categorical.classes,), validate_args)
+
+    probs = mean = property(lambda self: self.categorical.probs)
+    logits = property(lambda self: self.categorical.logits)
+    variance = property(lambda self: self.probs * (1 - self.probs))
+
+    def sample(self, sample_shape=()):
+        drawn = self.categorical.sample(sample_shape)
+        return F.one_hot(drawn, self.categorical.classes).to(self.probs.dtype)
+
+    def log_prob(self, value):
+        return self.categorical.log_prob(self.checked(value).argmax(-1))
+
+    def entropy(self):
+        return self.categorical.entropy()
+
+
+class RelaxedOneHotCategorical(Distribution):
+    """A softened one-hot choice that lets the gradient through; the lower the temperature, the harder (Jang et al. 2017)."""
+
+    arg_constraints = Categorical.arg_constraints
+    support = constraints.simplex
+    has_rsample = True
+
+    def __init__(self, temperature, probs=None, logits=None, validate_args=None):
+        self.temperature, self.categorical = temperature, Categorical(probs, logits, validate_args)
+        super().__init__(self.categorical.batch_shape, (self.categorical.classes,), validate_args)
+
+    probs = property(lambda self: self.categorical.probs)
+    logits = property(lambda self: self.categorical.logits)
+
+    def rsample(self, sample_shape=()):
+        u = tidy(tg.rand(self.extended(sample_shape), dtype=self.logits.dtype))
+        return F.softmax((self.logits - (-u.log()).log()) / self.temperature, dim=-1)
+
+    def log_prob(self, value):
+        k, logs = self.categorical.classes, self.checked(value).log()
+        t = self.temperature if hasattr(self.temperature, "log") else tg.tensor(self.temperature, dtype=logs.dtype)
+        score = self.logits - logs * t
+        score = (score - score.logsumexp(-1, keepdim=True)).sum(-1)
+        return score + tg.lgamma(tg.tensor(float(k), dtype=logs.dtype)) + (k - 1) * t.log() - logs.sum(-1)

@@ -1,0 +1,241 @@
+"""Distributions of vectors, and distributions made of others."""
+
+import math
+
+import numpy as np
+
+import tinygrad_edu as tg
+
+from .. import linalg
+from ..autograd.modes import no_grad
+from ..autograd.tensor import Tensor
+from . import constraints
+from .continuous import gamma_numbers, standard_normal
+from .distribution import Distribution, lazy, sum_last
+
+
+def squared_distance(lower, x):
+    """xᵀ(LLᵀ)⁻¹x"""
+    return linalg.solve_triangular(lower, x.unsqueeze(-1), upper=False).pow(2).sum((-2, -1))
+
+
+def half_log_determinant(lower):
+    """½ ln det LLᵀ"""
+    return lower.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+
+
+class MultivariateNormal(Distribution):
+    """A bell in n dimensions; give its covariance, its precision, or the Cholesky factor of the covariance.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.distributions.MultivariateNormal(tg.zeros(2), tg.eye(2)).log_prob(tg.zeros(2))
+    tensor(-1.8379)
+    """
+
+    arg_constraints = dict(loc=constraints.real_vector, covariance_matrix=constraints.symmetric, precision_matrix=constraints.symmetric,
+                           scale_tril=constraints.lower_cholesky)  # fmt: skip
+    support = constraints.real_vector
+    has_rsample = True
+
+    def __init__(self, loc, covariance_matrix=None, precision_matrix=None, scale_tril=None, validate_args=None):
+        given = dict(covariance_matrix=covariance_matrix, precision_matrix=precision_matrix, scale_tril=scale_tril)
+        given = {name: matrix for name, matrix in given.items() if matrix is not None}
+        if len(given) != 1:
+            raise ValueError("MultivariateNormal: give one of covariance_matrix, precision_matrix and scale_tril, "
+                             f"got {sorted(given) or 'none'}")  # fmt: skip
+        ((name, matrix),) = given.items()
+        if matrix.ndim < 2 or loc.ndim < 1:
+            raise ValueError(f"MultivariateNormal: expected a vector and a matrix, got loc {list(loc.shape)}, {name} {list(matrix.shape)}")
+        batch, n = np.broadcast_shapes(tuple(matrix.shape[:-2]), tuple(loc.shape[:-1])), loc.shape[-1]
+        self.__dict__[name] = matrix.expand(*batch, n, n)
+        self.loc = loc.expand(*batch, n)
+        super().__init__(batch, (n,), validate_args)
+        self.lower  # noqa: B018 (a matrix that is not positive definite is refused here, not at the first use)
+
+    @lazy
+    def lower(self):
+        """The Cholesky factor of the covariance."""
+        if "scale_tril" in self.__dict__:
+            return self.scale_tril
+        if "covariance_matrix" in self.__dict__:
+            return linalg.cholesky(self.covariance_matrix)
+        upside_down = linalg.cholesky(tg.flip(self.precision_matrix, (-2, -1)))
+        inverse = tg.flip(upside_down, (-2, -1)).mT
+        return linalg.solve_triangular(inverse, tg.eye(self.loc.shape[-1], dtype=self.loc.dtype), upper=False)
+
+    @lazy
+    def scale_tril(self):
+        """The Cholesky factor of the covariance."""
+        return self.lower
+
+    @lazy
+    def covariance_matrix(self):
+        """LLᵀ"""
+        return self.lower @ self.lower.mT
+
+    @lazy
+    def precision_matrix(self):
+        """The inverse of the covariance."""
+        return linalg.inv(self.covariance_matrix)
+
+    mean = mode = property(lambda self: self.loc)
+    variance = property(lambda self: self.lower.pow(2).sum(-1))
+
+    def rsample(self, sample_shape=()):
+        eps = standard_normal(self.extended(sample_shape), self.loc)
+        return self.loc + (self.lower @ eps.unsqueeze(-1)).squeeze(-1)
+
+    def log_prob(self, value):
+        distance = squared_distance(self.lower, self.checked(value) - self.loc)
+        return -0.5 * (self.event_shape[0] * math.log(2 * math.pi) + distance) - half_log_determinant(self.lower)
+
+    def entropy(self):
+        return 0.5 * self.event_shape[0] * (1 + math.log(2 * math.pi)) + half_log_determinant(self.lower)
+
+
+class Dirichlet(Distribution):
+    """Random proportions that sum to 1."""
+
+    arg_constraints = dict(concentration=constraints.positive)
+    support = constraints.simplex
+
+    def __init__(self, concentration, validate_args=None):
+        self.concentration = concentration
+        super().__init__(concentration.shape[:-1], concentration.shape[-1:], validate_args)
+
+    mean = property(lambda self: self.concentration / self.concentration.sum(-1, True))
+
+    @property
+    def variance(self):
+        """The variance of each proportion."""
+        total = self.concentration.sum(-1, True)
+        return self.concentration * (total - self.concentration) / (total.pow(2) * (total + 1))
+
+    def sample(self, sample_shape=()):
+        drawn = gamma_numbers(self.concentration.expand(self.extended(sample_shape)).array)
+        drawn = drawn / drawn.sum(-1, keepdims=True)
+        kind = self.concentration.dtype
+        return Tensor(np.clip(drawn, np.finfo(kind).tiny, None).astype(kind))
+
+    def log_prob(self, value):
+        a = self.concentration
+        return tg.xlogy(a - 1, self.checked(value)).sum(-1) + tg.lgamma(a.sum(-1)) - tg.lgamma(a).sum(-1)
+
+    def entropy(self):
+        a, k = self.concentration, self.concentration.shape[-1]
+        total = a.sum(-1)
+        return (tg.lgamma(a).sum(-1) - tg.lgamma(total) - (k - total) * tg.digamma(total)
+                - ((a - 1) * tg.digamma(a)).sum(-1))  # fmt: skip
+
+
+class Independent(Distribution):
+    """Makes the last batch dimensions of a distribution part of one outcome: their log densities are summed."""
+
+    def __init__(self, base_distribution, reinterpreted_batch_ndims, validate_args=None):
+        self.base_dist, self.reinterpreted_batch_ndims = base_distribution, reinterpreted_batch_ndims
+        shape, kept = base_distribution.batch_shape, len(base_distribution.batch_shape) - reinterpreted_batch_ndims
+        if kept < 0:
+            raise ValueError(f"Independent: {reinterpreted_batch_ndims} dimensions of a batch of shape {list(shape)} were asked for")
+        super().__init__(shape[:kept], tuple(shape[kept:]) + tuple(base_distribution.event_shape), validate_args)
+
+    has_rsample = property(lambda self: self.base_dist.has_rsample)
+    mean = property(lambda self: self.base_dist.mean)
+    mode = property(lambda self: self.base_dist.mode)
+    variance = property(lambda self: self.base_dist.variance)
+
+    def sample(self, sample_shape=()):
+        return self.base_dist.sample(sample_shape)
+
+    def rsample(self, sample_shape=()):
+        return self.base_dist.rsample(sample_shape)
+
+    def log_prob(self, value):
+        return sum_last(self.base_dist.log_prob(value), self.reinterpreted_batch_ndims)
+
+    def entropy(self):
+        return sum_last(self.base_dist.entropy(), self.reinterpreted_batch_ndims)
+
+    def __repr__(self):
+        return f"Independent({self.base_dist}, {self.reinterpreted_batch_ndims})"
+
+
+class TransformedDistribution(Distribution):
+    """What becomes of the outcomes of a distribution when transforms are applied to each number."""
+
+    def __init__(self, base_distribution, transforms, validate_args=None):
+        self.base_dist = base_distribution
+        self.transforms = list(transforms) if isinstance(transforms, (list, tuple)) else [transforms]
+        super().__init__(base_distribution.batch_shape, base_distribution.event_shape, validate_args)
+
+    has_rsample = property(lambda self: self.base_dist.has_rsample)
+
+    def through(self, x):
+        """x after every transform."""
+        for transform in self.transforms:
+            x = transform(x)
+        return x
+
+    def sample(self, sample_shape=()):
+        with no_grad():
+            return self.through(self.base_dist.sample(sample_shape))
+
+    def rsample(self, sample_shape=()):
+        return self.through(self.base_dist.rsample(sample_shape))
+
+    def log_prob(self, value):
+        y, total, events = value, 0.0, len(self.event_shape)
+        for transform in reversed(self.transforms):
+            x = transform.inv(y)
+            total = total - sum_last(transform.log_abs_det_jacobian(x, y), events)
+            y = x
+        return total + self.base_dist.log_prob(y)
+
+    def cdf(self, value):
+        """The probability of an outcome up to the value."""
+        for transform in reversed(self.transforms):
+            value = transform.inv(value)
+        value = self.base_dist.cdf(value)
+        sign = math.prod(transform.sign for transform in self.transforms)
+        return value if isinstance(sign, int) and sign == 1 else sign * (value - 0.5) + 0.5
+
+
+class MixtureSameFamily(Distribution):
+    """First a component is chosen by a Categorical, then an outcome by that component."""
+
+    def __init__(self, mixture_distribution, component_distribution, validate_args=None):
+        self.mixture_distribution, self.component_distribution = mixture_distribution, component_distribution
+        shape = component_distribution.batch_shape
+        if mixture_distribution.classes != shape[-1]:
+            raise ValueError(f"MixtureSameFamily: {mixture_distribution.classes} weights, but the components have batch shape {list(shape)}; "
+                             "its last dimension counts the components")  # fmt: skip
+        super().__init__(shape[:-1], component_distribution.event_shape, validate_args)
+
+    def weights(self):
+        """The weights, with a dimension of size 1 for each dimension of an outcome."""
+        probs = self.mixture_distribution.probs
+        return probs.reshape(*probs.shape, *(1,) * len(self.event_shape))
+
+    @property
+    def mean(self):
+        """The weighted mean of the components' means."""
+        return (self.weights() * self.component_distribution.mean).sum(-1 - len(self.event_shape))
+
+    @property
+    def variance(self):
+        """The mean of the components' variances and the variance of their means."""
+        dim, means = -1 - len(self.event_shape), self.component_distribution.mean
+        inside = (self.weights() * self.component_distribution.variance).sum(dim)
+        return inside + (self.weights() * (means - self.mean.unsqueeze(dim)) ** 2).sum(dim)
+
+    def sample(self, sample_shape=()):
+        events = len(self.event_shape)
+        with no_grad():
+            chosen = self.mixture_distribution.sample(sample_shape)
+            drawn = self.component_distribution.sample(sample_shape)
+            index = chosen.reshape(*chosen.shape, *(1,) * (events + 1))
+            dim = drawn.ndim - events - 1
+            return drawn.gather(dim, index.expand(*chosen.shape, 1, *self.event_shape)).squeeze(dim)
+
+    def log_prob(self, value):
+        each = self.component_distribution.log_prob(value.unsqueeze(-1 - len(self.event_shape)))
+        return (each + self.mixture_distribution.logits.log_softmax(-1)).logsumexp(-1)
