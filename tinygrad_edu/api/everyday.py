@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..autograd import dtypes, memory, modes
-from ..autograd.tensor import Tensor, array_of, as_memory
+from ..autograd.tensor import PLAIN, Size, Tensor, array_of, as_memory
 from ..ops import functions, indexing, shapes
 from .create import check_device, cpu, dtype_of, finished, tensor
 from .spelling import as_tensor, both, check_dim, ints, methods, named_results, only_function, only_method
@@ -117,6 +117,8 @@ def legacy(args, dtype):
     """What the old constructors make: of numbers a tensor of that size, of data a tensor of it."""
     if args and all(isinstance(a, int) for a in args):
         return np.zeros(args, dtype)
+    if len(args) == 1 and isinstance(args[0], Size):
+        return np.zeros(args[0], dtype)
     if len(args) > 1:
         raise TypeError("Tensor(…): expected sizes as ints, or one list of numbers; use tensor(data) or zeros(size)")
     return tensor(args[0], dtype=dtype).array if args else np.zeros(0, dtype)
@@ -134,6 +136,9 @@ def old_constructor(name, dtype):
 
 for name, kind in KINDS.items():
     old_constructor(f"{name}Tensor", np.dtype(kind))
+
+PLAIN.update((Tensor, Size))
+Tensor.of_plain = staticmethod(lambda args: legacy(args, dtypes.default))
 
 
 @only_method()
