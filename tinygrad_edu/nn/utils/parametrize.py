@@ -41,6 +41,14 @@ def computed(name):
     return property(lambda self: self.parametrizations[name](), lambda self, value: self.parametrizations[name].right_inverse(value))
 
 
+def check_alike(name, old, new):
+    """Refuse a parametrization that changes what kind of tensor the parameter is."""
+    if not isinstance(new, Tensor) or new.shape != old.shape or new.dtype != old.dtype:
+        got = f"{new.dtype}{list(new.shape)}" if isinstance(new, Tensor) else type(new).__name__
+        raise ValueError(f"register_parametrization: {name!r} is a tensor {old.dtype}{list(old.shape)}, and the parametrization makes "
+                         f"{got} of it; pass unsafe=True if that is wanted")  # fmt: skip
+
+
 def register_parametrization(module, tensor_name, parametrization, *, unsafe=False):
     """Let `parametrization` compute a parameter from the present one, or from what its `right_inverse` makes of that
 
@@ -54,6 +62,9 @@ def register_parametrization(module, tensor_name, parametrization, *, unsafe=Fal
     """
     parametrization.train(module.training)
     if is_parametrized(module, tensor_name):
+        if not unsafe:
+            value = getattr(module, tensor_name)
+            check_alike(tensor_name, value, parametrization(value))
         module.parametrizations[tensor_name].append(parametrization)
         return module
     if tensor_name not in module._parameters and tensor_name not in module._buffers:
@@ -68,6 +79,8 @@ def register_parametrization(module, tensor_name, parametrization, *, unsafe=Fal
         else:
             original = [Parameter(t.detach().clone(), old.requires_grad) for t in original]
     held = ParametrizationList([parametrization], original)
+    if not unsafe:
+        check_alike(tensor_name, old, held())
     delattr(module, tensor_name)
     if not is_parametrized(module):
         kind = type(module)
