@@ -89,7 +89,9 @@ def backprop(grads, needed=None, create_graph=False, retain_graph=False, own=Non
 
 def at_once(op, g, saved):
     """The gradients of all inputs, from a rule that serves several inputs together."""
-    return op.together(g, *next(args for args in saved if args is not None))
+    for args in saved:
+        if args is not None:
+            return op.together(g, *args)
 
 
 def as_tensors(node):
@@ -192,9 +194,9 @@ def backward(tensors, gradients=None, retain_graph=None, create_graph=False, inp
         hook(tensor)
 
 
-def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=None,
+def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, only_inputs=True, allow_unused=None,
          is_grads_batched=False, materialize_grads=False):  # fmt: skip
-    """The gradients of `outputs` with respect to `inputs`, a tuple; no `.grad` is touched.
+    """The gradients of `outputs` with respect to `inputs`, a tuple; no `.grad` is touched (`only_inputs` is always true).
 
     >>> import tinygrad_edu as tg
     >>> x = tg.tensor(3.0, requires_grad=True)

@@ -3,21 +3,33 @@
 import numpy as np
 
 from ..autograd.operator import elementwise
+from ..autograd.tensor import Tensor
 from .functions import erf
 
 # Per itemsize: 1, and the largest x of which e^x is finite; as 0-d arrays, which NumPy takes in half the time of a number.
 ONE_AND_LIMIT = {n: (np.array(1, f"f{n}"), np.array(limit, f"f{n}")) for n, limit in {2: 11, 4: 88, 8: 709}.items()}
 
 
-@elementwise(symbol="σ", floats=True, x=lambda g, out: g * (out * (ONE_AND_LIMIT[out.itemsize][0] - out)))
+def sigmoid_rule(g, out):
+    """g · out · (1 − out); large arrays in one piece of memory"""
+    one = ONE_AND_LIMIT[out.itemsize][0]
+    if isinstance(out, Tensor) or out.size < 4096:
+        return g * (out * (one - out))
+    slope = np.subtract(one, out)
+    slope *= out
+    slope *= g
+    return slope
+
+
+@elementwise(symbol="σ", floats=True, x=sigmoid_rule)
 def sigmoid(x):
     """1 / (1 + e⁻ˣ)"""
     one, limit = ONE_AND_LIMIT[x.itemsize]
     if x.size < 4096:
         return np.divide(one, np.add(np.exp(np.minimum(np.negative(x), limit)), one))
     out = np.negative(x)
-    np.minimum(out, limit, out=out)
-    np.exp(out, out)
+    with np.errstate(over="ignore"):  # e^x = ∞ gives 0, which is right
+        np.exp(out, out)
     np.add(out, one, out)
     return np.divide(one, out, out)
 

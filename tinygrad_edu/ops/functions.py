@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..autograd.operator import elementwise, undifferentiable
-from ..autograd.tensor import array_of
+from ..autograd.tensor import Tensor, array_of
 
 # Chebyshev-fitted at 40 digits: erf(x)/x in x² on |x| ≤ 1, and x·exp(x²)·erfc(x) in two ranges of 1/x beyond.
 from .erf_table import erf_array, erfc_array, erfinv_array
@@ -141,7 +141,17 @@ def cosh(x):
     return np.cosh(x)
 
 
-@elementwise(np.tanh, floats=True, domain=(-2.5, 2.5), x=lambda g, out: g * (1 - out * out))
+def tanh_rule(g, out):
+    """g · (1 − out²); large arrays in one piece of memory"""
+    if isinstance(out, Tensor) or out.size < 4096:
+        return g * (1 - out * out)
+    slope = out * out
+    np.subtract(1, slope, slope)
+    slope *= g
+    return slope
+
+
+@elementwise(np.tanh, floats=True, domain=(-2.5, 2.5), x=tanh_rule)
 def tanh(x):
     """tanh x = (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ)"""
     return np.tanh(x)

@@ -13,8 +13,8 @@ from .reductions import softmax
 
 
 @general(symbol="mse", promote=("input", "target"), samples=[((3, 2), (3, 2)), ((3,), (3,), dict(reduction="sum")), ((2, 3), (2, 3), dict(reduction="none"))],
-         input=lambda g, input, target, reduction: g * error_slope(input, target, reduction),
-         target=lambda g, input, target, reduction: g * error_slope(target, input, reduction))  # fmt: skip
+         input=lambda g, input, target, reduction: error_slope(g, input, target, reduction),
+         target=lambda g, input, target, reduction: error_slope(g, target, input, reduction))  # fmt: skip
 def squared_error(input, target, *, reduction="mean"):
     """(input − target)², averaged, summed or one by one"""
     error = input - target
@@ -25,9 +25,9 @@ def squared_error(input, target, *, reduction="mean"):
     return total / flat.size if reduction == "mean" else total
 
 
-def error_slope(input, target, reduction):
-    """2 · (input − target), divided by n for the mean"""
-    return (input - target) * (2 / prod(input.shape) if reduction == "mean" else 2)
+def error_slope(g, input, target, reduction):
+    """2 · (input − target), divided by n for the mean; the numbers first, so that one array is made less"""
+    return (input - target) * (g * (2 / prod(input.shape) if reduction == "mean" else 2))
 
 
 @elementwise(symbol="|·|", input=lambda g, input, target: g * np.sign(input - target),
