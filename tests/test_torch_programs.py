@@ -35,6 +35,6 @@ def test_recorded_numbers(name):
 @pytest.mark.filterwarnings("ignore")
 def test_beside_torch(name):
     """The same program on both, in one process."""
-    pytest.importorskip("torch")
+    pytest.importorskip("torch").set_num_threads(1)  # its threads would wait for each other on a busy machine
     worst, _ = compare(PROGRAMS / f"{name}.py")
     assert worst < 1e-6

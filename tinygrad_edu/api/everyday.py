@@ -109,6 +109,8 @@ def ldexp(input, other):
 
 # --- constructors ------------------------------------------------------------------------------------------------------
 
+public["spmm"] = public["dsmm"] = public["mm"]  # the old names for a sparse matrix times a dense one; ours are all dense
+
 KINDS = dict(Float="float32", Double="float64", Half="float16", Int="int32", Long="int64", Short="int16", Char="int8", Byte="uint8",
              Bool="bool")  # fmt: skip
 
@@ -130,6 +132,7 @@ def old_constructor(name, dtype):
     def construct(*args):
         return Tensor(legacy(args, dtype))
 
+    construct.dtype = dtype  # so that x.type(DoubleTensor) works: NumPy asks any object for its dtype
     construct.__name__, construct.__doc__ = name, f"An old way to make a tensor of {dtype}: of a size given as ints, or of data"
     public[name] = construct
 

@@ -16,11 +16,23 @@ from .modes import (
 from .node import Node, ancestors
 from .tensor import Tensor
 
+
+def Variable(data, requires_grad=False):  # noqa: N802 (PyTorch's old name)
+    """What programs for the first versions of PyTorch wrap tensors in: the same data, with or without a gradient.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.autograd.Variable(tg.ones(2), requires_grad=True)
+    tensor([1., 1.], requires_grad=True)
+    """
+    return data.detach().requires_grad_(requires_grad) if requires_grad or data.node is None else data
+
+
 __all__ = [
     "Function",
     "GradcheckError",
     "Node",
     "Tensor",
+    "Variable",
     "ancestors",
     "backward",
     "detect_anomaly",
