@@ -470,6 +470,8 @@ def randint(low, high=None, size=None, *, generator=None, dtype=None, device=Non
     check_device(device)
     if size is None:
         low, high, size = 0, low, high
+    elif high is None:
+        low, high = 0, low
     size = ints((size,))
     kind = dtype_of(dtype) if dtype is not None else np.dtype(np.int64) if out is None else out.dtype
     result = finished(integers(source(generator), math.prod(size), kind, int(low), int(high)).reshape(size), requires_grad)
@@ -506,7 +508,7 @@ def randperm(n, *, generator=None, out=None, dtype=None, device=None, requires_g
 
 
 @only_function()
-def normal(mean=0.0, std=1.0, size=None, *, generator=None, dtype=None, device=None, requires_grad=False, out=None):
+def normal(mean=0.0, std=1.0, size=None, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, out=None):
     """Random numbers from normal distributions; mean and std are numbers (then with a size) or tensors.
 
     >>> import tinygrad_edu as tg

@@ -149,8 +149,8 @@ def recorded(steps):
 
 
 def sequence(x):
-    """`x` as a tuple: PyTorch takes one or several."""
-    return tuple(x) if isinstance(x, (tuple, list)) else (x,)
+    """`x` as a tuple: PyTorch takes one or several, such as model.parameters()."""
+    return tuple(x) if hasattr(x, "__iter__") and not hasattr(x, "dtype") else (x,)
 
 
 def backward(tensors, gradients=None, retain_graph=None, create_graph=False, inputs=None):
