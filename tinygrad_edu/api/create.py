@@ -262,7 +262,7 @@ def arange(start=0, end=None, step=1, *, dtype=None, device=None, requires_grad=
 def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False, out=None):
     """`steps` numbers from `start` to `end`, both included, evenly spaced."""
     check_device(device)
-    values = np.linspace(array_of(start), array_of(end), steps)
+    values = np.linspace(float(array_of(start)), float(array_of(end)), steps)
     return finished(values.astype(dtypes.default if dtype is None else dtype_of(dtype)), requires_grad)
 
 
@@ -270,7 +270,7 @@ def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False,
 def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_grad=False, out=None):
     """`steps` numbers from baseˢᵗᵃʳᵗ to baseᵉⁿᵈ, evenly spaced on a logarithmic scale."""
     check_device(device)
-    values = np.logspace(array_of(start), array_of(end), steps, base=base)
+    values = np.logspace(float(array_of(start)), float(array_of(end)), steps, base=base)
     return finished(values.astype(dtypes.default if dtype is None else dtype_of(dtype)), requires_grad)
 
 

@@ -305,7 +305,10 @@ POOL = dict(kernel=(2, 2), stride=(2, 2), dilation=(1, 1), padding=((0, 0), (0, 
 OVERLAP = dict(kernel=(3,), stride=(1,), dilation=(2,), padding=((1, 2),))
 
 
-@general(symbol="max pool", samples=[((2, 1, 4, 5), POOL), ((1, 2, 6), OVERLAP)], x=max_pool_rule)
+PADDED = dict(kernel=(3,), stride=(3,), dilation=(1,), padding=((1, 1),))
+
+
+@general(symbol="max pool", samples=[((2, 1, 4, 5), POOL), ((1, 2, 6), OVERLAP), ((1, 2, 6), PADDED)], x=max_pool_rule)
 def max_pool(x, *, kernel, stride, dilation, padding):
     """max of each window, shapes (N, C, *S) → (N, C, *L)"""
     lengths = lengths_of(x.shape[2:], kernel, stride, dilation, padding)
@@ -330,7 +333,8 @@ CHOSEN_ROW = np.arange(15).reshape(3, 1, 1, 5) % 2 == 0
 def pool_place(x, *, chosen, shape, kernel, stride, dilation, padding):
     """Zeros with x added at each window's chosen place: the adjoint of pool_pick"""
     overlap = any(d * (k - 1) + 1 > s for k, s, d in zip(kernel, stride, dilation))
-    tiled = kernel == stride and all(n * k == size for n, k, size in zip(x.shape[2:], kernel, shape))
+    bare = not any(w for pair in padding for w in pair)
+    tiled = bare and kernel == stride and all(n * k == size for n, k, size in zip(x.shape[2:], kernel, shape))
     out = np.empty_like(x, shape=(*x.shape[:2], *shape)) if tiled else border(x, shape, padding)
     for hit, tap in zip(chosen, taps(kernel, stride, dilation, tuple(x.shape[2:]))):
         if overlap:
