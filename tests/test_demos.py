@@ -129,6 +129,33 @@ def test_logistic(run, tmp_path):
     assert pictures(tmp_path, "logistic") >= {"graph.svg", "loss.svg", "pictures.png"}
 
 
+def test_gpt(run, tmp_path):
+    numbers, out = run("gpt", "--letters", "100")
+    losses = numbers["losses"]
+    assert losses[0] == pytest.approx(numbers["guess"], abs=0.7)  # it begins knowing nothing
+    assert sum(losses[-10:]) / 10 < (2.0 if FULL else 3.2)
+    assert len(numbers["sample"]) == 101 and numbers["sample"].strip() in out
+    if FULL:
+        assert numbers["real"] > 0.5
+    assert pictures(tmp_path, "gpt") == {"loss.svg"}
+
+
+def test_gpt_writes_on_from_a_prompt_and_names_letters_it_does_not_know(run, capsys):
+    with pytest.raises(SystemExit):
+        run("gpt", "--prompt", "love§")
+    assert "'§'" in capsys.readouterr().err
+
+
+def test_digits(run, tmp_path):
+    pytest.importorskip("sklearn", reason="the digits come with scikit-learn")
+    numbers, out = run("digits")
+    floor = (0.95, 0.97) if FULL else (0.7, 0.9)
+    assert numbers["MLP"][1] > floor[0] and numbers["CNN"][1] > floor[1]
+    assert numbers["wrong"] == round((1 - numbers["CNN"][1]) * 449)
+    assert numbers["curves"]["CNN"][-1] < numbers["curves"]["CNN"][0]
+    assert pictures(tmp_path, "digits") == {"confusion.svg", "mistakes.png", "loss.svg"}
+
+
 @pytest.mark.parametrize("name", demos())
 def test_every_demo_has_a_test(name):
     """Here, or in a file of its own."""

@@ -68,7 +68,7 @@ class Demo:
             add(parser)
         self.name, self.options = name, parser.parse_args(arguments)
         self.seed, self.quick, self.folder = self.options.seed, self.options.quick, Path(self.options.out)
-        self.pictures, self.shown = [], 0.0
+        self.pictures, self.shown, self.error = [], 0.0, parser.error
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -2,7 +2,8 @@
 
 The coefficients were fitted with 50-digit arithmetic. Near zero the series is erf(x)/x in 2x² − 1; elsewhere it is
 (1 + 2x)·exp(x²)·erfc(x) in (x − 3.75) / (x + 3.75), a function that is smooth on the whole half line
-(the substitution is that of M. M. Shepherd and J. G. Laframboise, Mathematics of Computation 36, 1981).
+(the substitution is that of M. M. Shepherd and J. G. Laframboise, Mathematics of Computation 36, 1981). For float32 a fraction
+of two polynomials in x² does, fitted to 2e-8 of erf(x) up to x = 3.93, from where on erf is 1 in float32.
 """
 
 import numpy as np
@@ -24,6 +25,10 @@ HALF_LINE = (
     9.736561401741451e-20, 3.3214840905101302e-21,
 )  # fmt: skip
 
+FRACTION_ABOVE = (2.0419720879743947e-06, 2.8480857281420346e-04, 3.779605550794776e-03, 5.279027422770219e-02, 0.19078373825561393, 1.1283791453533842)
+FRACTION_BELOW = (3.8004087061618064e-05, 1.1652119357968916e-03, 1.4997429730968717e-02, 0.11425748457028564, 0.5024104053104663, 1.0)
+BLOCK = 4096  # numbers: what a series needs of them stays in the processor's cache, which is three times as fast
+
 
 def clenshaw(coefficients, t):
     """Σ cₖ·Tₖ(t), the sum of a Chebyshev series."""
@@ -39,24 +44,62 @@ def scaled_erfc(x):
     return clenshaw(HALF_LINE, (x - 3.75) / (x + 3.75)) / (1 + 2 * x)
 
 
+def in_blocks(formula, x):
+    """A formula of float64 numbers, of each number of an array, computed a block at a time; the result has the array's dtype."""
+    x = np.asarray(x)
+    if not x.flags.forc:
+        x = x.copy()
+    out = np.empty_like(x)
+    numbers, results = x.ravel("K"), out.ravel("K")
+    for start in range(0, x.size, BLOCK):
+        results[start : start + BLOCK] = formula(numbers[start : start + BLOCK].astype(np.float64))
+    return out[()]
+
+
+def horner(coefficients, x):
+    """A polynomial, its highest power first."""
+    out = x * coefficients[0]
+    for c in coefficients[1:-1]:
+        out += c
+        out *= x
+    out += coefficients[-1]
+    return out
+
+
+def erf_short(x):
+    """erf to the precision of float32."""
+    x = np.minimum(np.maximum(x, -3.93), 3.93)
+    square = x * x
+    x *= horner(FRACTION_ABOVE, square)
+    x /= horner(FRACTION_BELOW, square)
+    return x
+
+
+def erf_long(x):
+    """erf to the precision of float64."""
+    size = np.minimum(np.abs(x), 28.0)
+    near = x * clenshaw(NEAR_ZERO, 2 * np.minimum(size, 1.0) ** 2 - 1)
+    far = np.copysign(1 - np.exp(-size * size) * scaled_erfc(size), x)
+    return np.where(size < 1, near, far)
+
+
+def erfc_long(x):
+    """1 − erf to the precision of float64."""
+    size = np.minimum(np.abs(x), 28.0)
+    tail = np.exp(-size * size) * scaled_erfc(size)
+    near = 1 - x * clenshaw(NEAR_ZERO, 2 * np.minimum(size, 1.0) ** 2 - 1)
+    return np.where(size < 0.5, near, np.where(x < 0, 2 - tail, tail))
+
+
 def erf_array(x):
     """erf of an array or number."""
     x = np.asarray(x)
-    y = x.astype(np.float64)
-    size = np.minimum(np.abs(y), 27.0)
-    near = y * clenshaw(NEAR_ZERO, 2 * np.minimum(size, 1.0) ** 2 - 1)
-    far = np.copysign(1 - np.exp(-size * size) * scaled_erfc(size), y)
-    return np.where(size < 1, near, far).astype(x.dtype)[()]
+    return in_blocks(erf_long if x.dtype.itemsize > 4 else erf_short, x)
 
 
 def erfc_array(x):
     """1 − erf of an array or number, without cancellation."""
-    x = np.asarray(x)
-    y = x.astype(np.float64)
-    size = np.minimum(np.abs(y), 27.0)
-    tail = np.exp(-size * size) * scaled_erfc(size)
-    near = 1 - y * clenshaw(NEAR_ZERO, 2 * np.minimum(size, 1.0) ** 2 - 1)
-    return np.where(size < 0.5, near, np.where(y < 0, 2 - tail, tail)).astype(x.dtype)[()]
+    return in_blocks(erfc_long, x)
 
 
 def erfinv_array(x):
