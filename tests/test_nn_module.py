@@ -238,3 +238,16 @@ def test_reparametrisation_can_be_taken_back():
     before = m(x)
     nn.utils.parametrize.remove_parametrizations(m, "weight")
     assert type(m) is nn.Linear and tg.allclose(m(x), before, atol=1e-6)
+
+
+def test_import_paths_of_pytorch():
+    """Model files import base classes from nn.modules.*, and PyTorch's names for them."""
+    from tinygrad_edu.nn.modules.batchnorm import _BatchNorm
+    from tinygrad_edu.nn.modules.conv import _ConvNd
+    from tinygrad_edu.nn.modules.distance import CosineSimilarity
+    from tinygrad_edu.nn.modules.loss import _Loss
+    from tinygrad_edu.nn.modules.utils import _pair
+
+    assert isinstance(tg.nn.BatchNorm2d(3), _BatchNorm) and issubclass(tg.nn.Conv2d, _ConvNd) and issubclass(tg.nn.MSELoss, _Loss)
+    assert CosineSimilarity is tg.nn.CosineSimilarity
+    assert _pair(3) == (3, 3) and _pair((1, 2)) == (1, 2)

@@ -1,15 +1,50 @@
-"""PyTorch's import path for modules: `nn.modules.Module`, `from tinygrad_edu.nn.modules import Linear`."""
+"""PyTorch's import paths for modules: `from tinygrad_edu.nn.modules.batchnorm import _BatchNorm` and its kin."""
+
+import sys
+from types import ModuleType
 
 from . import containers as container
-from . import hooks, module
-from . import losses as loss
+from . import hooks, losses, module
 from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from .layers import *  # noqa: F403
 from .layers import __all__ as layer_names
-from .layers import activation, dropout, linear, sparse, transformer
+from .layers import (
+    activation,
+    convolution,
+    dropout,
+    linear,
+    normalization,
+    padding,
+    pooling,
+    recurrent,
+    resampling,
+    reshaping,
+    sparse,
+    transformer,
+)
 from .losses import *  # noqa: F403
 from .losses import __all__ as loss_names
 from .module import Module
 
 __all__ = ["Module", "ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential", "activation", "container", "dropout",
-           "hooks", "linear", "loss", "module", "sparse", "transformer", *layer_names, *loss_names]  # fmt: skip
+           "hooks", "linear", "module", "sparse", "transformer", *layer_names, *loss_names]  # fmt: skip
+
+BASES = dict(_Loss=losses.Loss, _WeightedLoss=losses.WeightedLoss, _BatchNorm=normalization.BatchNorm, _NormBase=normalization.ChannelNorm,
+             _InstanceNorm=normalization.InstanceNorm, _ConvNd=convolution.Convolution, RNNBase=recurrent.Recurrent)  # fmt: skip
+
+
+def repeated(n):
+    """A function that turns one number into n of them, and leaves sequences as they are."""
+    return lambda x: tuple(x) if isinstance(x, (tuple, list)) else (x,) * n
+
+
+REPEATS = dict(_ntuple=repeated, _single=repeated(1), _pair=repeated(2), _triple=repeated(3), _quadruple=repeated(4))
+PATHS = dict(loss=losses, container=container, module=module, activation=activation, linear=linear, dropout=dropout, sparse=sparse,
+             transformer=transformer, batchnorm=normalization, instancenorm=normalization, normalization=normalization,
+             conv=convolution, fold=convolution, pooling=pooling, padding=padding, rnn=recurrent, upsampling=resampling,
+             flatten=reshaping, pixelshuffle=reshaping, channelshuffle=reshaping, distance=reshaping, utils=None)  # fmt: skip
+for name, source in PATHS.items():
+    path = ModuleType(f"{__name__}.{name}", f"PyTorch's import path {name}.")
+    names = REPEATS if source is None else {**vars(source), **BASES}
+    vars(path).update({k: v for k, v in names.items() if not k.startswith("__")})
+    sys.modules[path.__name__] = globals()[name] = path
