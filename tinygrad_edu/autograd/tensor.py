@@ -2,6 +2,7 @@
 
 import warnings
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,7 @@ class Tensor:
 
     __slots__ = ("array", "node", "__dict__", "__weakref__")
 
+    of_plain: Any = None  # what PyTorch's old constructor, Tensor(2, 3) or Tensor([1.0]), makes; set by api/everyday.py
     base = None  # the Tensor whose memory this one is a view of
     frozen = False  # True: a graph may have saved this memory, so NumPy gets it read-only
     detached = None  # True: shares the memory of `base` but no history; a view of such a tensor names that tensor

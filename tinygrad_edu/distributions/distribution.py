@@ -1,5 +1,7 @@
 """Distribution: shapes, checks, and what all distributions share."""
 
+from typing import Any
+
 import numpy as np
 
 import tinygrad_edu as tg
@@ -44,8 +46,8 @@ def sum_last(x, count):
 class Distribution:
     """What random outcomes are like. `sample_shape + batch_shape + event_shape` is the shape of what is drawn."""
 
-    arg_constraints = {}  # parameter: Constraint
-    support = None
+    arg_constraints: dict = {}  # parameter: Constraint
+    support: Any = None
     has_rsample = False
     has_enumerate_support = False
     validate = True

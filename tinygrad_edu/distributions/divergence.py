@@ -10,7 +10,7 @@ from .discrete import Bernoulli, Categorical, Geometric, OneHotCategorical, Pois
 from .distribution import sum_last
 from .joint import Dirichlet, Independent, MultivariateNormal, half_log_determinant, squared_distance
 
-REGISTERED = {}
+REGISTERED: dict = {}
 
 
 def register_kl(type_p, type_q):
