@@ -108,13 +108,17 @@ def sheet(model, data, most=24):
     wrong = [i for i in probability.argsort(descending=True).tolist() if digit[i] != y[i]][:most]
     rows = max(1, -(-len(wrong) // 8))
     figure = Figure(figsize=(9, 0.5 + 1.45 * rows), layout="constrained")
-    figure.suptitle(f"{(digit != y).sum().item()} of {len(data)} held-out digits were misread" if wrong else "No held-out digit was misread")
+    figure.suptitle(
+        f"{(digit != y).sum().item()} of {len(data)} held-out digits were misread" if wrong else "No held-out digit was misread"
+    )
     places = figure.subplots(rows, 8, squeeze=False)
     for place in places.flat:
         place.axis("off")
     for place, i in zip(places.flat, wrong):
         place.imshow(data[i][0][0].numpy(), cmap="gray_r", vmin=0, vmax=1)
-        place.set_title(f"{y[i].item()}, read as {digit[i].item()}\n({probability[i].item():.0%} sure)", fontsize=8, color="#cc3311")
+        place.set_title(
+            f"{y[i].item()}, read as {digit[i].item()}\n({probability[i].item():.0%} sure)", fontsize=8, color="#cc3311"
+        )
     return figure
 
 

@@ -180,7 +180,10 @@ def main(arguments=None):
     losses = train(model, data, steps, 8, 4e-3, demo)
     took = time.perf_counter() - start
     guess = math.log(len(letters))
-    print(f"{steps} steps in {took:.1f} s: loss {losses[0]:.3f} → {sum(losses[-20:]) / 20:.3f}; guessing any letter gives {guess:.3f}")
+    print(
+        f"{steps} steps in {took:.1f} s: loss {losses[0]:.3f} → {sum(losses[-20:]) / 20:.3f}; "
+        f"guessing any letter gives {guess:.3f}"
+    )
     sample = write(model, demo.options.letters)
     known, said = set(words_of(text)), words_of(sample)[1:-1]
     real = sum(word in known for word in said) / max(len(said), 1)
