@@ -25,20 +25,20 @@ globals().update(_dtype_names)
 from math import e, inf, nan, pi  # noqa: E402
 
 newaxis = None
-from . import accelerator, autograd, backends, cuda, linalg, nn, optim, special  # noqa: E402
+from . import accelerator, autograd, backends, cuda, linalg, special  # noqa: E402
 
+# functions of nn.functional that PyTorch has at the top too, as in torch.conv2d
 LAYERS = """adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout avg_pool1d bilinear celu channel_shuffle conv1d conv2d conv3d
 conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity dropout group_norm hardshrink layer_norm max_pool1d max_pool2d
 max_pool3d pairwise_distance pdist pixel_shuffle pixel_unshuffle prelu rms_norm rrelu selu threshold""".split()
-globals().update({name: getattr(nn.functional, name) for name in LAYERS if hasattr(nn.functional, name)})  # torch.conv2d, …
-
-
-
-LATER = dict(distributions="distributions", viz="viz", explain="viz", summary="viz", io="io", load="io", save="io", func="func", vmap="func", utils="utils")
+LATER = dict.fromkeys(LAYERS, "nn.functional") | dict(
+    nn="nn", optim="optim", distributions="distributions", viz="viz", explain="viz", summary="viz",
+    io="io", load="io", save="io", func="func", vmap="func", utils="utils",
+)  # fmt: skip
 
 
 def __getattr__(name):
-    """What a training step does not need is imported when it is first used: pictures, files, data, transformations."""
+    """All but tensors and their operators is imported when it is first used: layers, optimizers, pictures, files, data."""
     if name not in LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

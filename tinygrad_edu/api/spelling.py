@@ -1,7 +1,6 @@
 """How the functions of this folder become functions of the package and methods of Tensor, in PyTorch's spelling."""
 
 import functools
-import inspect
 from collections import namedtuple
 from operator import index
 
@@ -23,7 +22,7 @@ def both(*names, method=True, function=True):
     """
 
     def enter(f):
-        accepted = set(inspect.signature(f).parameters)
+        accepted = set(f.__code__.co_varnames[: f.__code__.co_argcount + f.__code__.co_kwonlyargcount])
         renamed = {ours: theirs for ours, theirs in NUMPY_NAMES.items() if theirs in accepted and ours not in accepted}
         if "dims" in accepted and "dim" not in accepted:
             renamed["axis"] = renamed["dim"] = "dims"
