@@ -34,7 +34,16 @@ def sigmoid(x):
     return np.divide(one, out, out)
 
 
-@elementwise(x=lambda g, out: g * (out > 0))  # a product is ten times faster than np.where on 256 × 512
+def relu_rule(g, out):
+    """g where the result is positive; a product is ten times faster than np.where on 256 × 512"""
+    if isinstance(out, Tensor) or out.size < 4096:
+        return g * (out > 0)
+    slope = (out > 0).astype(out.dtype)
+    slope *= g
+    return slope
+
+
+@elementwise(x=relu_rule)
 def relu(x):
     """max(x, 0); the slope at 0 is 0"""
     return np.maximum(x, 0)
