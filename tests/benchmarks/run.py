@@ -41,14 +41,15 @@ def network_data(sizes, batch, dtype):
     return layers, rng.random((batch, sizes[0])).astype(dtype), rng.random((batch, sizes[-1])).astype(dtype)
 
 
-def numpy_network(sizes, batch, dtype, activation, rate):
+def numpy_network(sizes, batch, dtype, activation, rate, adam=False):
     """One SGD step on the mean squared error, as a person writes it."""
     import numpy as np
 
     layers, x, target = network_data(sizes, batch, dtype)
     weights = [np.ascontiguousarray(w.T) for w, _ in layers]
     biases = [b.copy() for _, b in layers]
-    losses = []
+    losses, steps = [], [0]
+    m, v = ([[np.zeros_like(w), np.zeros_like(b)] for w, b in zip(weights, biases)] for _ in range(2))
 
     def act(z):
         return 1 / (1 + np.exp(-z)) if activation == "sigmoid" else np.maximum(z, 0)
@@ -57,6 +58,7 @@ def numpy_network(sizes, batch, dtype, activation, rate):
         return h * (1 - h) if activation == "sigmoid" else h > 0
 
     def step(k=0):
+        steps[0] += 1
         hidden = [x if batch > 4 else x[k % 4 : k % 4 + 1] if batch == 4 else x]
         y = target if batch != 4 else target[k % 4 : k % 4 + 1]
         last = len(weights) - 1
@@ -72,13 +74,19 @@ def numpy_network(sizes, batch, dtype, activation, rate):
             gw, gb = hidden[i].T @ g, g.sum(0)
             if i:
                 g = (g @ weights[i].T) * slope(hidden[i])
-            weights[i] -= rate * gw
-            biases[i] -= rate * gb
+            if adam:
+                for k, (p, dp) in enumerate(((weights[i], gw), (biases[i], gb))):
+                    m[i][k] = 0.9 * m[i][k] + 0.1 * dp
+                    v[i][k] = 0.999 * v[i][k] + 0.001 * dp**2
+                    p -= rate * (m[i][k] / (1 - 0.9**steps[0])) / (np.sqrt(v[i][k] / (1 - 0.999**steps[0])) + 1e-8)
+            else:
+                weights[i] -= rate * gw
+                biases[i] -= rate * gb
 
     return step, lambda: [losses[-1], *(w.T for w in weights), *biases]
 
 
-def module_network(torch, sizes, batch, dtype, activation, rate):
+def module_network(torch, sizes, batch, dtype, activation, rate, adam=False):
     """The same with Modules and an optimizer: one text for PyTorch and for us."""
     import numpy as np
 
@@ -99,7 +107,8 @@ def module_network(torch, sizes, batch, dtype, activation, rate):
     x, target = torch.tensor(x), torch.tensor(target)
     xs = [x[k : k + 1] for k in range(4)] if batch == 4 else [x] * 4
     ys = [target[k : k + 1] for k in range(4)] if batch == 4 else [target] * 4
-    loss_of, optimizer = nn.MSELoss(), torch.optim.SGD(model.parameters(), lr=rate)
+    kind = torch.optim.Adam if adam else torch.optim.SGD
+    loss_of, optimizer = nn.MSELoss(), kind(model.parameters(), lr=rate)
     losses = [None]
 
     def step(k=0):
@@ -112,14 +121,14 @@ def module_network(torch, sizes, batch, dtype, activation, rate):
     return step, lambda: [losses[0].item(), *(p.detach().numpy() for p in list(model.parameters())[::2]), *(p.detach().numpy() for p in list(model.parameters())[1::2])]
 
 
-def network(sizes, batch, kind, activation, rate):
+def network(sizes, batch, kind, activation, rate, adam=False):
     """A workload made of a network; a batch of 4 is taken one sample at a time."""
 
     def build(column):
         if column == "numpy":
-            return numpy_network(sizes, batch, kind, activation, rate)
+            return numpy_network(sizes, batch, kind, activation, rate, adam)
         if column in ("tinygrad_edu", "torch"):
-            return module_network(__import__(column), sizes, batch, kind, activation, rate)
+            return module_network(__import__(column), sizes, batch, kind, activation, rate, adam)
         return None
 
     return build
@@ -279,6 +288,7 @@ WORKLOADS = {
     "neuron": (neuron, 200, 1),
     "digits": (network((64, 128, 10), 64, "float32", "relu", 0.05), 50, 1),
     "mnist": (network((784, 512, 256, 10), 256, "float32", "relu", 0.05), 3, 1),
+    "adam": (network((784, 512, 256, 10), 256, "float32", "relu", 1e-3, adam=True), 3, 1),
     "wide": (wide, 3, 1),
     "chain10k": (chain(10_000), 1, 10_000),
     "chain100k": (chain(100_000), 1, 100_000),
