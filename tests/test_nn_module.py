@@ -251,3 +251,11 @@ def test_import_paths_of_pytorch():
     assert isinstance(tg.nn.BatchNorm2d(3), _BatchNorm) and issubclass(tg.nn.Conv2d, _ConvNd) and issubclass(tg.nn.MSELoss, _Loss)
     assert CosineSimilarity is tg.nn.CosineSimilarity
     assert _pair(3) == (3, 3) and _pair((1, 2)) == (1, 2)
+
+
+def test_weights_lie_in_memory_as_pytorch_lays_them():
+    """Code that writes into a flat view of a weight reaches the weight."""
+    layer = tg.nn.Linear(3, 2)
+    layer.weight.data.view(-1)[0] = 5.0
+    layer.weight.data.flatten()[1] = 7.0
+    assert layer.weight[0, :2].tolist() == [5.0, 7.0] and layer.weight.stride() == (3, 1) and layer.weight.is_contiguous()

@@ -49,12 +49,12 @@ def matmul(x, y):
 
 
 def linear_weight(g, x):
-    """gᵀ @ x, with all leading dimensions taken together; laid out like a weight."""
+    """gᵀ @ x, with all leading dimensions taken together."""
     if x.ndim == 1:
         return g.reshape((-1, 1)) * x
     if x.ndim > 2:
         g, x = g.reshape((-1, g.shape[-1])), x.reshape((-1, x.shape[-1]))
-    return x.swapaxes(0, 1).dot(g).swapaxes(0, 1)
+    return g.swapaxes(0, 1).dot(x)
 
 
 def linear_bias(g):

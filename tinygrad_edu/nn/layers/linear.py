@@ -17,8 +17,8 @@ from .activation import Sigmoid
 
 
 def weight_of(out_features, in_features, dtype):
-    """An empty weight of shape (out, in), stored column by column so that x @ weightᵀ reads it in order."""
-    return Parameter(Tensor(np.empty((in_features, out_features), dtype).T))
+    """An empty weight of shape (out, in)."""
+    return Parameter(Tensor(np.empty((out_features, in_features), dtype)))
 
 
 class Linear(Module):
