@@ -13,7 +13,7 @@ HEAD = """# All operators
 
 This page is written by `docs/make_operators.py` from the registry. `g` is the gradient of the result, and `out` the result; a rule gives the
 gradient of the input that it stands for, before the engine sums it over broadcast dimensions. *Keeps* is what stays in memory until the
-backward pass, and nothing else does. [How to write one](new_operator.md).
+backward pass, and nothing else does. [How to write one](howto/new_operator.md).
 
 Kinds: *elementwise* treats each element alone; *linear* is linear in its data; *general* is any other; *constant* has no derivative;
 *composite* is a function made of operators.

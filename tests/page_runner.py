@@ -1,16 +1,19 @@
-"""Run the code of a Markdown page: its ```python blocks in order, each against the ```text block that follows it.
+"""Run the code of a Markdown page: its ```python blocks in order, each against the ```text block below it.
 
 The blocks of a page share their variables. Output is compared line by line; where a block ends in an error, the last line of the
-text is `ErrorType: message`. A block that says where it is quoted from (```python tinygrad_edu/autograd/engine.py) is not
-run: its lines must stand in that file, one after the other, `...` standing for lines left out.
+text is `ErrorType: message`. As in a notebook, a last line that is an expression is shown: a picture is made, any other value is
+printed. A block that says where it is quoted from (```python tinygrad_edu/autograd/engine.py) is not run: its lines must stand in
+that file, one after the other, `...` standing for lines left out. docs/contributing.md says it to those who write pages.
+
+`python tests/page_runner.py PAGE …` writes what the cells print into the pages; look at the difference before you keep it.
 """
 
+import ast
 import contextlib
 import io
 import re
-import textwrap
-from pathlib import Path
-from typing import NamedTuple
+import sys
+from pathlib import Path, PurePath
 
 import tinygrad_edu as tg
 from tinygrad_edu.autograd.operator import numpy_functions, registry
@@ -18,48 +21,41 @@ from tinygrad_edu.autograd.operator import numpy_functions, registry
 ROOT = Path(__file__).parent.parent
 
 
-class Block(NamedTuple):
-    """One fenced block: what stands behind the fence, the text, and its first line's number."""
+sys.path.insert(0, str(ROOT / "docs"))
 
-    language: str
-    info: str
-    text: str
-    line: int
+import pages  # noqa: E402  (docs/pages.py, which the site uses as well)
 
 
 def blocks(path):
-    """All fenced blocks of a page, in order; fences inside of lists may be indented."""
-    found, opened = [], None
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        fence = re.match(r"\s*```(\S*)\s*(.*)$", line)
-        if fence and opened is None:
-            opened = (fence[1], fence[2].strip(), [], number + 1)
-        elif fence:
-            language, info, lines, first = opened
-            found.append(Block(language, info, textwrap.dedent("\n".join(lines)), first))
-            opened = None
-        elif opened is not None:
-            opened[2].append(line)
-    assert opened is None, f"{path.name}: the block that begins in line {opened[3]} has no end"
-    return found
+    """All fenced blocks of a page, in order."""
+    try:
+        return [piece for piece in pages.pieces(path.read_text(encoding="utf-8")) if piece.language is not None]
+    except AssertionError as error:
+        raise AssertionError(f"{path.name}: {error}") from None
 
 
-def run_page(path):
-    """Run a page; returns how many blocks were run or compared."""
-    scope, page = {"__name__": "__main__"}, blocks(path)
+def run_page(path, found=None):
+    """Run a page; returns how many blocks were run or compared. A list `found` gets (block, what it printed) and nothing is compared."""
+    scope = {"__name__": "__main__", "display": lambda *values: [show(v) for v in values] and None}
+    blocks(path)  # no fence is left open
     known, functions, compared = dict(registry), dict(numpy_functions), 0
     dtype = tg.get_default_dtype()
     try:
-        for block, following in zip(page, [*page[1:], None]):
+        for block in pages.cells(path.read_text(encoding="utf-8")):
+            where = f"{path.name}, line {block.line}"
+            if block.language == "{literalinclude}":
+                check_reference(block, path, where)
             if block.language != "python":
                 continue
             compared += 1
-            where = f"{path.name}, line {block.line}"
             if block.info:
                 check_quote(block, where)
                 continue
-            expected = following.text if following and following.language == "text" else ""
+            expected = block.expected or ""
             printed = run_block(block, scope, path, bool(expected))
+            if found is not None:
+                found.append((block, tidy(printed)))
+                continue
             assert tidy(printed) == tidy(expected), f"{where}: printed\n{tidy(printed)}\nbut the page says\n{tidy(expected)}"
     finally:  # operators that a page defines, and its default dtype, stay on the page
         registry.clear()
@@ -73,10 +69,15 @@ def run_page(path):
 def run_block(block, scope, path, may_fail):
     """What the block prints; a last line for the error that ends it, if the page shows one."""
     out = io.StringIO()
-    code = compile("\n" * (block.line - 1) + block.text, str(path), "exec")
+    tree = ast.parse("\n" * (block.line - 1) + block.text, str(path))
+    shown = None
+    if tree.body and isinstance(tree.body[-1], ast.Expr) and not block.text.rstrip().endswith(";"):
+        shown = compile(ast.Expression(tree.body.pop().value), str(path), "eval")
     with contextlib.redirect_stdout(out):
         try:
-            exec(code, scope)
+            exec(compile(tree, str(path), "exec"), scope)
+            if shown is not None:
+                show(eval(shown, scope))
         except Exception as error:
             if not may_fail:
                 raise
@@ -84,6 +85,18 @@ def run_block(block, scope, path, may_fail):
             for note in getattr(error, "__notes__", []):
                 print(note)
     return out.getvalue()
+
+
+def show(value):
+    """What a notebook does with the value of a last line: a picture is made, any other value but None is printed."""
+    if hasattr(value, "_repr_mimebundle_"):
+        assert "not drawn" not in value._repr_mimebundle_()["text/plain"]
+    elif hasattr(value, "savefig"):
+        value.savefig(io.BytesIO(), format="svg")
+    elif hasattr(value, "_repr_html_"):
+        assert value._repr_html_()
+    elif value is not None and not isinstance(value, PurePath):  # .save() returns where, which differs between systems
+        print(repr(value))
 
 
 def tidy(text):
@@ -104,3 +117,43 @@ def check_quote(block, where):
             f"{where}: {block.info} does not have these lines (any more), after what was quoted before:\n{part}"
         )
         place = found + len(lines)
+
+
+def check_reference(block, path, where):
+    """What a literalinclude points to must be there."""
+    file = path.parent / block.info
+    assert file.exists(), f"{where}: there is no {block.info}"
+    for wanted in re.findall(r":pyobject:\s*(\S+)", block.text):
+        name = wanted.rpartition(".")[2]
+        found = re.search(rf"(?m)^\s*(def|class) {name}\b", file.read_text(encoding="utf-8"))
+        assert found, f"{where}: {block.info} has no {wanted} (any more)"
+
+
+def write_output(path):
+    """Put what each cell prints into its text block, which is added or taken away as need be."""
+    tg.manual_seed(0)
+    found = []
+    run_page(path, found)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for block, printed in reversed(found):
+        end = block.line - 1 + len(block.text.split("\n"))  # the fence that closes the cell
+        while end < len(lines) and not lines[end].strip().startswith("```"):
+            end += 1
+        after = end + 1
+        if block.expected is not None:
+            after = next(i for i in range(end + 1, len(lines)) if lines[i].startswith("```text"))
+            after = next(i for i in range(after + 1, len(lines)) if lines[i].startswith("```")) + 1
+        lines[end + 1 : after] = ["", "```text", *printed.splitlines(), "```"] if printed else []
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    import os
+    import tempfile
+
+    named = [Path(name).resolve() for name in sys.argv[1:]]
+    for page in named:
+        with tempfile.TemporaryDirectory() as place:
+            os.chdir(place)
+            write_output(page)
+            os.chdir(ROOT)

@@ -42,7 +42,7 @@ def test_extras_exist():
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    for page in [README, *(ROOT / "docs").glob("*.md")]:
+    for page in [README, *(ROOT / "docs").glob("**/*.md")]:
         for names in re.findall(r'pip install[^\n]*\[([\w,]+)\]"', page.read_text(encoding="utf-8")):
             assert set(names.split(",")) <= set(project["optional-dependencies"]), page.name
 

@@ -1,5 +1,7 @@
 """Pictures of training on matplotlib (an extra): loss curves, decision boundaries, weights, confusion matrices."""
 
+from functools import cache
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +15,30 @@ DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
-def figure(axes=None, size=(5.2, 3.6)):
-    """(figure, axes): the given axes, or new ones that need no display and no global state."""
-    if axes is not None:
-        return axes.figure, axes
+@cache
+def plot_class():
+    """matplotlib's Figure, which notebooks also show where pyplot is not loaded."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise ImportError('plots need matplotlib: run  pip install "tinygrad_edu[viz]"') from None
-    made = Figure(figsize=size, layout="constrained")
+
+    class Plot(Figure):
+        """A figure with a picture of itself."""
+
+        def _repr_svg_(self):
+            made = StringIO()
+            self.savefig(made, format="svg")
+            return made.getvalue()
+
+    return Plot
+
+
+def figure(axes=None, size=(5.2, 3.6)):
+    """(figure, axes): the given axes, or new ones that need no display and no global state."""
+    if axes is not None:
+        return axes.figure, axes
+    made = plot_class()(figsize=size, layout="constrained")
     return made, made.add_subplot()
 
 
@@ -165,11 +182,7 @@ def weights(model, path=None, *, shape=None, most=16, gradients=False, title=Non
     matrices = matrices[:most]
     columns = min(len(matrices), 4)
     rows = -(-len(matrices) // columns)
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ImportError('plots need matplotlib: run  pip install "tinygrad_edu[viz]"') from None
-    made = Figure(figsize=(2.6 * columns, 2.5 * rows), layout="constrained")
+    made = plot_class()(figsize=(2.6 * columns, 2.5 * rows), layout="constrained")
     for k, (name, values) in enumerate(matrices):
         axes = made.add_subplot(rows, columns, k + 1)
         flat = values.reshape(len(values), -1) if values.ndim != 2 else values
