@@ -1,10 +1,11 @@
 """Write the chapters of Learn as Jupyter notebooks: `python docs/make_notebooks.py [--run] [FOLDER]`; --run also runs them (needs nbclient)."""
 
 import argparse
-import inspect
+import ast
 import json
 import re
 import sys
+import textwrap
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -43,16 +44,13 @@ def quoted(piece, folder):
     wanted = re.search(r":pyobject:\s*(\S+)", piece.text)
     if not wanted:
         return source
-    scope = {}
-    lines, name = source.splitlines(), wanted[1].rpartition(".")[2]
-    start = next((i for i, line in enumerate(lines) if re.match(rf"\s*(def|class) {name}\b", line)), None)
-    if start is None:
-        raise AssertionError(f"{piece.info} has no {wanted[1]}")
-    scope = "".join(inspect.getblock([line + "\n" for line in lines[start:]]))
-    while start and lines[start - 1].lstrip().startswith("@"):
-        start -= 1
-        scope = lines[start] + "\n" + scope
-    return scope.rstrip()
+    lines, place = source.splitlines(), ast.parse(source)
+    for name in wanted[1].split("."):
+        place = next((n for n in place.body if getattr(n, "name", None) == name), None)
+        if place is None:
+            raise AssertionError(f"{piece.info} has no {wanted[1]}")
+    start = min([place.lineno, *(d.lineno for d in place.decorator_list)])
+    return textwrap.dedent("\n".join(lines[start - 1 : place.end_lineno]))
 
 
 def as_jupyter_reads(text, name):
