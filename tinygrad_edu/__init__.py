@@ -34,6 +34,7 @@ max_pool3d pairwise_distance pdist pixel_shuffle pixel_unshuffle prelu rms_norm 
 LATER = dict.fromkeys(LAYERS, "nn.functional") | dict(
     nn="nn", optim="optim", distributions="distributions", viz="viz", explain="viz", summary="viz",
     io="io", load="io", save="io", func="func", vmap="func", utils="utils",
+    testing="testing",
 )  # fmt: skip
 
 
@@ -53,4 +54,4 @@ def __dir__():
 
 __all__ = [*_functions, *_dtype_names, "Generator", "Size", "Tensor", "accelerator", "autograd", "backends", "cpu", "cuda", "default_generator", "device", "distributions", "e", "enable_grad", "func",
            "get_default_dtype", "inf", "inference_mode", "io", "is_grad_enabled", "linalg", "load", "nan", "newaxis", "nn", "no_grad", "optim", "pi", "random", "recording", "save",
-           "set_default_dtype", "set_grad_enabled", "special", "utils", "vmap"]  # fmt: skip
+           "set_default_dtype", "set_grad_enabled", "special", "testing", "utils", "vmap"]  # fmt: skip
