@@ -100,7 +100,8 @@ def show(value):
 
 
 def tidy(text):
-    """Without blanks at the ends of lines, without empty lines at the ends, and with every node's running number as #1."""
+    """Without blanks at the ends of lines, without empty lines at the ends; every node's running number as #1, every place as line 1."""
+    text = re.sub(r'File "[^"]*", line \d+', 'File "page", line 1', text)
     return "\n".join(re.sub(r"#\d+\b", "#1", line.rstrip()) for line in text.strip("\n").splitlines())
 
 

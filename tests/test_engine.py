@@ -342,9 +342,9 @@ def test_sum_to_is_the_adjoint_of_broadcasting():
 
 def test_anomaly_mode_names_operator_and_line():
     x = leaf(0.0)
-    with tg.autograd.detect_anomaly(), pytest.raises(RuntimeError, match="derivative rule of log") as caught:
+    with tg.autograd.detect_anomaly(), pytest.raises(RuntimeError, match="derivative rule of sqrt") as caught:
         with np.errstate(all="ignore"):
-            tg.log(x).sum().backward()
+            tg.sqrt(x).sum().backward()
     assert "test_engine.py" in str(caught.value) + "".join(getattr(caught.value, "__notes__", []))
     assert x.grad is None
 

@@ -305,7 +305,8 @@ def set_default_tensor_type(t):
 
 
 public["is_inference_mode_enabled"] = lambda: False
-public["is_anomaly_enabled"] = lambda: modes.state.anomaly
+public["is_anomaly_enabled"] = lambda: bool(modes.state.anomaly)
+public["is_anomaly_check_nan_enabled"] = lambda: bool(modes.state.anomaly and modes.state.anomaly.nan)
 
 # --- in place, as functions ----------------------------------------------------------------------------------------------
 

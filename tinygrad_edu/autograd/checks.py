@@ -3,6 +3,7 @@
 import numpy as np
 
 from . import modes
+from .lines import in_module, shown_line
 from .tensor import Tensor
 
 
@@ -52,7 +53,7 @@ def run_hooks(node, g, create_graph):
             if not isinstance(new, Tensor) or new.array.shape != node.shape:
                 raise RuntimeError(
                     f"a hook on {node!r} returned {type(new).__name__}{list(getattr(new, 'shape', []))}; it must return "
-                    f"None or a gradient of shape {list(node.shape)}"
+                    f"None or a gradient of shape {list(node.shape)}\n{where(node)}"
                 )
             g = new if create_graph else new.array
     return g
@@ -61,19 +62,20 @@ def run_hooks(node, g, create_graph):
 def freed_graph(node):
     """Why a second pass through the same graph fails, and what to do."""
     return (
-        f"backward(): the values saved by {node.name} at {node!r}{where(node)} were freed by an earlier backward pass; "
-        "pass retain_graph=True to the earlier one, or compute the forward pass anew"
+        f"backward(): the values saved by {node.name} at {node!r} were freed by an earlier backward pass; "
+        f"pass retain_graph=True to the earlier one, or compute the forward pass anew\n{where(node)}"
     )
 
 
+def located(error, node):
+    """An error of a derivative rule with one note: the node, and the line that computed it."""
+    if not getattr(error, "anomaly", False):  # what anomaly mode raises says all that itself
+        error.add_note(f"in the derivative rule of {node.name}, at {node!r}\n{where(node)}")
+    return error
+
+
 def where(node):
-    """The user's line that made the node, if it was recorded."""
-    return ", computed at {}:{}".format(*node.note.line) if node.note is not None and node.note.line else ""
-
-
-def check_finite(node, g):
-    """Anomaly mode: a derivative that is not a number, or infinite, is named with its operator and line."""
-    array = g.array if isinstance(g, Tensor) else g
-    if not np.isfinite(array).all():
-        kind = "NaN" if np.isnan(array).any() else "infinite"
-        raise RuntimeError(f"detect_anomaly: the derivative rule of {node.name} returned {kind} values")
+    """The user's line that made the node, if it was recorded; else how to get it."""
+    if node.note is None or not node.note.line:
+        return f"({node.name} was computed in a line that is not known: run the forward pass inside autograd.detect_anomaly() to see it)"
+    return "computed by\n" + "\n".join([*shown_line(node.note.spot), *in_module(node.note.module)])

@@ -6,7 +6,8 @@ from itertools import repeat
 import numpy as np
 
 from . import memory, modes
-from .checks import check_finite, freed_graph, run_hooks, start, where
+from .anomaly import check_derivative
+from .checks import freed_graph, located, run_hooks, start
 from .node import Node, ancestors, by_birth
 from .tensor import Tensor, array_of
 
@@ -59,7 +60,7 @@ def backprop(grads, needed=None, create_graph=False, retain_graph=False, own=Non
                 if c is None:
                     c = rule(g, *args)
                 if anomaly:
-                    check_finite(node, c)
+                    check_derivative(node, parent, c, g, args, saved)
                 if c.shape != parent.shape:
                     c = sum_to(c, parent.shape)
                 if parent not in grads:
@@ -75,8 +76,7 @@ def backprop(grads, needed=None, create_graph=False, retain_graph=False, own=Non
                     if not create_graph:
                         own.add(parent)
         except Exception as error:
-            error.add_note(f"in the derivative rule of {node.name}, at {node!r}{where(node)}")
-            raise
+            raise located(error, node)  # noqa: B904, the same error with a note
         if not retain_graph and op.keeps_values:
             node.saved = None
     for node in sorted(grads, key=by_birth, reverse=True):  # the leaves: nothing is left that could add to them

@@ -3,8 +3,10 @@
 import numpy as np
 
 from . import modes
+from .anomaly import check_result
 from .node import Node
-from .tensor import Tensor
+from .recorder import record
+from .tensor import Tensor, array_of
 
 
 class Context:
@@ -59,6 +61,7 @@ class Bridge:
     inputs: list = []
     wants = ()
     params: dict = {}
+    arguments: tuple | None = None  # (args, kwargs) of the call, inside of `recording()`
 
     def __init__(self, function, context, count, outputs):
         self.function, self.context, self.outputs = function, context, outputs
@@ -147,6 +150,11 @@ class Function:
         outputs = results if several else (results,)
         if not all(isinstance(r, Tensor) for r in outputs):
             raise TypeError(f"{cls.__name__}.forward must return a Tensor or a tuple of Tensors")
+        watched = modes.special and (modes.state.anomaly or modes.state.recording)
+        if watched:
+            arrays = [array_of(a) for a in args]
+            for r in outputs if modes.state.anomaly else ():
+                check_result(cls.__name__, "function", r.array, arrays, kwargs, args, [f"input {i}" for i in range(len(args))])
         if not tracked:
             return results
         kinds = [(r.array.shape, r.dtype) for r in outputs]
@@ -155,12 +163,18 @@ class Function:
         saved_arrays = tuple(t for t in context.saved_tensors if t is not None)
         saved.append(saved_arrays)  # beyond the parents: the engine passes it to no rule, but guards it against writes
         node = Node(bridge, tuple(parents), saved, {}, *(kinds[0] if not several else ((), kinds[0][1])))
+        if watched:
+            record(node, None if several else outputs[0].array, arrays, args)
         if not several:
             return Tensor(results.array, node)
-        return tuple(
+        parts = [
             r if any(r is u for u in context.undifferentiable) or r.dtype.kind != "f" else part_of(r, node, k)
             for k, r in enumerate(outputs)
-        )
+        ]
+        for part in parts if watched else ():
+            if part.node is not None and isinstance(part.node.op, Select):
+                record(part.node, part.array, (), ())
+        return tuple(parts)
 
 
 class Select(Bridge):
@@ -170,6 +184,7 @@ class Select(Bridge):
 
     def __init__(self, name, k):
         self.name, self.doc, self.formula, self.keeps_values = f"{name}[{k}]", "", f"output {k} of {name}", False
+        self.position = k
         self.rules = self.pullbacks = (lambda g: Parts({k: g}),)
         self.wants = ((),)
 

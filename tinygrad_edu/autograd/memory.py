@@ -10,6 +10,7 @@ import zlib
 import numpy as np
 
 from . import modes
+from .checks import where
 from .node import births, note_of
 from .tensor import Tensor, as_memory
 
@@ -116,7 +117,7 @@ def check_unchanged(node, saved=None):
                 raise RuntimeError(
                     f"backward(): {node.name} saved a value {array.dtype}{list(array.shape)} for its derivative, and "
                     f"{written[1]} has overwritten that memory since; use the form that makes a new tensor (x = x + y instead "
-                    f"of x += y), or give {node.name} a x.clone()"
+                    f"of x += y), or give {node.name} a x.clone()\n{where(node)}"
                 )
 
 

@@ -2,6 +2,9 @@
 
 import functools
 import threading
+from typing import Any, NamedTuple
+
+import numpy as np
 
 
 class State(threading.local):
@@ -9,7 +12,7 @@ class State(threading.local):
 
     grad = True
     recording = False
-    anomaly = False
+    anomaly: Any = False  # or a Checks: what to look for
     changed = False
     module = ()  # the modules whose forward is running, while a picture is recorded or hooks are there
 
@@ -25,7 +28,7 @@ def switch(name, value):
     before = getattr(state, name)
     if value is not before:
         setattr(state, name, value)
-        changed = not state.grad or state.recording or state.anomaly
+        changed = not state.grad or state.recording or bool(state.anomaly)
         if changed != state.changed:
             with lock:
                 special += 1 if changed else -1
@@ -114,10 +117,53 @@ class set_grad_enabled(Switched):
         return super().__call__(function)
 
 
+class Checks(NamedTuple):
+    """What anomaly mode looks for; always true, so that it can stand for the switch."""
+
+    nan: bool
+    inf: bool
+
+
 class detect_anomaly(Switched):
-    """Stop at the first derivative that is NaN or infinite, and say which line of the forward pass it belongs to."""
+    """Stop at the first value or derivative that is NaN or infinite, and say which line, variable and input it came from.
+
+    An infinite value is an anomaly where all inputs are finite: masks with -inf pass. `check_inf=False` allows all infinite
+    values; `check_nan=False` checks nothing and only writes down the lines, for the errors of back propagation. NumPy's
+    warnings are silent inside: they come before the message, and say less.
+
+    >>> import tinygrad_edu as tg
+    >>> with tg.autograd.detect_anomaly():
+    ...     tg.tensor([1.0, 0.0]) / tg.tensor([1.0, 0.0])
+    Traceback (most recent call last):
+    RuntimeError: detect_anomaly: div(x, y) gave NaN, at [1] of the result, float32[2] (1 of 2)
+    """
 
     name = "anomaly"
+
+    def __new__(cls, check_nan=True, check_inf=True):
+        return super().__new__(cls, check_nan)
+
+    def __init__(self, check_nan=True, check_inf=True):
+        self.before = []
+        self.quiet = []
+        self.value = Checks(bool(check_nan), bool(check_nan and check_inf))
+
+    def __enter__(self):
+        self.quiet.append(np.errstate(all="ignore"))
+        self.quiet[-1].__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *error):
+        super().__exit__(*error)
+        self.quiet.pop().__exit__(*error)
+
+    def __call__(self, function):
+        @functools.wraps(function)
+        def wrapped(*args, **kwargs):
+            with self:
+                return function(*args, **kwargs)
+
+        return wrapped
 
 
 class set_detect_anomaly(set_grad_enabled):
@@ -125,8 +171,12 @@ class set_detect_anomaly(set_grad_enabled):
 
     name = "anomaly"
 
-    def __init__(self, mode, check_nan=True):
-        super().__init__(mode)
+    def __new__(cls, mode, check_nan=True, check_inf=True):
+        return object.__new__(cls)
+
+    def __init__(self, mode, check_nan=True, check_inf=True):
+        self.value = Checks(bool(check_nan), bool(check_nan and check_inf)) if mode else False
+        self.before = [switch(self.name, self.value)]
 
 
 def remembering():

@@ -17,6 +17,7 @@ from itertools import repeat
 import numpy as np
 
 from . import memory, modes
+from .anomaly import check_result
 from .node import Node
 from .operands import explained, operands
 from .recorder import record
@@ -136,6 +137,8 @@ def apply(op, args, params):
     arrays, parents = operands(op, args)
     try:
         out = op.forward(*arrays, **params)
+        if modes.special and modes.state.anomaly:
+            check_result(op.name, op.kind, out, arrays, params, args, op.inputs)
     except Exception as error:
         raise explained(error, op, arrays, params)  # noqa: B904, the same error with a note
     tracked = op.differentiable and modes.state.grad and any(p is not None for p in parents)
@@ -147,7 +150,7 @@ def apply(op, args, params):
             parents = [p if rule else None for p, rule in zip(parents, rules)]
         saved = op.save(parents, out, *arrays, **params)
         result = Tensor(out, Node(op, tuple(parents), saved, params, out.shape, out.dtype))
-        if modes.state.recording or modes.state.anomaly:
+        if modes.special and (modes.state.recording or modes.state.anomaly):
             record(result.node, out, arrays, args)
     if op.view:
         memory.register_view(args[0], result)

@@ -6,18 +6,22 @@ from weakref import ref
 import numpy as np
 
 from . import modes
+from .lines import spot_of, variable
 from .node import note_of
 from .tensor import Tensor
 
 
 def record(node, out, arrays, args):
     """For pictures and anomaly messages: the value, the inputs, and the user's line that computed it."""
-    note = note_of(node)
-    note.line, note.spot = users_line()
+    note, frame = note_of(node), users_frame()
+    note.spot, note.module = spot_of(frame), modes.state.module
+    note.line = frame and (frame.f_code.co_filename, frame.f_lineno)
+    note.givers = [ref(a) if isinstance(a, (Tensor, np.ndarray)) else None for a in args]
+    if modes.state.anomaly:
+        note.names = [variable(a, frame) for a in args]
     if modes.state.recording:
-        note.value, note.module = out, modes.state.module
+        note.value = out
         note.inputs = [copied(a, p) for a, p in zip(arrays, node.parents)]
-        note.givers = [ref(a) if isinstance(a, (Tensor, np.ndarray)) else None for a in args]
 
 
 def copied(array, parent):
@@ -34,11 +38,11 @@ def own_code(filename):
     return filename.startswith(FOLDER) or filename.endswith(", specialised>")
 
 
-def users_line():
-    """(file, line) of the innermost frame that is not this package's own, and its (code, instruction), which tells names."""
+def users_frame():
+    """The innermost frame that is not this package's own, or None."""
     frame = sys._getframe(1)
     while frame is not None:
         if not own_code(frame.f_code.co_filename):
-            return (frame.f_code.co_filename, frame.f_lineno), (frame.f_code, frame.f_lasti)
+            break
         frame = frame.f_back
-    return None, None
+    return frame

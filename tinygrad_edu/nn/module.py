@@ -11,6 +11,7 @@ import numpy as np
 
 from ..api.create import dtype_of
 from ..autograd import memory, modes
+from ..autograd.lines import short
 from ..autograd.tensor import Tensor
 from .hooks import add_hook, call_with_hooks, hooks_of
 from .parameter import Buffer, Parameter
@@ -626,9 +627,8 @@ def name_path(error, module):
         path = name + ("." + path if path else "") if name else path
     try:
         error.module_path, error.module_last = (path, inner), module
-        notes = [n for n in getattr(error, "__notes__", []) if not n.startswith("inside the module ")]
-        label = repr(inner).partition("\n")[0].rstrip("(")
-        notes.append(f"inside the module {path or '(itself)'}: {label}")
-        error.__notes__ = notes
+        former, note = getattr(error, "module_note", None), f"in {path}: {short(inner)}" if path else f"in {short(inner)}"
+        error.__notes__ = [n for n in getattr(error, "__notes__", []) if n is not former] + [note]
+        error.module_note = note
     except AttributeError:
         pass  # an error type without attributes

@@ -1,15 +1,13 @@
 """Read a recorded computation: names, values, gradients, local derivatives. What all pictures and explanations share."""
 
-import ast
 import inspect
-import linecache
 import sys
-from functools import lru_cache
 from itertools import repeat
 
 import numpy as np
 
 from ..autograd.engine import sum_to
+from ..autograd.lines import assigned_name
 from ..autograd.node import Node, ancestors
 from ..autograd.operator import apply
 from ..autograd.recorder import own_code
@@ -188,45 +186,6 @@ class Names:
             return None
         found = self.others.get(id(giver))
         return found[0] if found and found[1] is giver else None
-
-
-def assigned_name(code, instruction):
-    """The variable that the expression at an instruction is assigned to, if it is: `h = <this expression>`."""
-    line, end_line, column, end_column = positions_of(code)[instruction // 2]
-    return targets_of(code.co_filename, linecache_key(code.co_filename)).get((line, column, end_line, end_column))
-
-
-@lru_cache(maxsize=256)
-def positions_of(code):
-    """Where each instruction stands in the source."""
-    return list(code.co_positions())
-
-
-def linecache_key(filename):
-    """Something that changes when the source does: notebooks reuse names."""
-    return len(linecache.getlines(filename))
-
-
-@lru_cache(maxsize=64)
-def targets_of(filename, version):
-    """{place of an expression: the variable it is assigned to}, columns counted in bytes as Python does."""
-    try:
-        tree = ast.parse("".join(linecache.getlines(filename)))
-    except (SyntaxError, ValueError):
-        return {}
-    found = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign):
-            value, target = node.value, node.targets[0]
-        elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
-            value, target = node.value, node.target
-        elif isinstance(node, ast.AugAssign):
-            value, target = node, node.target
-        else:
-            continue
-        if isinstance(target, (ast.Name, ast.Attribute)):
-            found[value.lineno, value.col_offset, value.end_lineno, value.end_col_offset] = ast.unparse(target)
-    return found
 
 
 def constant_key(node, i):
