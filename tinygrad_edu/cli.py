@@ -147,7 +147,25 @@ def parser():
     )
     demo.add_argument("name", nargs="?", metavar="NAME", help=", ".join(demos()) or "none found")
     demo.add_argument("arguments", nargs=argparse.REMAINDER, metavar="…", help="options of the demo")
+    playground = commands.add_parser(
+        "playground",
+        help="open the page on which you click points and watch a network learn",
+        description="Open a local page: click points, build a network, watch this package train it. Nothing leaves this machine.",
+    )
+    playground.add_argument("--port", type=port_number, help="use this port, or fail (default: the first free one from 8765 on)")
+    playground.add_argument("--no-browser", action="store_true", help="print the address, and do not open a browser")
     return top
+
+
+def port_number(text):
+    """The type of `--port`; 0 is any free one."""
+    value = int(text)
+    if not 0 <= value < 65536:
+        raise ValueError
+    return value
+
+
+port_number.__name__ = "port"  # argparse: "argument --port: invalid port value: '70000'"
 
 
 def main(arguments=None):
@@ -171,6 +189,13 @@ def run(top, options):
     """Do what was asked for."""
     if options.command is None:
         top.print_help()
+    elif options.command == "playground":
+        from .playground import server
+
+        try:
+            server.serve(options.port, browser=not options.no_browser)
+        except OSError as error:
+            top.error(f"playground: port {options.port} cannot be used ({error.strerror}); leave --port out to take a free one")
     elif options.name is None:
         for name, path in demos().items():
             print(f"{name:16} {summary_of(path)}")
