@@ -134,7 +134,7 @@ def main(arguments=None):
     found, curves = {}, {}
     for name, model, epochs, change in (("MLP", MLP(), 30, None), ("CNN", CNN(), 15, moved)):
         start = time.perf_counter()
-        curves[name] = train(model, training, 3 if demo.quick else epochs, 2e-3, demo, name, change)
+        curves[name] = train(model, training, epochs // 7 if demo.quick else epochs, 2e-3, demo, name, change)
         took = time.perf_counter() - start
         found[name] = (accuracy(model, training), accuracy(model, held_out))
         count = sum(p.numel() for p in model.parameters())
@@ -144,9 +144,9 @@ def main(arguments=None):
         )
     digit, _, y = judge(model, held_out)
     found["wrong"] = (digit != y).sum().item()
-    demo.save("confusion.svg", lambda: viz.confusion(digit, y, title="CNN, held-out digits"))
-    demo.save("mistakes.png", lambda: sheet(model, held_out))
-    demo.save("loss.svg", lambda: viz.curves(curves, xlabel="epoch", log=True))
+    demo.save("confusion.svg", lambda: viz.confusion(digit, y, title="CNN, held-out digits"), "which digits were taken for which")
+    demo.save("mistakes.png", lambda: sheet(model, held_out), "the misread digits")
+    demo.save("loss.svg", lambda: viz.curves(curves, xlabel="epoch", log=True), "the loss of both networks")
     demo.finish()
     return dict(found, curves=curves)
 

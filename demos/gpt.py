@@ -1,9 +1,10 @@
-"""A GPT, letter by letter: it reads Shakespeare's sonnets, and then writes lines of its own.
+"""A GPT, letter by letter: it reads forty little tales, and then tells some of its own.
 
 The model file is an ordinary one: token and position embeddings, blocks of causal self-attention and a small network, each
 behind a LayerNorm and added to what came in, and an output layer that shares its weight with the token embedding. It learns to
-say the next letter of 24 sonnets (demos/gpt.txt): AdamW with weight decay on matrices only, gradients clipped to norm 1, a
-learning rate that warms up and then falls as a cosine. Letters are drawn by `multinomial` from the likeliest k.
+say the next letter of forty tales in short words (demos/gpt.txt): AdamW with weight decay on matrices only, gradients clipped
+to norm 1, a learning rate that warms up and then falls as a cosine. Letters are drawn by `multinomial` from the likeliest k.
+`--text demos/sonnets.txt` gives it Shakespeare to read, which is harder, and any other text can be given too.
 """
 
 import math
@@ -15,6 +16,8 @@ import tinygrad_edu as tg
 import tinygrad_edu.nn.functional as F
 from tinygrad_edu import nn, optim, viz
 from tinygrad_edu.cli import Demo, whole_number
+
+CONTEXT = 32  # how many letters the model sees
 
 
 class CausalSelfAttention(nn.Module):
@@ -147,20 +150,39 @@ def words_of(text):
     return re.findall(r"[a-z']+", text.lower())
 
 
+def longest_copy(sample, text):
+    """The longest piece of the sample that stands in the text letter for letter."""
+    best, start = "", 0
+    while start + len(best) < len(sample):
+        longer = sample[start : start + len(best) + 1]
+        if longer in text:
+            best = longer
+        else:
+            start += 1
+    return best
+
+
 def main(arguments=None):
     """Train the model, and let it write before and after."""
 
     def add(parser):
         parser.add_argument("--letters", type=whole_number, default=400, help="how many letters to write (default: %(default)s)")
+        parser.add_argument("--text", metavar="FILE", help="what to read (default: the tales that come with the demo)")
         parser.add_argument("--prompt", default="\n", help="what the writing goes on from (default: a new line)")
 
     demo = Demo("gpt", __doc__, arguments, add=add)
-    text = Path(__file__).with_name("gpt.txt").read_text(encoding="utf-8")
-    letters = sorted(set(text))
+    file = Path(demo.options.text) if demo.options.text else Path(__file__).with_name("gpt.txt")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        demo.error(f"--text {file}: cannot read it ({error})")
+    if len(text) <= CONTEXT:
+        demo.error(f"--text {file}: {len(text)} letters are too few; the model reads {CONTEXT} at a time")
+    letters = sorted({"\n", *text})
     number_of = {letter: i for i, letter in enumerate(letters)}
     unknown = sorted(set(demo.options.prompt) - set(letters))
     if unknown:
-        demo.error(f"--prompt: the sonnets have no {''.join(unknown)!r}; their letters are {''.join(letters).strip()}")
+        demo.error(f"--prompt: the text has no {''.join(unknown)!r}; its letters are {''.join(letters).strip()}")
 
     def encode(string):
         return tg.tensor([number_of[letter] for letter in string])
@@ -171,13 +193,13 @@ def main(arguments=None):
 
     tg.manual_seed(demo.seed)
     data = encode(text)
-    model = GPT(len(letters), context=64)
-    steps = 60 if demo.quick else 1200
+    model = GPT(len(letters), context=CONTEXT)
+    steps = 60 if demo.quick else 1300
     print(f"{len(text)} letters, {len(letters)} different ones; {sum(p.numel() for p in model.parameters())} parameters")
     before = write(model, 80)
     print(f"\nbefore training:\n{before.strip()}\n")
     start = time.perf_counter()
-    losses = train(model, data, steps, 8, 4e-3, demo)
+    losses = train(model, data, steps, 16, 8e-3, demo)
     took = time.perf_counter() - start
     guess = math.log(len(letters))
     print(
@@ -187,10 +209,12 @@ def main(arguments=None):
     sample = write(model, demo.options.letters)
     known, said = set(words_of(text)), words_of(sample)[1:-1]
     real = sum(word in known for word in said) / max(len(said), 1)
-    demo.save("loss.svg", lambda: viz.curves({"cross-entropy": losses}, smooth=20))
-    print(f"\nafter training ({real:.0%} of the words are Shakespeare's):\n{sample.strip()}")
+    copied = longest_copy(sample, text)
+    demo.save("loss.svg", lambda: viz.curves({"cross-entropy": losses}, smooth=20), "the loss over the steps, and its running mean")
+    print(f"\nafter training:\n{sample.strip()}\n")
+    print(f"{real:.0%} of the words are words of the text; the longest piece copied from it has {len(copied)} letters: {copied.strip()!r}")
     demo.finish()
-    return dict(losses=losses, seconds=took, guess=guess, before=before, sample=sample, real=real)
+    return dict(losses=losses, seconds=took, guess=guess, before=before, sample=sample, real=real, copied=len(copied))
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def by_hand(found):
         h1 = tg.sigmoid(w1 * x1 + x2)
         h2 = tg.sigmoid(x1 + x2)
         y = tg.sigmoid(h1 + h2)
-        L = (1 - y) ** 2
+        L = (1 - y).square()
     print(f"prediction y = {y.item():.3f}")
     print(tg.explain(L, w1))
     factors = [tg.autograd.grad(a, b, retain_graph=True)[0].item() for a, b in ((L, y), (y, h1), (h1, w1))]
@@ -102,9 +102,20 @@ def main(arguments=None):
     with tg.recording():
         loss = loss_of(model(alice), target)
     loss.backward()
-    demo.save("graph.svg", lambda: viz.draw(loss, model=model, names=dict(alice=alice, target=target)))
-    demo.save("network.svg", lambda: viz.network(model, alice))
-    demo.save("loss.svg", lambda: viz.curves({"mean squared error": losses}, x=range(0, epochs + 1, 10), xlabel="epoch"))
+    pictured = dict(alice=alice, target=target)
+    demo.save("graph.svg", lambda: viz.draw(loss, model=model, names=pictured), "the computation of Alice's loss, with every gradient")
+    demo.save(
+        "network.svg",
+        lambda: viz.network(model, alice, names=["weight", "height"], outputs=["female"]),
+        "the trained network, judging Alice",
+    )
+    demo.save(
+        "loss.svg",
+        lambda: viz.curves({"mean squared error": losses}, x=range(0, epochs + 1, 10), xlabel="epoch"),
+        "the loss over the epochs",
+    )
+    print("\nOnward: other optimizers and softmax (demo digits), convolutions (demo digits), attention (demo gpt),")
+    print("and a page where you choose layers and watch them train: python -m tinygrad_edu playground")
     demo.finish()
     return dict(found, losses=losses)
 

@@ -70,6 +70,36 @@ def plot_line(x, y, model):
     return figure
 
 
+def walk(x, y, lr, length=12):
+    """The steps (a, b) of gradient descent, from a = b = −1 on."""
+    a, b = (tg.tensor(-1.0, dtype=tg.float64, requires_grad=True) for _ in range(2))
+    path = [(a.item(), b.item())]
+    for _ in range(length):
+        gradients = tg.autograd.grad(((a * x + b - y) ** 2).mean(), (a, b))
+        with tg.no_grad():
+            for value, g in zip((a, b), gradients):
+                value -= lr * g
+        path.append((a.item(), b.item()))
+    return np.array(path)
+
+
+def plot_valley(x, y, rates):
+    """The loss over a and b as a map with contour lines, and twelve steps through it with each learning rate."""
+    from matplotlib.figure import Figure
+
+    a, b = np.meshgrid(np.linspace(-1.5, 4, 80), np.linspace(-2, 3, 80))
+    heights = ((a[..., None] * x.numpy()[:, 0] + b[..., None] - y.numpy()[:, 0]) ** 2).mean(-1)
+    figure = Figure(figsize=(11, 3.8), layout="constrained")
+    for axes, lr, word in zip(figure.subplots(1, len(rates), sharey=True), rates, ("crawls", "arrives", "diverges")):
+        axes.contourf(a, b, heights, levels=24, cmap="Greens_r", alpha=0.8)
+        path = walk(x, y, lr)
+        axes.plot(*path.T, "o-", color="#b3401f", markersize=4, linewidth=1.2)
+        axes.plot(*path[0], "s", color="#1b2733")
+        axes.set(xlim=(-1.5, 4), ylim=(-2, 3), xlabel="a", title=f"learning rate {lr:.3g}: {word}")
+    figure.axes[0].set_ylabel("b")
+    return figure
+
+
 def plot_scaling(curves):
     """Both walks; the logarithmic axis shows the first steps too."""
     figure = viz.curves(curves, log=True)
@@ -99,6 +129,7 @@ def main(arguments=None):
     rates = {}
     for lr in (0.001, 0.01, 0.1, 0.5, round(0.99 * limit, 3), round(1.05 * limit, 3)):
         rates[lr] = descend(x, y, lr, 200)[1]
+        demo.progress(len(rates), 6, f"learning rate {lr:g}")
         end, reached = rates[lr][-1], steps_to(rates[lr], best)
         word = "diverges" if end > rates[lr][0] else f"at the bottom after {steps(reached)}" if reached else "crawls"
         print(f"  {lr:<6g} loss after {len(rates[lr]):3} steps {end:10.4g}   {word}")
@@ -126,11 +157,14 @@ def main(arguments=None):
     with tg.recording():
         loss = nn.MSELoss()(model(x[:3]), y[:3])
     loss.backward()
-    demo.save("graph.svg", lambda: viz.draw(loss, model=model))
-    demo.save("line.svg", lambda: plot_line(x, y, model))
-    demo.save("rates.svg", lambda: viz.curves({f"learning rate {lr:g}": c for lr, c in rates.items()}, log=True))
-    demo.save("loss.svg", lambda: viz.curves({"mean squared error": losses}, log=True))
-    demo.save("scaling.svg", lambda: plot_scaling(curves))
+    demo.save("line.svg", lambda: plot_line(x, y, model), "the points and the line")
+    demo.save("valley.svg", lambda: plot_valley(x, y, (0.05, 0.5, largest_rate(x) * 1.02)), "gradient descent as walking downhill")
+    named = {f"learning rate {lr:g}": c for lr, c in rates.items()}
+    demo.save("rates.svg", lambda: viz.curves(named, log=True), "the loss for six learning rates; the largest diverges")
+    demo.save("loss.svg", lambda: viz.curves({"mean squared error": losses}, log=True), "the loss at learning rate 0.1")
+    demo.save("scaling.svg", lambda: plot_scaling(curves), "the loss with and without feature scaling")
+    demo.save("graph.svg", lambda: viz.draw(loss, model=model), "the computation of the loss of three points, with every gradient")
+    print("\nTo click points into a plane and watch the line follow: python -m tinygrad_edu playground")
     demo.finish()
     return found
 

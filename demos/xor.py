@@ -81,14 +81,14 @@ def main(arguments=None):
         neuron[0].bias.fill_(-2.0)
     one = neuron(tg.tensor([1.0, 0.0])).item()
     print(f"one neuron: σ(7 · 1 + 3 · 0 − 2) = σ(5) = {one:.4f}")
-    demo.save("neuron.svg", lambda: viz.network(neuron, tg.tensor([1.0, 0.0])))
+    demo.save("neuron.svg", lambda: viz.network(neuron, tg.tensor([1.0, 0.0])), "one neuron: weights on the arrows, bias and sum at it")
 
     model = network(demo.seed)
     x, y = DATA[2]
     with tg.recording():
         loss = nn.MSELoss()(model(x), y)
     loss.backward()
-    demo.save("graph.svg", lambda: viz.draw(loss, model=model, names=dict(x=x, y=y)))
+    demo.save("graph.svg", lambda: viz.draw(loss, model=model, names=dict(x=x, y=y)), "the computation of the first loss, with every gradient")
 
     losses, _ = train(model, iterations, each=lambda i, loss: demo.progress(i, iterations, f"loss {loss:.5f}"))
     print(f"\nafter {iterations} iterations from seed {demo.seed}:")
@@ -97,10 +97,14 @@ def main(arguments=None):
     if not solved(model):
         print(f"  not XOR: {diagnosis(model)}")
 
-    demo.save("network.svg", lambda: viz.network(model, x))
+    demo.save("network.svg", lambda: viz.network(model, x), "the trained 2-3-1 network, answering 1 XOR 0")
     demo.save(
-        "loss.svg", lambda: viz.curves({"squared error": losses}, x=range(100, iterations + 1, 100), xlabel="iteration", log=True)
+        "loss.svg",
+        lambda: viz.curves({"squared error": losses}, x=range(100, iterations + 1, 100), xlabel="iteration", log=True),
+        "the loss over the iterations",
     )
+    corners, targets = tg.stack([x for x, _ in DATA]), tg.stack([y for _, y in DATA])
+    demo.save("boundary.svg", lambda: viz.boundary(model, corners, targets), "where the network says 1: not one line, but two")
 
     seeds = demo.options.seeds if demo.options.seeds is not None else 2 if demo.quick else 10
     limit, learned = (5000 if demo.quick else 20_000), {}

@@ -116,6 +116,6 @@ def test_missing_drawing_package(tmp_path, capsys):
 
     demo.save("loss.svg", draw)
     assert 'pip install "tinygrad_edu[demos]"' in capsys.readouterr().out
-    assert demo.pictures == []
+    assert not demo.pictures
     demo.finish()
     assert capsys.readouterr().out == ""

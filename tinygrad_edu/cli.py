@@ -68,7 +68,7 @@ class Demo:
             add(parser)
         self.name, self.options = name, parser.parse_args(arguments)
         self.seed, self.quick, self.folder = self.options.seed, self.options.quick, Path(self.options.out)
-        self.pictures, self.shown, self.error = [], 0.0, parser.error
+        self.pictures, self.shown, self.error = {}, 0.0, parser.error
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -85,8 +85,8 @@ class Demo:
         start, end = ("\r\x1b[K", "\n" if done >= total else "") if sys.stderr.isatty() else ("", "\n")
         print(start + line, end=end, file=sys.stderr, flush=True)
 
-    def save(self, file, draw):
-        """Save a picture into the folder: `draw()` gives one of tinygrad_edu.viz or a matplotlib figure.
+    def save(self, file, draw, shows=""):
+        """Save a picture into the folder: `draw()` gives one of tinygrad_edu.viz or a matplotlib figure; `shows` says what of.
 
         A missing drawing package costs the picture and a line that says what to install; it does not stop the demo.
         """
@@ -97,14 +97,15 @@ class Demo:
         except ImportError as error:
             print(f'no {path}: {error}; run  pip install "tinygrad_edu[demos]"')
             return
-        self.pictures.append(path)
+        self.pictures[path] = shows
 
     def finish(self):
-        """Say where the pictures are."""
+        """Say where the pictures are, and what they show."""
         if self.pictures:
             print(f"\nPictures in {self.folder.resolve()}:")
-            for path in self.pictures:
-                print(f"  {path.name}")
+            width = max(len(path.name) for path in self.pictures)
+            for path, shows in self.pictures.items():
+                print(f"  {path.name:<{width}}  {shows}".rstrip())
 
 
 def whole_number(text):
