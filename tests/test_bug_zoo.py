@@ -301,7 +301,7 @@ def battery():
 ENGINE_MUTANTS = {
     "= for +=": ("grads[parent] = grads[parent] + c", "grads[parent] = c"),
     "= for += in place": ("grads[parent] += c", "grads[parent] = c"),
-    "everything is ours to add into": ("elif parent in own:", "elif isinstance(grads[parent], np.ndarray):"),
+    "everything is ours to add into": ("elif parent in sums:", "elif isinstance(grads[parent], np.ndarray):"),
     "oldest first": ("(-parent.birth, parent)", "(parent.birth, parent)"),
     "no unbroadcasting": ("if c.shape != parent.shape:", "if False:"),
     "never freed": ("node.saved = None", "pass"),

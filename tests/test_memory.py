@@ -8,6 +8,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.autograd import Function
+from tinygrad_edu.autograd.operator import general, registry
 
 
 @pytest.fixture(autouse=True)
@@ -225,3 +226,37 @@ def test_gradients_are_not_kept_by_the_graph():
     ref = weakref.ref(g.array)
     del g
     assert ref() is None and np.isfinite(out.item())
+
+
+def test_a_gradient_is_copied_exactly_where_somebody_else_holds_its_memory():
+    made, kept = [], np.array([1.0, 2.0, 3.0])
+
+    def rule_of(result):
+        @general(x=lambda g: result(g))
+        def probe(x):
+            """x"""
+            return x.copy()
+
+        registry.pop("probe")
+        return probe
+
+    def gradient(result):
+        x = tg.tensor(np.zeros(3), requires_grad=True)
+        rule_of(result)(x).sum().backward()
+        return x.grad.array
+
+    def fresh(g):
+        made.append(id(array := np.full(3, 7.0)))
+        return array
+
+    assert id(gradient(fresh)) == made[0]  # nobody else has it: taken as it is
+    assert gradient(lambda g: kept) is not kept  # the rule's author keeps it
+    pieces = np.arange(6.0)
+    assert not np.shares_memory(gradient(lambda g: pieces[:3]), pieces)
+    stretched = gradient(lambda g: np.broadcast_to(np.float64(2), 3))
+    stretched += 1  # a view of one number would refuse
+    assert stretched.tolist() == [3.0, 3.0, 3.0]
+    x, y = (tg.tensor(np.zeros(3), requires_grad=True) for _ in range(2))
+    (x + y).sum().backward()  # one array for both
+    x.grad.array += 1
+    assert y.grad.tolist() == [1.0, 1.0, 1.0]

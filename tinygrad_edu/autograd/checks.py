@@ -7,37 +7,40 @@ from .lines import in_module, shown_line
 from .tensor import Tensor
 
 
-def start(outputs, gradients, attempt):
-    """{node: gradient} to begin with, checked."""
+def start(outputs, gradients, create_graph, attempt):
+    """{node: gradient} to begin with, checked; Tensors where gradients of gradients are wanted, arrays elsewhere."""
     grads: dict = {}
     for output, g in zip(outputs, gradients):
         if not isinstance(output, Tensor):
             raise TypeError(f"{attempt}: expected a Tensor to start from, got {type(output).__name__}")
-        if output.node is None:
+        node, array = output.node, output.array
+        if node is None:
             raise RuntimeError(
                 f"{attempt}: this tensor does not require grad and nothing computed it in a graph; create the leaves "
                 "with requires_grad=True, and compute outside of no_grad()"
             )
         if g is None:
-            array = output.array
             if array.size != 1:
                 raise RuntimeError(
                     f"{attempt}: gradients start from a single number, and this tensor has shape "
                     f"{list(array.shape)}; reduce it, as in .sum() or .mean(), or pass gradient= of that shape"
                 )
             g = array.dtype.type(1) if array.ndim == 0 else np.ones(array.shape, array.dtype)
-            grads[output.node] = grads[output.node] + g if output.node in grads else g
-            continue
-        if not isinstance(g, Tensor):
-            g = Tensor(np.asarray(g, output.dtype))
-        if g.array.shape != output.array.shape:
-            raise RuntimeError(
-                f"{attempt}: the gradient has shape {list(g.array.shape)} and the tensor {list(output.array.shape)}; "
-                "they must be the same"
-            )
-        if g.dtype != output.dtype:
-            g = g.astype(output.dtype)
-        grads[output.node] = grads[output.node] + g if output.node in grads else g
+            if create_graph:
+                g = Tensor(g)
+        else:
+            if not isinstance(g, Tensor):
+                g = Tensor(np.asarray(g, output.dtype))
+            if g.array.shape != array.shape:
+                raise RuntimeError(
+                    f"{attempt}: the gradient has shape {list(g.array.shape)} and the tensor {list(array.shape)}; "
+                    "they must be the same"
+                )
+            if g.dtype != array.dtype:
+                g = g.astype(array.dtype)
+            if not create_graph:
+                g = g.array
+        grads[node] = grads[node] + g if node in grads else g
     return grads
 
 

@@ -2,14 +2,17 @@
 
 from heapq import heapify, heappop, heappush
 from itertools import repeat
+from sys import getrefcount
 
 import numpy as np
 
 from . import memory, modes
 from .anomaly import check_derivative
 from .checks import freed_graph, located, run_hooks, start
-from .node import Node, ancestors, by_birth
-from .tensor import Tensor, array_of
+from .node import Node, ancestors, by_birth, leaf
+from .tensor import Tensor
+
+ndarray = np.ndarray
 
 
 def sum_to(g, shape):
@@ -24,22 +27,20 @@ def sum_to(g, shape):
     return g.reshape(shape)
 
 
-def backprop(grads, needed=None, create_graph=False, retain_graph=False, own=None):
+def backprop(grads, needed=None, create_graph=False, retain_graph=False):
     """Yield every (node, gradient), youngest first, given the roots' gradients `grads`: {node: gradient}.
 
     Gradients are arrays; Tensors, remembered in their turn, where `create_graph` is set. A node's gradient is complete
     when it is yielded: whatever depends on it is younger, and has been visited. `needed` limits the visit to the paths
-    that lead to some nodes. What a node saved is freed right after use unless `retain_graph` is set. `own` collects the
-    nodes whose gradient is an array that nobody else holds: only into those is added in place.
+    that lead to some nodes. What a node saved is freed right after use unless `retain_graph` is set.
     """
-    own, anomaly = set() if own is None else own, modes.state.anomaly
+    anomaly, sums = modes.state.anomaly, set()  # sums: nodes whose gradient was added up here, so that one may add in place
     waiting = [(-node.birth, node) for node in grads]  # a heap: the youngest node that has a gradient comes out first
     heapify(waiting)
     while waiting:
         node = heappop(waiting)[1]
         g = grads.pop(node)
         if node.note is not None and node.note.hooks:
-            own.discard(node)
             g = run_hooks(node, g, create_graph)
         yield node, g
         op = node.op
@@ -67,22 +68,20 @@ def backprop(grads, needed=None, create_graph=False, retain_graph=False, own=Non
                     grads[parent] = c
                     if parent.op is not None:
                         heappush(waiting, (-parent.birth, parent))
-                    elif not create_graph and memory.is_fresh(c, g, args):
-                        own.add(parent)
-                elif parent in own:
+                elif parent in sums:
                     grads[parent] += c
                 else:
                     grads[parent] = grads[parent] + c
                     if not create_graph:
-                        own.add(parent)
+                        sums.add(parent)
         except Exception as error:
             raise located(error, node)  # noqa: B904, the same error with a note
         if not retain_graph and op.keeps_values:
             node.saved = None
+    g = c = args = saved = parts = None  # hold no gradient: `alone` counts
     for node in sorted(grads, key=by_birth, reverse=True):  # the leaves: nothing is left that could add to them
         g = grads.pop(node)
         if node.note is not None and node.note.hooks:
-            own.discard(node)
             g = run_hooks(node, g, create_graph)
         yield node, g
 
@@ -119,27 +118,25 @@ def paths_to(targets, order):
     return needed
 
 
-def keep(node, g):
-    """Add a finished gradient to `node.grad`, in memory of its own."""
+def add_to_grad(node, g):
+    """Add a finished gradient to `node.grad`: in place, where no graph remembers that one."""
+    old = node.grad
     if isinstance(g, Tensor):
-        node.grad = g if node.grad is None else node.grad + g
-    elif node.grad is None:
-        node.grad = Tensor(g)
-    elif node.grad.node is None and isinstance(node.grad.array, np.ndarray) and node.grad.array.flags.writeable:
-        if node.grad.used:
-            memory.note_use(node.grad)
-        node.grad.array += g
-        memory.note_write(node.grad.array, "backward()")
+        node.grad = old + g
+    elif old.node is None and isinstance(old.array, np.ndarray) and old.array.flags.writeable:
+        if old.used:
+            memory.note_use(old)
+        old.array += g
+        memory.note_write(old.array, "backward()")
     else:
-        node.grad = Tensor(node.grad.array + g)
+        node.grad = Tensor(old.array + g)
 
 
-def run(grads, needed, create_graph, retain_graph, own):
-    """`backprop` with the modes it needs: arrays for first-order gradients, a recorded computation for higher ones."""
-    if create_graph:
-        tensors = {node: g if isinstance(g, Tensor) else Tensor(g) for node, g in grads.items()}
-        return recorded(backprop(tensors, needed, True, True if retain_graph is None else retain_graph, own))
-    return backprop({node: array_of(g) for node, g in grads.items()}, needed, False, retain_graph, own)
+def run(grads, needed, create_graph, retain_graph):
+    """`backprop` with the modes it needs: a recorded computation for gradients of higher order."""
+    if not create_graph:
+        return backprop(grads, needed, False, retain_graph)
+    return recorded(backprop(grads, needed, True, True if retain_graph is None else retain_graph))
 
 
 def recorded(steps):
@@ -148,8 +145,19 @@ def recorded(steps):
         yield from steps
 
 
+def count_alone():
+    """How many references an array has in the loop of `backward` when nobody else holds it."""
+    for _, g in backprop({leaf((1,), np.dtype("f8")): np.ones(1)}):
+        return getrefcount(g)
+
+
+alone = count_alone()  # a leaf's gradient of which nobody else holds the memory is kept as it is, without a copy
+
+
 def sequence(x):
     """`x` as a tuple: PyTorch takes one or several, such as model.parameters()."""
+    if x.__class__ is tuple:
+        return x
     return tuple(x) if hasattr(x, "__iter__") and not hasattr(x, "dtype") else (x,)
 
 
@@ -163,9 +171,8 @@ def backward(tensors, gradients=None, retain_graph=None, create_graph=False, inp
     """
     tensors = sequence(tensors)
     gradients = (None,) * len(tensors) if gradients is None else sequence(gradients)
-    grads = start(tensors, gradients, "backward()")
+    grads = start(tensors, gradients, create_graph, "backward()")
     needed = targets = None
-    own: set = set()
     if inputs is not None:
         inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
         if not inputs or any(x.node is None for x in inputs):
@@ -173,23 +180,25 @@ def backward(tensors, gradients=None, retain_graph=None, create_graph=False, inp
         targets = {x.node for x in inputs}
         needed = paths_to(targets, ancestors(*grads))
     finished, followed = [], []
-    for node, g in run(grads, needed, create_graph, retain_graph, own):
+    for node, g in run(grads, needed, create_graph, retain_graph):
         note = node.note
-        if targets is None:
-            if note is None and node.op is not None:
-                continue
-            wanted = node.op is None or note.retain
-        else:
-            wanted = node in targets
+        if note is None and targets is None:
+            if node.op is None:
+                finished.append((node, g if g.__class__ is ndarray and g.base is None and getrefcount(g) <= alone else memory.owned(node, g)))
+            continue
+        wanted = node in targets if targets is not None else node.op is None or note.retain
         if wanted:
-            finished.append((node, g if node in own else memory.owned(node, g)))
+            finished.append((node, memory.owned(node, g)))
         if note is not None:
             if note.value is not None:
                 note.gradient = g  # recorded: pictures show the gradients of results too
             if note.after and wanted:
                 followed += note.after.values()
     for node, g in finished:  # only now: a failed backward changes no gradient
-        keep(node, g)
+        if node.grad is None:
+            node.grad = g if create_graph else Tensor(g)
+        else:
+            add_to_grad(node, g)
     for hook, tensor in followed:
         hook(tensor)
 
@@ -207,15 +216,15 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
         raise NotImplementedError("grad(is_grads_batched=True) is not supported; call grad once for each row instead")
     outputs, inputs = sequence(outputs), sequence(inputs)
     gradients = (None,) * len(outputs) if grad_outputs is None else sequence(grad_outputs)
-    grads = start(outputs, gradients, "grad()")
+    grads = start(outputs, gradients, create_graph, "grad()")
     for k, x in enumerate(inputs):
         if not isinstance(x, Tensor) or x.node is None:
             raise RuntimeError(f"grad(): input {k} does not require grad; only tensors that do have a gradient")
     targets = {x.node for x in inputs}
-    found, own = {}, set()
-    for node, g in run(grads, paths_to(targets, ancestors(*grads)), create_graph, retain_graph, own):
+    found = {}
+    for node, g in run(grads, paths_to(targets, ancestors(*grads)), create_graph, retain_graph):
         if node in targets:
-            found[node] = g if isinstance(g, Tensor) else Tensor(g if node in own else memory.owned(node, g))
+            found[node] = g if create_graph else Tensor(memory.owned(node, g))
     results: list = []
     for k, x in enumerate(inputs):
         if x.node in found:

@@ -27,21 +27,6 @@ def owner(array):
     return array
 
 
-def is_fresh(c, g, args):
-    """True if the array `c`, computed from `g` and `args`, has memory of its own, into which one may add."""
-    mine = c.base
-    if mine is None:
-        mine = c
-    elif mine.base is not None:
-        mine = owner(c)
-    if g is mine or g.base is mine:
-        return False
-    for a in args:
-        if a is mine or isinstance(a, np.ndarray) and owner(a) is mine:
-            return False
-    return mine is c or c.flags.writeable  # a stretched array, as broadcast_to makes, is read-only
-
-
 def owned(node, g):
     """A copy of `g`, so that no later write can reach a saved value or another gradient."""
     if isinstance(g, Tensor):
@@ -102,23 +87,43 @@ def note_use(gradient):
     gradient.used = 0 if overwritten or gradient.shared else -abs(gradient.used)
 
 
-def check_unchanged(node, saved=None):
-    """Raise if something that `node` saved for its rules has been overwritten since."""
-    for value in node.saved if saved is None else saved:
+def check_unchanged(node):
+    """Raise if something that `node` saved for its rules has been overwritten since; a result is computed again if it can be."""
+    compute_again(node)
+    stack = list(node.saved)
+    while stack:
+        value = stack.pop()
         if isinstance(value, (tuple, list)):
-            check_unchanged(node, value)
-        elif isinstance(value, (np.ndarray, Tensor)):
-            array = as_memory(value) if isinstance(value, Tensor) else value
-            memory = owner(array)
-            written, known = writes.get(id(memory)), handed_out.get(id(memory))
-            if known is not None and known[0] > node.birth and known[2]() is memory and checksum(memory) != known[1]:
-                written = (known[0], "NumPy, through the array that .numpy() gave,", None)
-            if written is not None and written[0] > node.birth:
-                raise RuntimeError(
-                    f"backward(): {node.name} saved a value {array.dtype}{list(array.shape)} for its derivative, and "
-                    f"{written[1]} has overwritten that memory since; use the form that makes a new tensor (x = x + y instead "
-                    f"of x += y), or give {node.name} a x.clone()\n{where(node)}"
-                )
+            stack += value
+        elif (written := overwritten(node, value)) is not None:
+            raise RuntimeError(
+                f"backward(): {node.name} saved a value {value.dtype}{list(value.shape)} for its derivative, and "
+                f"{written} has overwritten that memory since; use the form that makes a new tensor (x = x + y instead "
+                f"of x += y), or give {node.name} a x.clone()\n{where(node)}"
+            )
+
+
+def overwritten(node, value):
+    """What has overwritten a saved value since `node` was made; None if nothing has."""
+    if not isinstance(value, (np.ndarray, Tensor)):
+        return None
+    memory = owner(as_memory(value) if isinstance(value, Tensor) else value)
+    written, known = writes.get(id(memory)), handed_out.get(id(memory))
+    if known is not None and known[0] > node.birth and known[2]() is memory and checksum(memory) != known[1]:
+        return "NumPy, through the array that .numpy() gave,"
+    return written[1] if written is not None and written[0] > node.birth else None
+
+
+def compute_again(node):
+    """Where a rule wants x and the result, as max_pool's does, and only the result was overwritten: compute it again."""
+    op = node.op
+    wants = op.wants[0] if len(node.parents) == 1 and op.wants else ()
+    if "out" in wants and op.inputs[0] in wants:
+        saved = dict(zip(wants, node.saved[0]))
+        x = saved[op.inputs[0]]
+        if overwritten(node, saved["out"]) and not overwritten(node, x):
+            saved["out"] = op.forward(x, **node.params)
+            node.saved[0] = tuple(saved.values())
 
 
 def register_view(x, result):
