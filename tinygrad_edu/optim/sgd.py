@@ -5,6 +5,8 @@ import numpy as np
 from ..autograd.tensor import Tensor
 from .optimizer import Optimizer, check_flags, check_options, decayed, number, sweep
 
+subtract = np.subtract
+
 
 class SGD(Optimizer):
     """p ← p − lr · g, with momentum, Nesterov's form, dampening and weight decay.
@@ -33,13 +35,13 @@ class SGD(Optimizer):
         lr = number(group["lr"])
         if group["maximize"]:
             lr = -lr
-        zero_d = {}  # NumPy takes half the time for a constant that is a 0-d array
+        kind = None
         for p, g in zip(arrays, grads):
-            rate = zero_d.get(p.dtype.num)
-            if rate is None:
-                rate = zero_d[p.dtype.num] = np.array(lr, p.dtype)
+            if p.dtype is not kind:
+                kind = p.dtype
+                rate = np.array(lr, kind)  # NumPy takes half the time for a constant that is a 0-d array
             if p.size < 4096:
-                np.subtract(p, g * rate, p)
+                subtract(p, g * rate, p)
             else:
                 sweep(descend, (rate, None, None, None, False, False), p, g, (), self.scratch)
 
