@@ -33,7 +33,8 @@ conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity dropout gro
 max_pool3d pairwise_distance pdist pixel_shuffle pixel_unshuffle prelu rms_norm rrelu selu threshold""".split()
 LATER = dict.fromkeys(LAYERS, "nn.functional") | dict(
     nn="nn", optim="optim", distributions="distributions", viz="viz", explain="viz", summary="viz",
-    io="io", load="io", save="io", func="func", vmap="func", utils="utils",
+    io="io", load="io", save="io", func="func", vmap="func", utils="utils", amp="amp", autocast="amp", GradScaler="amp",
+    compiler="compiler", compile="compiler", jit="jit", profiler="profiler", sparse="sparse", sparse_coo_tensor="sparse", signal="signal", fft="fft",
     testing="testing",
 )  # fmt: skip
 

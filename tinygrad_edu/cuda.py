@@ -1,9 +1,15 @@
 """What a program asks `torch.cuda` for before it decides where to run: here the answer is the CPU."""
 
+import sys
+from types import ModuleType
+
 
 def is_available():
     """False: tensors live on the CPU."""
     return False
+
+
+is_initialized = is_bf16_supported = is_available
 
 
 def device_count():
@@ -11,16 +17,77 @@ def device_count():
     return 0
 
 
-def manual_seed(seed):
-    """Accepted: there is no such device to seed; `manual_seed` of the package seeds the CPU."""
+def memory_allocated(device=None):
+    """0: there is no such memory."""
+    return 0
 
 
-manual_seed_all = manual_seed
+max_memory_allocated = memory_reserved = max_memory_reserved = memory_allocated
 
 
-def synchronize(device=None):
-    """Accepted: everything has been computed when a call returns."""
+def accepted(doc):
+    """A function that may be called, and does nothing."""
+
+    def nothing(*args, **kwargs):
+        pass
+
+    nothing.__doc__ = f"Accepted: {doc}"
+    return nothing
 
 
-def empty_cache():
-    """Accepted: there is no such memory."""
+manual_seed = manual_seed_all = accepted("there is no such device to seed; `manual_seed` of the package seeds the CPU.")
+synchronize = accepted("everything has been computed when a call returns.")
+empty_cache = reset_peak_memory_stats = ipc_collect = accepted("there is no such memory.")
+
+
+def refused(name):
+    """A function that says that there is no such device."""
+
+    def refuse(*args, **kwargs):
+        raise RuntimeError(f"cuda.{name}: there is no such device here; ask cuda.is_available() first, and use the CPU")
+
+    refuse.__name__, refuse.__doc__ = name, "Refused: there is no such device."
+    return refuse
+
+
+current_device = refused("current_device")
+set_device = refused("set_device")
+get_device_name = refused("get_device_name")
+get_device_properties = refused("get_device_properties")
+get_device_capability = refused("get_device_capability")
+
+
+class nothing_to_do:  # noqa: N801 (a context, as no_grad)
+    """A context that changes nothing: for streams and devices that are not there."""
+
+    def __init__(self, *args, **kwargs):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return False
+
+
+device = stream = nothing_to_do
+
+
+def __getattr__(name):
+    """`torch.cuda.amp` is imported when it is first used."""
+    if name == "amp":
+        return mixed_precision()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}; there is no such device here")
+
+
+def mixed_precision():
+    """The module torch.cuda.amp, whose contexts are for a device that is not there."""
+    from . import amp as source
+
+    module = ModuleType(f"{__name__}.amp", "Mixed precision for a device that is not there: switched off.")
+    module.autocast, module.GradScaler = source.for_cuda, source.scaler_for_cuda
+    module.custom_fwd, module.custom_bwd = source.custom_fwd, source.custom_bwd
+    sys.modules[module.__name__] = module
+    globals()["amp"] = module
+    return module
+

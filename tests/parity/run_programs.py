@@ -16,9 +16,9 @@ PROGRAMS = Path(__file__).parent / "programs"
 
 def ours(source):
     """The program with its imports changed."""
-    source = re.sub(r"^import torch$", "import tinygrad_edu as torch", source, flags=re.M)
-    source = re.sub(r"^import torch\b(?=\.[\w.]+ as )", "import tinygrad_edu", source, flags=re.M)
-    return re.sub(r"^from torch\b", "from tinygrad_edu", source, flags=re.M)
+    source = re.sub(r"^( *)import torch$", r"\1import tinygrad_edu as torch", source, flags=re.M)
+    source = re.sub(r"^( *)import torch\b(?=\.[\w.]+ as )", r"\1import tinygrad_edu", source, flags=re.M)
+    return re.sub(r"^( *)from torch\b", r"\1from tinygrad_edu", source, flags=re.M)
 
 
 def run(source, name):

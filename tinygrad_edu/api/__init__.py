@@ -1,9 +1,9 @@
 """What users call: PyTorch's names, arguments and overloads, each a thin spelling of the operators in ops/."""
 
-from . import create, elementwise, index, product, random, reduce, shape, linalg, special, everyday, printing  # noqa: I001  (each enters its functions)
+from . import create, elementwise, index, product, random, reduce, shape, linalg, factors, special, everyday, printing  # noqa: I001  (each enters its functions)
 from .methods import install
 from .spelling import functions
 
 install()
 
-__all__ = ["create", "elementwise", "everyday", "functions", "index", "linalg", "printing", "product", "random", "reduce", "shape", "special"]
+__all__ = ["create", "elementwise", "everyday", "factors", "functions", "index", "linalg", "printing", "product", "random", "reduce", "shape", "special"]

@@ -1,6 +1,7 @@
 """Tensors from data and from numbers. Those from chance are in random.py."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def check_device(where):
 def dtype_of(dtype):
     """A NumPy dtype from ours, NumPy's or Python's types."""
     if dtype is float:
-        return dtypes.float64 if dtypes.default == dtypes.float64 else dtypes.default
+        return dtypes.float64
     wanted = np.dtype(dtype)
     if wanted.kind not in "biufc":
         raise TypeError(f"dtype={dtype!r}: tensors hold numbers; use a float, int or bool type such as float32")
@@ -82,6 +83,8 @@ def array_from(data, dtype=None):
         if not isinstance(data, (list, tuple, range)):
             if hasattr(data, "__array__"):
                 return array_from(np.asarray(data), dtype)
+            if isinstance(data, Sequence) and not isinstance(data, (str, bytes)):  # a deque, for one
+                return array_from(list(data), dtype)
             refuse(data, "cannot make a tensor of it")
         try:
             array = np.array(unwrapped(data))
@@ -262,8 +265,15 @@ def arange(start=0, end=None, step=1, *, dtype=None, device=None, requires_grad=
 def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False, out=None):
     """`steps` numbers from `start` to `end`, both included, evenly spaced."""
     check_device(device)
-    values = np.linspace(float(array_of(start)), float(array_of(end)), steps)
-    return finished(values.astype(dtypes.default if dtype is None else dtype_of(dtype)), requires_grad)
+    kind, steps = dtypes.default if dtype is None else dtype_of(dtype), int(steps)
+    kept = kind if kind.kind == "f" else dtypes.default
+    start, end = kept.type(array_of(start)), kept.type(array_of(end))
+    if steps < 2:
+        return finished(np.full(steps, start, kind), requires_grad)
+    i, wide = np.arange(steps), np.float64 if kept.itemsize < 8 else np.longdouble  # PyTorch rounds once, at the end
+    step = wide((end - start) / kept.type(steps - 1))
+    values = np.where(i < steps // 2, wide(start) + step * i, wide(end) - step * (steps - 1 - i))  # the same from both ends
+    return finished(values.astype(kept).astype(kind), requires_grad)
 
 
 @only_function()

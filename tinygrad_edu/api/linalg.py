@@ -55,7 +55,8 @@ def entry(function):
             raise renewed from None
         return result if out is None else into(out, result)
 
-    __all__.append(function.__name__)
+    if function.__module__ == __name__:
+        __all__.append(function.__name__)
     return spelled
 
 

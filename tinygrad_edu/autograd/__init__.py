@@ -1,6 +1,6 @@
 """How gradients flow. Read in this order: node.py, tensor.py, operator.py, engine.py."""
 
-from . import functional
+from . import functional, profiler
 from .engine import backward, grad
 from .function import Function, once_differentiable
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
@@ -44,6 +44,7 @@ __all__ = [
     "is_grad_enabled",
     "no_grad",
     "once_differentiable",
+    "profiler",
     "recording",
     "set_detect_anomaly",
     "set_grad_enabled",

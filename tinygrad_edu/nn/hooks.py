@@ -4,14 +4,19 @@ import numpy as np
 
 from ..api.methods import RemovableHandle
 from ..autograd import modes
+from ..autograd.function import Function
 from ..autograd.tensor import Tensor
-from ..ops.shapes import clone
+
+EVERYWHERE: dict = {"_forward_pre_hooks": {}, "_forward_hooks": {}, "_backward_hooks": {}}  # hooks that all modules call
+OPTIONS: dict = {}  # id of a handle → how its hook wants to be called
 
 
-def add_hook(module, table, hook, prepend=False):
+def add_hook(module, table, hook, prepend=False, **options):
     """Register a hook in one of the module's tables and return its handle."""
     hooks = module.__dict__.setdefault(table, {})
     handle = RemovableHandle(hooks)
+    if any(options.values()):
+        OPTIONS[handle.id] = options
     if prepend:
         later = dict(hooks)
         hooks.clear()
@@ -23,9 +28,40 @@ def add_hook(module, table, hook, prepend=False):
     return handle
 
 
+def add_hook_everywhere(table, hook):
+    """Register a hook that all modules call, before their own, and return its handle."""
+    from .module import Module
+
+    handle = RemovableHandle(EVERYWHERE[table])
+    EVERYWHERE[table][handle.id] = hook
+    Module._hooked = True
+    return handle
+
+
+def register_module_forward_pre_hook(hook):
+    """Call `hook(module, args)` before every module's forward."""
+    return add_hook_everywhere("_forward_pre_hooks", hook)
+
+
+def register_module_forward_hook(hook, *, with_kwargs=False, always_call=False):
+    """Call `hook(module, args, output)` after every module's forward."""
+    return add_hook_everywhere("_forward_hooks", hook)
+
+
+def register_module_full_backward_hook(hook):
+    """Call `hook(module, grad_input, grad_output)` when the gradients of any module's inputs are computed."""
+    return add_hook_everywhere("_backward_hooks", hook)
+
+
 def hooks_of(module, table):
     """The hooks of one table, in the order in which they are called."""
     return list(module.__dict__.get(table, {}).values())
+
+
+def with_options(module, table):
+    """(id, hook, how it wants to be called) of one table, those of all modules first."""
+    hooks = [*EVERYWHERE[table].items(), *module.__dict__.get(table, {}).items()]
+    return [(key, hook, OPTIONS.get(key, {})) for key, hook in hooks]
 
 
 def call_with_hooks(module, args, kwargs):
@@ -33,7 +69,8 @@ def call_with_hooks(module, args, kwargs):
     before = modes.state.module
     modes.state.module = (*before, module)
     try:
-        for hook, with_kwargs in hooks_of(module, "_pre_hooks"):
+        for _, hook, options in with_options(module, "_forward_pre_hooks"):
+            with_kwargs = options.get("with_kwargs")
             changed = hook(module, args, kwargs) if with_kwargs else hook(module, args)
             if changed is None:
                 continue
@@ -43,99 +80,108 @@ def call_with_hooks(module, args, kwargs):
                 args, kwargs = changed
             else:
                 raise RuntimeError(f"a forward pre-hook with kwargs must return None or (args, kwargs), got {type(changed).__name__}")
-        watch = Watch(module) if hooks_of(module, "_backward_hooks") or hooks_of(module, "_backward_pre_hooks") else None
+        backward = [*EVERYWHERE["_backward_hooks"].values(), *hooks_of(module, "_backward_hooks")]
+        watch = Watch(module, backward) if backward or hooks_of(module, "_backward_pre_hooks") else None
         if watch:
             args = watch.inputs(args)
         called = set()
         try:
             out = module.forward(*args, **kwargs)
-            for key, (hook, with_kwargs, _) in list(module.__dict__.get("_forward_hooks", {}).items()):
+            for key, hook, options in with_options(module, "_forward_hooks"):
                 called.add(key)
-                changed = hook(module, args, kwargs, out) if with_kwargs else hook(module, args, out)
+                changed = hook(module, args, kwargs, out) if options.get("with_kwargs") else hook(module, args, out)
                 out = out if changed is None else changed
         except Exception:
-            for key, (hook, with_kwargs, always) in list(module.__dict__.get("_forward_hooks", {}).items()):
-                if always and key not in called:
-                    hook(module, args, kwargs, None) if with_kwargs else hook(module, args, None)
+            for key, hook, options in with_options(module, "_forward_hooks"):
+                if options.get("always_call") and key not in called:
+                    hook(module, args, kwargs, None) if options.get("with_kwargs") else hook(module, args, None)
             raise
         return watch.outputs(out) if watch else out
     finally:
         modes.state.module = before
 
 
+class Gate(Function):
+    """A place that tensors pass together; on the way back, a function sees and may replace all their gradients at once"""
+
+    @staticmethod
+    def forward(ctx, passed, *tensors):
+        """Copies, so that what is computed from them is what passed here."""
+        ctx.passed = passed
+        ctx.set_materialize_grads(False)
+        return tuple(t.clone() for t in tensors)
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        """What the function makes of the gradients."""
+        return None, *ctx.passed(gradients)
+
+
 class Watch:
-    """One call of a module whose backward hooks want the gradients of its inputs and outputs.
+    """One call of a module whose backward hooks want the gradients of its inputs and outputs."""
 
-    Inputs and outputs pass through a copy of their own, so that their gradients are what flows through this call alone.
-    """
-
-    def __init__(self, module):
-        self.module = module
-        self.grad_inputs: dict = {}
-        self.grad_outputs: dict = {}
-        self.watched: list = []
-        self.places: list = []
+    def __init__(self, module, hooks):
+        self.module, self.hooks = module, hooks
         self.given: tuple = ()
+        self.watched: list = []
+        self.grad_outputs: tuple = ()
 
-    def passed(self, t, i, hook):
-        """A copy of a tensor that calls `hook(i, gradient)` when its gradient is there; constants pass as they are."""
-        if not (isinstance(t, Tensor) and t.node is not None and modes.state.grad):
-            return t
-        copy = clone(t)
-        copy.register_hook(lambda g: hook(i, g))
-        return copy
+    def through(self, values, passed):
+        """The values, those in the graph as copies that came through one gate, and where those are."""
+        places = [i for i, t in enumerate(values) if isinstance(t, Tensor) and t.node is not None and modes.state.grad]
+        if places:
+            copies = Gate.apply(passed, *(values[i] for i in places))
+            values = [copies[places.index(i)] if i in places else t for i, t in enumerate(values)]
+        return values, places
 
     def inputs(self, args):
         """The arguments, each tensor in the graph as a watched copy."""
         self.given = args
-        copies = [self.passed(t, i, self.on_input) for i, t in enumerate(args)]
-        self.watched = [i for i, (t, copy) in enumerate(zip(args, copies)) if t is not copy]
-        return tuple(copies)
+        values, self.watched = self.through(args, self.on_inputs)
+        return tuple(values)
 
     def outputs(self, out):
         """The results, each tensor in the graph as a watched copy."""
-        if isinstance(out, Tensor):
-            self.places = [0]
-            return self.passed(out, 0, self.on_output)
-        if isinstance(out, (tuple, list)):
-            copies = [self.passed(t, i, self.on_output) for i, t in enumerate(out)]
-            self.places = [i for i, t in enumerate(out) if isinstance(t, Tensor)]
-            return type(out)(*copies) if hasattr(out, "_fields") else type(out)(copies)
-        return out
+        several = isinstance(out, (tuple, list))
+        if not several and not isinstance(out, Tensor):
+            return out
+        results = out if several else (out,)
+        tensors = [i for i, t in enumerate(results) if isinstance(t, Tensor)]
 
-    def all_outputs(self):
-        return tuple(self.grad_outputs.get(i) for i in self.places)
+        def passed(gradients):
+            return self.on_outputs(gradients, places, tensors)
 
-    def on_output(self, i, g):
-        """The pre-hooks see, and may replace, the gradient of a result; without watched inputs the hooks are called here."""
-        self.grad_outputs[i] = g
+        values, places = self.through(results, passed)
+        if not several:
+            return values[0]
+        return type(out)(*values) if hasattr(out, "_fields") else type(out)(values)
+
+    def on_outputs(self, gradients, places, tensors):
+        """The pre-hooks see, and may replace, the gradients of the results; without watched inputs the hooks are called here."""
+        known = dict(zip(places, gradients))
+        grads = tuple(known.get(i) for i in tensors)
         for hook in hooks_of(self.module, "_backward_pre_hooks"):
-            changed = hook(self.module, self.all_outputs())
+            changed = hook(self.module, grads)
             if changed is not None:
-                changed = changed if isinstance(changed, tuple) else (changed,)
-                self.grad_outputs.update(zip(self.places, changed))
+                grads = changed if isinstance(changed, tuple) else (changed,)
+        self.grad_outputs = grads
         if not self.watched:
-            for hook in hooks_of(self.module, "_backward_hooks"):
-                if hook(self.module, (None,) * len(self.given), self.all_outputs()) is not None:
+            for hook in self.hooks:
+                if hook(self.module, (None,) * len(self.given), grads) is not None:
                     raise RuntimeError("a backward hook returned gradients for inputs of which none requires grad; return None")
-        return self.grad_outputs[i]
+        return [grads[tensors.index(i)] for i in places]
 
-    def on_input(self, i, g):
-        """When the gradients of all inputs are there, the hooks see them and may replace the last one."""
-        self.grad_inputs[i] = g
-        if len(self.grad_inputs) < len(self.watched):
-            return None
-        grads = tuple(self.grad_inputs.get(k, zeros_of(t)) for k, t in enumerate(self.given))
-        for hook in hooks_of(self.module, "_backward_hooks"):
-            changed = hook(self.module, grads, self.all_outputs())
-            if changed is None:
-                continue
-            changed = changed if isinstance(changed, tuple) else (changed,)
-            if any(changed[k] is not grads[k] for k in self.watched if k != i):
-                raise RuntimeError("a backward hook can replace the gradient of an only input; this module has "
-                                   f"{len(self.watched)}: replace their gradients with x.register_hook instead")  # fmt: skip
-            grads = changed
-        return grads[i]
+    def on_inputs(self, gradients):
+        """The hooks see, and may replace, the gradients of all inputs."""
+        known = dict(zip(self.watched, gradients))
+        grads = tuple(zeros_of(t) if known.get(i) is None else known[i] for i, t in enumerate(self.given))
+        for hook in self.hooks:
+            changed = hook(self.module, grads, self.grad_outputs)
+            if changed is not None:
+                grads = changed if isinstance(changed, tuple) else (changed,)
+                if len(grads) != len(self.given):
+                    raise RuntimeError(f"a backward hook returned {len(grads)} gradients; the module has {len(self.given)} inputs")
+        return [grads[i] for i in self.watched]
 
 
 def zeros_of(t):

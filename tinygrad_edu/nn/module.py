@@ -13,7 +13,14 @@ from ..api.create import dtype_of
 from ..autograd import memory, modes
 from ..autograd.lines import short
 from ..autograd.tensor import Tensor
-from .hooks import add_hook, call_with_hooks, hooks_of
+from .hooks import (  # noqa: F401  (PyTorch has those for all modules here)
+    add_hook,
+    call_with_hooks,
+    hooks_of,
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+    register_module_full_backward_hook,
+)
 from .parameter import Buffer, Parameter
 
 
@@ -26,7 +33,7 @@ class IncompatibleKeys(NamedTuple):
     def __repr__(self):
         if not self.missing_keys and not self.unexpected_keys:
             return "<All keys matched successfully>"
-        return f"IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+        return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
 
 
 class Module:
@@ -237,6 +244,9 @@ class Module:
     _parameters = property(lambda self: Table(self, Parameter))
     _buffers = property(lambda self: Table(self, None))
     _modules = property(lambda self: Table(self, Module))
+    _forward_pre_hooks = property(lambda self: self.__dict__.setdefault("_forward_pre_hooks", {}))
+    _forward_hooks = property(lambda self: self.__dict__.setdefault("_forward_hooks", {}))
+    _backward_hooks = property(lambda self: self.__dict__.setdefault("_backward_hooks", {}))
 
     # --- changing all at once ----------------------------------------------------------------------------------------
 
@@ -332,11 +342,11 @@ class Module:
 
     def register_forward_pre_hook(self, hook, *, prepend=False, with_kwargs=False):
         """Call `hook(module, args)` before `forward`; what it returns, if anything, replaces the arguments."""
-        return add_hook(self, "_pre_hooks", (hook, with_kwargs), prepend)
+        return add_hook(self, "_forward_pre_hooks", hook, prepend, with_kwargs=with_kwargs)
 
     def register_forward_hook(self, hook, *, prepend=False, with_kwargs=False, always_call=False):
         """Call `hook(module, args, output)` after `forward`; what it returns, if anything, replaces the output."""
-        return add_hook(self, "_forward_hooks", (hook, with_kwargs, always_call), prepend)
+        return add_hook(self, "_forward_hooks", hook, prepend, with_kwargs=with_kwargs, always_call=always_call)
 
     def register_full_backward_hook(self, hook, prepend=False):
         """Call `hook(module, grad_input, grad_output)` when the gradients of this module's inputs are computed."""

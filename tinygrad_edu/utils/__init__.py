@@ -1,5 +1,5 @@
-"""What is neither tensors nor layers: data loading, in PyTorch's place for it."""
+"""What is neither tensors nor layers: data loading and checkpointing, in PyTorch's places for them."""
 
-from . import data
+from . import checkpoint, data
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data"]

@@ -1,11 +1,14 @@
 """Images made larger or smaller: each axis is resampled by a few weighted neighbours."""
 
 import math
+from itertools import product
 
 import numpy as np
 
+from ...api.create import linspace
 from ...autograd.tensor import Tensor
 from ...ops import windows as ops
+from ...ops.indexing import where
 from .pooling import adaptive_average
 
 AXES = {
@@ -133,73 +136,127 @@ def upsample_bilinear(input, size=None, scale_factor=None):
 
 
 def affine_grid(theta, size, align_corners=None):
-    """The places (N, H, W, 2) that a 2 × 3 matrix per sample maps the result's places to, for `grid_sample`
+    """The places (N, *S, n) that an n × (n + 1) matrix per sample maps the result's places to, for `grid_sample`
+
+    n is 2 for size (N, C, H, W) and 3 for (N, C, D, H, W).
 
     >>> import tinygrad_edu as tg
     >>> tg.nn.functional.affine_grid(tg.tensor([[[1.0, 0, 0], [0, 1, 0]]]), (1, 1, 1, 2), align_corners=True)
     tensor([[[[-1.,  0.],
               [ 1.,  0.]]]])
     """
-    if len(size) != 4 or tuple(theta.shape) != (size[0], 2, 3):
+    n, lengths = len(size) - 2, tuple(int(m) for m in size[2:])
+    if n not in (2, 3) or tuple(theta.shape) != (size[0], n, n + 1):
         raise NotImplementedError(
-            f"affine_grid: theta must be (N, 2, 3) and size (N, C, H, W); got {list(theta.shape)} and {list(size)}"
+            "affine_grid: theta must be (N, 2, 3) and size (N, C, H, W), or (N, 3, 4) and (N, C, D, H, W); "
+            f"got {list(theta.shape)} and {list(size)}"
         )
-    _, _, height, width = size
-    xs, ys = (centres(n, align_corners) for n in (width, height))
-    base = np.stack(
-        [np.broadcast_to(xs, (height, width)), np.broadcast_to(ys[:, None], (height, width)), np.ones((height, width))], -1
-    )
-    places = Tensor(base.reshape(-1, 3).astype(theta.dtype)) @ theta.transpose(1, 2)
-    return places.reshape(size[0], height, width, 2)
+    axes = np.meshgrid(*(centres(m, align_corners) for m in lengths), indexing="ij")
+    base = np.stack([*axes[::-1], np.ones(lengths)], -1)
+    places = Tensor(base.reshape(-1, n + 1).astype(theta.dtype)) @ theta.transpose(1, 2)
+    return places.reshape(size[0], *lengths, n)
 
 
 def centres(n, align_corners):
     """The places of n elements on an axis from −1 to 1."""
     if n == 1:
         return np.zeros(1)
-    return np.linspace(-1, 1, n) * (1 if align_corners else (n - 1) / n)
+    places = linspace(-1, 1, n, dtype=np.float64).array  # in PyTorch's order, for a grid often lies exactly on the elements
+    return places if align_corners else places * (n - 1) / n
+
+
+def folded(at, size, padding_mode, align_corners):
+    """Coordinates brought back to the elements 0 … size − 1: cut off at the border, or reflected there."""
+    if padding_mode == "reflection":
+        low, high = (0, 2 * (size - 1)) if align_corners else (-1, 2 * size - 1)  # twice the turning points
+        if low == high:
+            return at * 0
+        span, values = (high - low) / 2, at.array - low / 2
+        flips, turned = np.floor(np.abs(values) / span), np.where(values < 0, -1, 1)
+        slope = turned * np.where(flips % 2 == 0, 1, -1)
+        offset = low / 2 + np.where(flips % 2 == 0, -flips, flips + 1) * span
+        at = (at - low / 2) * Tensor(slope.astype(at.dtype)) + Tensor(offset.astype(at.dtype))
+    inside = (at.array > 0) & (at.array < size - 1)  # at the edge the gradient is 0
+    return where(inside, at, Tensor(np.clip(at.array, 0, size - 1)))
 
 
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
-    """input (N, C, H, W) at the places grid (N, H′, W′, 2), each (x, y) from −1 to 1: (N, C, H′, W′)
+    """input (N, C, *S) at the places grid (N, *L, n), each (x, y) or (x, y, z) from −1 to 1: (N, C, *L)
 
-    mode: "bilinear" or "nearest"; beyond the edges padding_mode gives "zeros", or the "border".
+    mode: "bilinear" (of all neighbours in a volume too), "nearest", or "bicubic" for images; beyond the edges padding_mode gives
+    "zeros", the "border", or the image's "reflection".
 
     >>> import tinygrad_edu as tg
     >>> tg.nn.functional.grid_sample(tg.tensor([[[[0.0, 2.0]]]]), tg.zeros(1, 1, 1, 2), align_corners=True)
     tensor([[[[1.]]]])
     """
-    if input.ndim != 4 or grid.ndim != 4 or grid.shape[0] != input.shape[0] or grid.shape[3] != 2:
-        raise NotImplementedError(
-            f"grid_sample: input must be (N, C, H, W) and grid (N, H', W', 2); got {list(input.shape)} and {list(grid.shape)}"
+    n = input.ndim - 2
+    if n not in (2, 3) or grid.ndim != n + 2 or grid.shape[0] != input.shape[0] or grid.shape[-1] != n:
+        raise RuntimeError(
+            f"grid_sample: input must be (N, C, H, W) and grid (N, H', W', 2), or (N, C, D, H, W) and (N, D', H', W', 3); "
+            f"got {list(input.shape)} and {list(grid.shape)}"
         )
-    if mode not in ("bilinear", "nearest") or padding_mode not in ("zeros", "border"):
-        raise NotImplementedError(
-            f'grid_sample: mode must be "bilinear" or "nearest" and padding_mode "zeros" or "border"; '
-            f"got {mode!r}, {padding_mode!r}"
-        )
-    n, _, height, width = input.shape
-    axes = []
-    for k, size in ((0, width), (1, height)):
-        at = grid[..., k]
-        at = (at + 1) * ((size - 1) / 2) if align_corners else (at + 1) * (size / 2) - 0.5
-        axes.append(at.clamp(0, size - 1) if padding_mode == "border" else at)
-    samples = np.arange(n).reshape(-1, 1, 1)
-    lows = [np.rint(at.array) if mode == "nearest" else np.floor(at.array) for at in axes]
-    channels_last, out = input.permute(0, 2, 3, 1), None
-    for dx, dy in ((0, 0),) if mode == "nearest" else ((0, 0), (1, 0), (0, 1), (1, 1)):
-        share, places, real = None, [], True
-        for at, low, step, size in zip(axes, lows, (dx, dy), (width, height)):
-            place = low + step
-            if mode == "bilinear":
-                part = 1 - (at - low) if not step else at - low
-                share = part if share is None else share * part
-            real = real & (place >= 0) & (place < size)
-            places.append(np.clip(np.nan_to_num(place), 0, size - 1).astype(int))
-        value = channels_last[samples, places[1], places[0]] * real[..., None].astype(input.dtype)
-        value = value if share is None else value * share.unsqueeze(-1)
+    if mode not in TAPS or mode == "bicubic" and n == 3:
+        raise ValueError(f'grid_sample: mode must be "bilinear", "nearest" or, for images, "bicubic", got {mode!r}')
+    if padding_mode not in ("zeros", "border", "reflection"):
+        raise ValueError(f'grid_sample: padding_mode must be "zeros", "border" or "reflection", got {padding_mode!r}')
+    taps = []  # for each axis of S, the last one first: a list of (places, shares)
+    for k, size in enumerate(reversed(input.shape[2:])):
+        at = scaled(grid[..., k] + 1, size - 1, 0.0) if align_corners else scaled(grid[..., k] + 1, size, -0.5)
+        if padding_mode != "zeros" and mode != "bicubic":
+            at = folded(at, size, padding_mode, align_corners)
+        axis = TAPS[mode](at)
+        if padding_mode != "zeros" and mode == "bicubic":
+            axis = [(folded(Tensor(place), size, padding_mode, align_corners).array, share) for place, share in axis]
+        taps.append([seen(place, share, size) for place, share in axis])
+    samples, out = np.arange(input.shape[0]).reshape(-1, *(1,) * n), None
+    channels_last = input.movedim(1, -1)
+    for corner in product(*taps):
+        value = channels_last[(samples, *(place for place, _ in corner[::-1]))]
+        for _, share in corner:
+            value = value if share is None else value * share.unsqueeze(-1)
         out = value if out is None else out + value
-    return out.permute(0, 3, 1, 2)
+    return out.movedim(-1, 1)
+
+
+def scaled(at, size, offset):
+    """at · size / 2 + offset, rounded once as PyTorch's machine instruction does: the identity's grid hits elements exactly"""
+    wide = np.float64 if at.dtype.itemsize < 8 else np.longdouble
+    exact = (at.array.astype(wide) * wide(size / 2) + wide(offset)).astype(at.dtype)
+    rounded = at * (size / 2) + offset
+    return rounded + Tensor(exact - rounded.array)
+
+
+def seen(place, share, size):
+    """A tap whose places exist: outside of the image its share is 0."""
+    inside = (place >= 0) & (place < size)
+    if not inside.all():
+        real = Tensor(inside.astype(place.dtype))
+        share = real if share is None else share * real
+    return np.clip(np.nan_to_num(place), 0, size - 1).astype(int), share
+
+
+def cubic_taps(at):
+    """Four neighbours with the shares of Keys' kernel."""
+    low = np.floor(at.array)
+    t = at - Tensor(low)
+    shares = cubic_far(t + 1), cubic_near(t), cubic_near(1 - t), cubic_far(2 - t)
+    return [(low + k - 1, share) for k, share in enumerate(shares)]
+
+
+def linear_taps(at):
+    """Two neighbours, with shares that fall with the distance."""
+    low = np.floor(at.array)
+    t = at - Tensor(low)
+    return [(low, 1 - t), (low + 1, t)]
+
+
+def nearest_tap(at):
+    """The nearest element, whatever the place: the gradient for the place is 0."""
+    return [(np.rint(at.array), where(np.zeros(at.shape, bool), at, 1.0) if at.requires_grad else None)]
+
+
+TAPS = dict(nearest=nearest_tap, bilinear=linear_taps, bicubic=cubic_taps)
 
 
 __all__ = ["affine_grid", "grid_sample", "interpolate", "upsample", "upsample_bilinear", "upsample_nearest"]

@@ -111,8 +111,8 @@ def started(module, hook):
 
 def removed(module, name, kind, parts):
     """Make the computed weight a parameter again."""
-    hooks = module.__dict__.get("_pre_hooks", {})
-    for key, (hook, _) in list(hooks.items()):
+    hooks = module._forward_pre_hooks
+    for key, hook in list(hooks.items()):
         if isinstance(hook, kind) and hook.name == name:
             with modes.no_grad():
                 weight = hook.compute(module)

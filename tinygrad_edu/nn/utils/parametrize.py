@@ -1,5 +1,7 @@
 """Parameters that are computed from others by a module each time they are read."""
 
+from contextlib import contextmanager
+
 from ...autograd import modes
 from ...autograd.tensor import Tensor
 from ..containers import ModuleDict, ModuleList
@@ -36,9 +38,45 @@ class ParametrizationList(ModuleList):
                 (self.original if self.is_tensor else getattr(self, f"original{i}")).copy_(t)
 
 
+class Cache:
+    """Parameters computed once inside of `cached()`; `depth` is how many such contexts are open."""
+
+    depth = 0
+    values: dict = {}
+
+
+@contextmanager
+def cached():
+    """A context inside of which every parameter is computed only once
+
+    >>> import tinygrad_edu as tg
+    >>> layer = tg.nn.utils.parametrizations.weight_norm(tg.nn.Linear(2, 2))
+    >>> with tg.nn.utils.parametrize.cached():
+    ...     layer.weight is layer.weight
+    True
+    """
+    Cache.depth += 1
+    try:
+        yield
+    finally:
+        Cache.depth -= 1
+        if not Cache.depth:
+            Cache.values = {}
+
+
+def value_of(module, name):
+    """The computed parameter, inside of `cached()` the one that was computed first."""
+    if not Cache.depth:
+        return module.parametrizations[name]()
+    key = id(module), name
+    if key not in Cache.values:
+        Cache.values[key] = module.parametrizations[name]()
+    return Cache.values[key]
+
+
 def computed(name):
     """A property that computes the parameter, and that writes to its originals."""
-    return property(lambda self: self.parametrizations[name](), lambda self, value: self.parametrizations[name].right_inverse(value))
+    return property(lambda self: value_of(self, name), lambda self, value: self.parametrizations[name].right_inverse(value))
 
 
 def check_alike(name, old, new):
@@ -119,4 +157,23 @@ def remove_parametrizations(module, tensor_name, leave_parametrized=True):
     return module
 
 
-__all__ = ["ParametrizationList", "is_parametrized", "register_parametrization", "remove_parametrizations"]
+def type_before_parametrizations(module):
+    """The module's class, before parametrizations made a subclass of it"""
+    return getattr(type(module), "unparametrized", type(module))
+
+
+def transfer_parametrizations_and_params(from_module, to_module, tensor_name=None):
+    """Give another module the parametrizations, and the values, of this one"""
+    for name in [tensor_name] if tensor_name is not None else list(from_module.parametrizations):
+        held = from_module.parametrizations[name]
+        if not is_parametrized(to_module, name):
+            for parametrization in held:
+                register_parametrization(to_module, name, parametrization, unsafe=True)
+        with modes.no_grad():
+            for (_, target), (_, source) in zip(to_module.parametrizations[name].named_parameters(), held.named_parameters()):
+                target.copy_(source)
+    return to_module
+
+
+__all__ = ["ParametrizationList", "cached", "is_parametrized", "register_parametrization", "remove_parametrizations",
+           "transfer_parametrizations_and_params", "type_before_parametrizations"]  # fmt: skip

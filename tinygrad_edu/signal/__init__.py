@@ -1,0 +1,5 @@
+"""Signals: the window functions of `torch.signal`."""
+
+from . import windows
+
+__all__ = ["windows"]
