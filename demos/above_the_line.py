@@ -274,6 +274,7 @@ def main(arguments=None):
         steps = length * -(-points // batch)
         print(f"  {title:<50}{steps:>6} {took:>5.1f}s  {below:>13.7f}  {above:>13.7f}  {right:.1%}")
     print("single points make the cost jump up and down; the average of 100 falls steadily, and stands a larger rate")
+    print("the line y = x passes through the corner (0, 0), so biases gain nothing here; most lines do not, and need them")
     best = models["back propagation, single points, rate 1"]
 
     tg.manual_seed(demo.seed)

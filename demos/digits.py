@@ -1,7 +1,7 @@
 """Handwritten digits: a network of linear layers and a convolutional one, and which digits they take for others.
 
 scikit-learn's 1797 digits are 8 × 8 pictures with 17 shades. A quarter of them is held out; on the others, an MLP (all pixels
-into 128 neurons) and a CNN (small filters that slide over the picture) train in mini-batches from a DataLoader, with Adam and
+into 256 neurons) and a CNN (small filters that slide over the picture) train in mini-batches from a DataLoader, with Adam and
 a learning rate that falls as a cosine. The CNN moves each training picture by up to one pixel, so that it sees no picture twice.
 """
 
@@ -15,11 +15,16 @@ from tinygrad_edu.utils.data import DataLoader, TensorDataset, random_split
 
 
 class MLP(nn.Module):
-    """64 pixels → 128 → 64 neurons → 10 scores."""
+    """64 pixels → 256 → 128 neurons → 10 scores; dropout, for 1348 pictures are few."""
 
     def __init__(self):
         super().__init__()
-        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 10))
+        self.layers = nn.Sequential(
+            nn.Flatten(),
+            *(nn.Linear(64, 256), nn.ReLU(), nn.Dropout(0.3)),
+            *(nn.Linear(256, 128), nn.ReLU(), nn.Dropout(0.3)),
+            nn.Linear(128, 10),
+        )
 
     def forward(self, x):
         return self.layers(x)
@@ -56,9 +61,11 @@ def digits(seed):
 
 
 def moved(x):
-    """Each batch moved by up to one pixel down and right, up and left."""
-    down, right = tg.randint(3, (2,)).tolist()
-    return F.pad(x, (1, 1, 1, 1))[:, :, down : down + 8, right : right + 8]
+    """Each picture of a batch moved by up to one pixel down or up, and right or left."""
+    n, frame = len(x), F.pad(x, (1, 1, 1, 1))[:, 0]
+    down = tg.randint(3, (n, 1, 1)) + tg.arange(8)[:, None]
+    right = tg.randint(3, (n, 1, 1)) + tg.arange(8)
+    return frame[tg.arange(n)[:, None, None], down, right][:, None]
 
 
 def train(model, data, epochs, lr, demo, title, change=None):

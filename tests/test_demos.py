@@ -1,7 +1,7 @@
 """Every demo ends in the numbers of the article it was made from.
 
 The tests run most demos with `--quick`. TINYGRAD_EDU_DEMOS=full (or HYPOTHESIS_PROFILE=nightly, which the other tests know too)
-runs each at full length and asserts what it must end in: about four minutes on one core.
+runs each at full length and asserts what it must end in: about six minutes on one core.
 """
 
 import os
