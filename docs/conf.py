@@ -14,6 +14,7 @@ author = "the authors of tinygrad_edu"
 copyright = "the authors of tinygrad_edu, MIT license"
 html_title = "tinygrad_edu"
 language = "en"
+highlight_language = "none"
 
 extensions = ["myst_nb", "formulas"]
 exclude_patterns = ["_build", "**/.ipynb_checkpoints"]
