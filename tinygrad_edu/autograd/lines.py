@@ -113,7 +113,7 @@ def targets_in(source, down, right):
             value, target = node, node.target
         else:
             continue
-        if isinstance(target, (ast.Name, ast.Attribute)):
+        if isinstance(target, (ast.Name, ast.Attribute, ast.Tuple)):  # of several names: `top, index`
             place = value.lineno + down, value.col_offset + right, value.end_lineno + down, value.end_col_offset + right
             found[place] = ast.unparse(target)
     return found

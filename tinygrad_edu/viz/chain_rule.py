@@ -4,7 +4,6 @@ from html import escape
 
 import numpy as np
 
-from ..autograd.node import ancestors
 from ..autograd.tensor import Tensor
 from . import formula, text, trace
 
@@ -106,7 +105,7 @@ def explain(loss, w, *args, index=None, order="youngest first", names=None, mode
                              "requires_grad=True")  # fmt: skip
     if loss.array.size != 1:
         raise ValueError(f"explain(): the loss must be a single number, and it has shape {list(loss.shape)}; explain one of its elements, as in loss[0]")
-    nodes = ancestors(loss.node)
+    nodes = trace.ancestors(loss.node)
     if w.node not in nodes:
         raise ValueError("explain(): the loss does not depend on w: there is no path from one to the other")
     namer = trace.Names(scopes, names, model)
@@ -135,7 +134,7 @@ class Writer:
         self.gradient = g.reshape(-1)[self.element]
         needed = {self.w}
         for node in nodes:
-            if any(p in needed for p in node.parents):
+            if any(p in needed for p in trace.parents(node)):
                 needed.add(node)
         self.order = [n for n in nodes if n in needed]
         self.needed = needed
@@ -178,7 +177,7 @@ class Writer:
         hot = np.zeros(node.shape, node.dtype)
         hot.reshape(-1)[element] = 1
         found = []
-        for slot, (parent, c) in enumerate(zip(node.parents, trace.contributions(node, hot))):
+        for slot, (parent, c) in enumerate(zip(trace.parents(node), trace.contributions(node, hot))):
             if c is None or parent not in self.needed:
                 continue
             flat = np.asarray(c).reshape(-1)
@@ -344,7 +343,7 @@ class Writer:
         saved = trace.arguments_of(node)[step.slot]
         called = {}
         for i, x in enumerate(node.op.inputs if not node.op.variadic else []):
-            parent = node.parents[i] if i < len(node.parents) else None
+            parent = trace.parents(node)[i] if i < len(trace.parents(node)) else None
             if parent is not None:
                 called[x] = self.names.nodes.get(parent) or self.auto.get(parent) or ("w" if parent is self.w else x)
             else:
@@ -384,11 +383,11 @@ class Writer:
         """Many paths: the sum, grouped by the operators that w enters first."""
         rows = []
         for node in self.order:
-            if self.w not in node.parents or node not in self.gradients:
+            if self.w not in trace.parents(node) or node not in self.gradients:
                 continue
             g = np.asarray(self.gradients[node])
             if count is None:
-                for parent, c in zip(node.parents, trace.contributions(node, g)):
+                for parent, c in zip(trace.parents(node), trace.contributions(node, g)):
                     if parent is self.w and c is not None:
                         rows.append((f"through {self.name(node)} ({node.op.name})", None, None, float(np.asarray(c).reshape(-1)[self.element]), None))
                 continue
@@ -399,7 +398,7 @@ class Writer:
                     if parent is self.w and k == self.element:
                         upstream = float(g.reshape(-1)[element])
                         name = self.name(node, element)
-                        twice = sum(p is self.w for p in node.parents) > 1
+                        twice = sum(p is self.w for p in trace.parents(node)) > 1
                         where = f", as {node.op.inputs[slot] if not node.op.variadic else slot} of {node.op.symbol}" if twice else ""
                         rows.append((name, upstream, factor, upstream * factor, where))
         total = sum(r[3] for r in rows)
@@ -453,7 +452,7 @@ class Writer:
             self.auto.setdefault(n, f"v{k + 1}")
         uses = {}
         for node in self.order:
-            for p in node.parents:
+            for p in trace.parents(node):
                 if p in self.needed:
                     uses[p] = uses.get(p, 0) + 1
         for last_first in (False, True):
@@ -490,7 +489,7 @@ class Writer:
             visited.add(node)
             if arrived.get(node, 0) < uses.get(node, 0):
                 log.append((node, arrived.get(node, 0), uses[node], grads[node]))
-            parts = [(p, c) for p, c in zip(node.parents, trace.contributions(node, grads[node])) if c is not None and p in self.needed]
+            parts = [(p, c) for p, c in zip(trace.parents(node), trace.contributions(node, grads[node])) if c is not None and p in self.needed]
             for parent, c in parts:
                 grads[parent] = grads[parent] + c if parent in grads else c
                 arrived[parent] = arrived.get(parent, 0) + 1

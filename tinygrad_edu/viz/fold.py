@@ -4,6 +4,8 @@ from collections import Counter
 
 import numpy as np
 
+from . import trace
+
 LONGEST = 64  # operators in a repeated block that is searched for without knowing the modules
 
 
@@ -20,6 +22,8 @@ class Box:
         most = ", ".join(k if n == 1 else f"{k} ×{n}" for k, n in each.most_common(4))
         more = f", {len(each) - 4} more kinds" if len(each) > 4 else ""
         head = f"{self.title or 'repeated block'} ×{self.times:,}" if self.times > 1 else self.title
+        if len(self.nodes) == 1:
+            return [line for line in (head, self.nodes[0].op.name) if line]
         return [line for line in (head, f"{len(self.nodes):,} operators folded", most + more) if line]
 
 
@@ -55,7 +59,7 @@ def signatures(nodes):
     out = np.empty(len(nodes), np.int64)
     for i, node in enumerate(nodes):
         distances = []
-        for p in node.parents:
+        for p in trace.parents(node):
             back = i - rank[p] if p in rank else None
             distances.append(back if back is None or back <= LONGEST else -1)
         out[i] = numbers.setdefault((node.op.name, node.shape, tuple(distances)), len(numbers))
@@ -118,8 +122,9 @@ def merged(places):
             module = place.path[-1]
             key = (len(place.path), type(module).__name__, repr(module)[:400], tuple((n.op.name, n.shape) for n in place.nodes))
         codes[i] = numbers.setdefault(key, len(numbers))
-    out, at = [], 0
-    for start, period, times in repeats(codes, 16, 3):
+    out, at, found = [], 0, repeats(codes, 16, 3)
+    for k, (start, period, times) in enumerate(found):
+        start = aligned(places, codes, start, period, times, found[k + 1][0] if k + 1 < len(found) else len(places))
         out += places[at:start]
         at = start + period * times
         nodes = [n for place in places[start:at] for n in place.nodes]
@@ -127,6 +132,20 @@ def merged(places):
         level = next((k for k, (a, b) in enumerate(zip(first, last)) if a is not b), len(first) - 1)
         out.append(Box(nodes, times=times, path=first[: level + 1]))
     return out + places[at:]
+
+
+def aligned(places, codes, start, period, times, end):
+    """The start moved on, as far as the repetition allows, to where the module changes at the outermost level: whole layers."""
+    best, least = start, None
+    for shift in range(period):
+        last = start + shift + period * times
+        if last > end or shift and codes[last - 1] != codes[last - 1 - period]:
+            break
+        before, here = (places[k].path if k >= 0 and isinstance(places[k], Box) else () for k in (start + shift - 1, start + shift))
+        common = next((k for k, (a, b) in enumerate(zip(before, here)) if a is not b), min(len(before), len(here)))
+        if least is None or common < least:
+            best, least = start + shift, common
+    return best
 
 
 def fold(nodes, most):

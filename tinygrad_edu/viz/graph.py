@@ -1,15 +1,17 @@
 """Draw a computation graph: what was computed, from what, with which numbers and gradients."""
 
 import re
+from collections import Counter
 from html import escape
 from pathlib import Path
 
 import numpy as np
 
-from ..autograd.node import Node, ancestors
+from ..autograd.node import Node
 from ..autograd.tensor import Tensor
 from . import fold as folding
 from . import render, text, trace
+from .legend import with_legend
 
 LEVELS = ("values", "shapes", "modules")
 FOLD = 150
@@ -18,10 +20,10 @@ FAR = 40  # places between a tensor and its use; beyond it the tensor is named a
 INK, FAINT, ALARM = "#1b2733", "#5b6b7a", "#c62828"
 LOOKS = {  # kind: (shape, style, fill, border, words in the legend)
     "parameter": ("Mrecord", "filled,bold", "#ffe2a8", "#9a6700", "parameter: asks for a gradient"),
-    "input": ("record", "filled", "#cfe3ff", "#1f5fae", "input: data, no gradient"),
+    "input": ("tab", "filled", "#cfe3ff", "#1f5fae", "input: data, no gradient"),
     "constant": ("note", "filled,dashed", "#ececec", "#6b6b6b", "constant in the formula"),
     "result": ("record", "filled", "#ffffff", "#45525e", "result"),
-    "kept": ("cylinder", "filled", "#d8f0d8", "#2e7d32", "result kept for backward"),
+    "kept": ("box", "filled", "#d8f0d8", "#2e7d32", "result kept for backward"),
     "output": ("record", "filled,bold", "#e9dcf7", "#6a3aa8", "final result"),
     "operator": ("ellipse", "filled", "#f4f6f8", "#45525e", "operator"),
     "folded": ("box3d", "filled", "#f3ead7", "#6b5a2e", "folded operators"),
@@ -36,21 +38,23 @@ class Drawing:
     pass, if it failed: then the picture ends at the operator that failed.
     """
 
-    def __init__(self, graph, title="computation graph", error=None):
-        self.graph, self.title, self.error = graph, title, error
+    def __init__(self, graph, title="computation graph", error=None, kinds=()):
+        self.graph, self.title, self.error, self.kinds = graph, title, error, kinds
         self.drawn = None
 
     @property
     def source(self):
-        """The DOT text of the picture."""
-        return self.graph.source
+        """The DOT text of the picture, its legend included."""
+        if not self.kinds:
+            return self.graph.source
+        whole = self.graph.copy()
+        write_legend(whole, self.kinds)
+        return whole.source
 
     @property
     def svg(self):
         """The picture as SVG text, laid out when it is first wanted."""
-        if self.drawn is None:
-            self.drawn = render.render_svg(self.source)
-        return self.drawn
+        return self.picture()
 
     def save(self, path, scale=2.0):
         """Write the picture to a file and return its path: .svg, .png, .pdf (with the program dot), .dot or .html."""
@@ -72,10 +76,11 @@ class Drawing:
         path.write_bytes(data) if isinstance(data, bytes) else path.write_text(data, encoding="utf-8")
         return path
 
-    def picture(self, path):
+    def picture(self, path=None):
         """The SVG; where it cannot be drawn, the DOT text is written beside `path`."""
         if self.drawn is None:
-            self.drawn = render.render_svg(self.source, path)
+            drawn = render.render_svg(self.graph.source, path, self.source)  # the legend comes beneath, where it disturbs no layout
+            self.drawn = with_legend(drawn, [LOOKS[kind] for kind in self.kinds], FAINT)
         return self.drawn
 
     def show(self):
@@ -94,7 +99,7 @@ class Drawing:
             return {"text/plain": f"{self!r}\nnot drawn: {error}"}
 
     def __repr__(self):
-        arrows = len(re.findall(r"^\s*\S+ -> ", self.source, re.MULTILINE))
+        arrows = len(re.findall(r"^\s*\S+ -> ", self.graph.source, re.MULTILINE))
         failed = f"; the forward pass failed: {type(self.error).__name__}: {text.shortened(self.error, 200)}" if self.error else ""
         return f"<{self.title}: {arrows} arrows; .save('graph.svg') writes it{failed}>"
 
@@ -138,7 +143,7 @@ def draw(tensor_or_fn, *args, level=None, names=None, model=None, params=None, f
     if not roots and failed is None:
         raise ValueError("draw(): there is no graph to draw, for nothing in it asks for a gradient; create a leaf with "
                          "requires_grad=True, and compute outside of no_grad()")  # fmt: skip
-    order = ancestors(*(t.node for t in roots))
+    order = trace.ancestors(*(t.node for t in roots))
     forward_until, gradients = None, {}
     if second:
         order, forward_until, gradients = with_gradients(roots, order)
@@ -147,7 +152,8 @@ def draw(tensor_or_fn, *args, level=None, names=None, model=None, params=None, f
     for leaf, g in gradients.items():
         namer.nodes.setdefault(g, f"gradient of {namer.nodes.get(leaf, 'a parameter')}")
     sketch = Sketch(order, [*(t.node for t in roots if error is None), *gradients.values()], namer, level, fold, depth, direction, failed, error, forward_until)
-    return Drawing(sketch.build(legend, title), title or "computation graph", error)
+    graph = sketch.build(title)
+    return Drawing(graph, title or "computation graph", error, [kind for kind in LOOKS if kind in sketch.kinds] if legend else ())
 
 
 def to_dot(tensor, *args, **options):
@@ -173,7 +179,7 @@ def with_gradients(roots, order):
             found = engine.grad(roots, [Tensor(np.zeros(n.shape, n.dtype), n) for n in leaves], create_graph=True, allow_unused=True,
                                 grad_outputs=[Tensor(np.ones(r.shape, r.dtype)) for r in roots])  # fmt: skip
         kept = {leaf: g.node for leaf, g in zip(leaves, found) if g is not None and g.node is not None}
-    return ancestors(*(t.node for t in roots), *kept.values()), last, kept
+    return trace.ancestors(*(t.node for t in roots), *kept.values()), last, kept
 
 
 class Sketch:
@@ -188,7 +194,7 @@ class Sketch:
         self.leaves = [n for n in order if n.op is None]
         if level is None:
             small = len(self.operators) <= 60 and all(trace.recorded(n) for n in self.operators)
-            small = small and all(np.size(v) <= 12 for n in self.operators for v in (n.note.value, *n.note.inputs))
+            small = small and all(np.size(v) <= 12 for n in self.operators for v in (n.note.value, *trace.given(n)))
             level = "values" if small and self.operators else "shapes"
         self.level, self.depth = level, depth
         if level == "modules":
@@ -197,14 +203,18 @@ class Sketch:
                 self.places = folding.fold(self.operators, fold)
         else:
             self.places = folding.fold(self.operators, fold)
+        paths = [p.path for p in self.places if isinstance(p, folding.Box)]
+        paths += [p.note.module + (None,) for p in self.places if not isinstance(p, folding.Box) and p.note is not None]
+        self.opened = {path_key(path[:k]) for path in paths for k in range(1, len(path))}  # modules of which parts are drawn
         self.place = {n: p for p in self.places for n in (p.nodes if isinstance(p, folding.Box) else [p])}
         self.gradients = trace.known_gradients(order)
         self.values = trace.leaf_values(self.operators)
-        self.ids, self.kinds, self.edges, self.held, self.shared, self.constants = {}, set(), {}, {}, {}, {}
+        self.uses = Counter(p for n in self.operators for p in trace.parents(n) if p is not None)
+        self.ids, self.kinds, self.edges, self.held, self.shared, self.constants, self.calls = {}, set(), {}, {}, {}, {}, {}
 
     # --- the whole picture -------------------------------------------------------------------------------------------
 
-    def build(self, legend, title):
+    def build(self, title):
         """The picture as a graphviz.Digraph."""
         from graphviz import Digraph
 
@@ -225,12 +235,16 @@ class Sketch:
                 self.add(tree, self.cluster_of_leaf(leaf), *self.tensor(leaf))
         for place in self.places:
             if isinstance(place, folding.Box):
-                self.add(tree, self.cluster(place.path[:-1] if place.path else ()), *self.box(place))
+                self.add(tree, self.cluster(self.place_path(place)), *self.box(place))
             else:
                 path = place.note.module if place.note is not None else ()
-                self.add(tree, self.cluster(path, place), *self.operator(place))
+                made_with = self.calls.setdefault(trace.call_of(place), place)
+                if made_with is place:  # a Function with several outputs is one circle
+                    self.add(tree, self.cluster(path, place), *self.operator(place))
                 self.add(tree, self.cluster(path, place), *self.tensor(place))
-                self.edge(self.id(place, "op"), self.id(place))
+                self.edge(self.op_id(place), self.id(place), [f"output {place.op.position}"] if trace.call_of(place) is not place else [])
+                if made_with is not place:
+                    continue
             self.inputs(place, tree)
         if self.failed:
             self.failure(tree)
@@ -244,8 +258,6 @@ class Sketch:
                 continue
             above = "\\n " if len(lines) == 1 and self.direction in ("LR", "RL") else ""  # lifts a single line off the arrow
             graph.edge(tail, head, label="\\n".join(lines) + above, **style)
-        if legend:
-            self.legend(graph)
         return graph
 
     def caption(self):
@@ -265,6 +277,10 @@ class Sketch:
     def id(self, key, part="value"):
         """A short identifier; names with colons would be taken for ports."""
         return self.ids.setdefault((key, part), f"n{len(self.ids) + 1}")
+
+    def op_id(self, node):
+        """The identifier of the operator that made a tensor."""
+        return self.id(trace.call_of(node), "op")
 
     def add(self, tree, path, name, attributes):
         """Put a box into its cluster."""
@@ -304,7 +320,7 @@ class Sketch:
     def place_path(self, place):
         """The modules around a place."""
         if isinstance(place, folding.Box):
-            return tuple(place.path[:-1])
+            return tuple(place.path if place.times == 1 and path_key(place.path) in self.opened else place.path[:-1])
         return tuple(place.note.module) if place.note is not None else ()
 
     def module_label(self, module):
@@ -336,7 +352,8 @@ class Sketch:
                 rows.append(text.shape(node.shape, node.dtype))
         else:
             rows.append(text.shape(node.shape, node.dtype))
-        rows.append(self.gradient_text(node))
+        if self.forward_until is None or node.birth <= self.forward_until:
+            rows.append(self.gradient_text(node))
         tip = [name or node.name, f"{text.shape(node.shape)} {node.dtype}"]
         if node.op is not None:
             tip += [node.op.formula, text.source_line(node.note.line if node.note is not None else None)]
@@ -357,21 +374,22 @@ class Sketch:
         self.kinds.add(kind)
         shape, style, fill, border, _ = LOOKS[kind]
         label = upright(rows, self.direction) if "record" in shape else plain("\\n".join(line_of(r) for r in rows))
-        room = dict(margin="0.09,0.12") if kind == "kept" else {}  # beneath the lid
+        room = dict(peripheries="2") if kind == "kept" else {}
         return dict(**room, label=label, shape=shape, style=style, fillcolor=fill, color=border,
                     tooltip=line_of("\n".join(t for t in tip if t)) or " ")  # fmt: skip
 
     def operator(self, node):
         """An operator's circle."""
-        return self.id(node, "op"), self.operator_look("operator", node.op, node.params, [
-            node.op.formula, text.source_line(node.note.line if node.note is not None else None)])  # fmt: skip
+        return self.op_id(node), self.operator_look("operator", trace.call_of(node).op, node.params, [
+            trace.call_of(node).op.formula, text.source_line(node.note.line if node.note is not None else None)])  # fmt: skip
 
     def operator_look(self, kind, op, params, tip):
         """An operator's attributes: its symbol, and parameters that differ from the defaults."""
         usual = getattr(op, "params", {})
-        shown = [f"{k}={text.shortened(v, 18)}" for k, v in params.items()
-                 if not hasattr(v, "dtype") and (k not in usual or not same(usual[k], v))]  # fmt: skip
-        look = self.look(kind, [op.symbol, *shown[:2]], [op.name, *tip])
+        told = {k: parameter_text(k, v) for k, v in params.items() if not (k in usual and same(usual[k], v))}
+        shown = [words for words in told.values() if words]
+        symbol = [] if shown and op.symbol == "[ ]" else [op.symbol]  # an index stands for itself
+        look = self.look(kind, [*symbol, *shown[:2]], [op.name, *tip])
         if len(op.symbol) <= 2 and not shown:
             look.update(shape="circle" if kind == "operator" else look["shape"], margin="0.02", fontsize="13")
         return look
@@ -385,9 +403,11 @@ class Sketch:
             end = self.names.modules.get(id(last), ("", None))[0]
             names = f"{name} … {end}" if box.times > 1 and end != name else name
             box.title = f"{names}: {described(first)}" if names else described(first)
+            if box.times == 1 and path_key(box.path) in self.opened:
+                box.title = ""  # the cluster around it says so
         rows = box.lines()
-        if self.level == "modules" and box.times == 1 and box.path:
-            rows = rows[:1] + [text.shape(box.nodes[-1].shape, box.nodes[-1].dtype)]
+        if box.times == 1 and box.path and (self.level == "modules" or len(box.nodes) == 1):
+            rows = (rows[:1] if box.title else [", ".join(dict.fromkeys(n.op.name for n in box.nodes))]) + [text.shape(box.nodes[-1].shape, box.nodes[-1].dtype)]
         inside = sorted(self.inside(box), key=lambda n: n.birth)
         if inside:
             numbers = sum(int(np.prod(n.shape)) for n in inside)
@@ -406,7 +426,7 @@ class Sketch:
         """{leaf: the places that use it}, without leaves that are written into a folded box."""
         users: dict = {}
         for node in self.operators:
-            for p in node.parents:
+            for p in trace.parents(node):
                 if p is not None and p.op is None:
                     users.setdefault(p, {})[id(self.place[node])] = self.place[node]
         for leaf in self.leaves:
@@ -433,7 +453,7 @@ class Sketch:
         self.marks: dict = {}
         for place in self.places if len(self.places) > FAR else ():
             for node in place.nodes if isinstance(place, folding.Box) else [place]:
-                for parent in node.parents:
+                for parent in trace.parents(node):
                     if parent is not None and self.is_far(parent, place) and parent not in self.marks:
                         self.marks[parent] = self.names.nodes.get(parent) or f"({len(self.marks) + 1})"
 
@@ -455,14 +475,14 @@ class Sketch:
     def inputs(self, place, tree):
         """The arrows that enter a place, and the constants it uses."""
         boxed = isinstance(place, folding.Box)
-        target = self.id(id(place), "box") if boxed else self.id(place, "op")
+        target = self.id(id(place), "box") if boxed else self.op_id(place)
         for node in place.nodes if boxed else [place]:
             parts = None
             if not boxed and self.level == "values" and node in self.gradients:
                 parts = trace.contributions(node, self.gradients[node])
-            several = len(node.parents) > 1 and node.op.name not in ("add", "mul", "maximum", "minimum")
-            for i, parent in enumerate(node.parents):
-                slot = argument_name(node.op, i) if several and not boxed else ""
+            several = len(trace.parents(node)) > 1 and node.op.name not in ("add", "mul", "maximum", "minimum")
+            for i, parent in enumerate(trace.parents(node)):
+                slot = trace.input_name(trace.call_of(node).op, i) if several and not boxed else ""
                 if parent is None:
                     if not boxed or self.names.constant(node, i):
                         self.constant(node, i, target, slot, tree)
@@ -484,8 +504,8 @@ class Sketch:
                     labels = [text.shape(parent.shape, parent.dtype)] if inner else []
                 else:
                     labels.append(stretched(node, parent.shape))
-                    if parts is not None and parts[i] is not None and np.size(parts[i]) <= 4:
-                        labels.append(f"∂ {text.array(parts[i], newline=' ')}")
+                    if parts is not None and parts[i] is not None and (np.size(parts[i]) == 1 or np.size(parts[i]) <= 4 and self.uses[parent] > 1):
+                        labels.append("∂ " + " ".join(text.array(parts[i], 4 if np.size(parts[i]) == 1 else 3).split()))  # used once, it is the gradient in the box
                 slot_number = None if boxed or inner else i
                 if len(self.edges.get((tail, target, slot_number), ((),))[0]) < 3:
                     self.edge(tail, target, labels, slot_number)
@@ -494,7 +514,7 @@ class Sketch:
         """A constant input: data with a name, or a number in the formula."""
         value = name = None
         if trace.recorded(node):
-            value = node.note.inputs[i]
+            value = trace.given(node)[i]
             if value is None:
                 return
             name = self.names.constant(node, i)
@@ -502,7 +522,7 @@ class Sketch:
             value = saved_constant(node, i)
             found = self.names.arrays.get(id(value)) if value is not None else None
             name = found[0] if found else None
-            if value is None and argument_name(node.op, i) in getattr(node.op, "defaults", {}):
+            if value is None and trace.input_name(trace.call_of(node).op, i) in getattr(node.op, "defaults", {}):
                 return
         key = trace.constant_key(node, i) if name else (node, i)
         if key not in self.constants:
@@ -529,7 +549,7 @@ class Sketch:
         target = self.id("failed", "op")
         self.add(tree, [], target, self.operator_look("failed", op, {}, [op.formula, text.shortened(self.error, 300)]))
         for i, a in enumerate(args):
-            label = f"{argument_name(op, i)} {text.shape(np.shape(trace.array_of(a)))}"
+            label = f"{trace.input_name(op, i)} {text.shape(np.shape(trace.array_of(a)))}"
             if isinstance(a, Tensor) and a.node is not None and a.node in self.place and not isinstance(self.place[a.node], folding.Box):
                 tail = self.id(a.node)
             elif isinstance(a, Tensor) and a.node is not None and a.node in self.place:
@@ -546,16 +566,20 @@ class Sketch:
                 self.add(tree, [], tail, self.look("input" if name else "constant", rows))
             self.edge(tail, target, [label], i, color=ALARM, fontcolor=ALARM)
 
-    # --- the legend --------------------------------------------------------------------------------------------------
 
-    def legend(self, graph):
-        """One example of each kind that occurs."""
-        with graph.subgraph(name="cluster_legend") as inside:
-            inside.attr(label="legend", style="rounded,dashed", color="#c3ccd4", fontcolor=FAINT, fontsize="9", labeljust="l")
-            for kind, (shape, style, fill, border, words) in LOOKS.items():
-                if kind in self.kinds:
-                    inside.node(f"legend_{kind}", label=words, shape="ellipse" if kind == "operator" else shape, style=style,
-                                fillcolor=fill, color=border, fontsize="8", height="0.2", margin="0.06,0.03", tooltip=words)  # fmt: skip
+def write_legend(graph, kinds):
+    """One example of each kind that occurs, for programs that read the DOT text."""
+    with graph.subgraph(name="cluster_legend") as inside:
+        inside.attr(label="legend", style="rounded,dashed", color="#c3ccd4", fontcolor=FAINT, fontsize="9", labeljust="l")
+        for kind in kinds:
+            shape, style, fill, border, words = LOOKS[kind]
+            inside.node(f"legend_{kind}", label=words, shape=shape, style=style, fillcolor=fill, color=border, fontsize="8", height="0.2",
+                        margin="0.06,0.03", tooltip=words, peripheries="2" if kind == "kept" else "1")  # fmt: skip
+
+
+def path_key(path):
+    """What makes two module paths the same."""
+    return tuple(map(id, path))
 
 
 def described(module):
@@ -566,11 +590,28 @@ def described(module):
     return type(module).__name__
 
 
-def argument_name(op, i):
-    """The name of an operator's input number `i`."""
-    if op.variadic:
-        return f"{op.variadic}[{i}]"
-    return op.inputs[i] if i < len(op.inputs) else f"input {i}"
+def parameter_text(name, value):
+    """`axis=1`, or an index as Python writes it; empty for what the shapes say, and for what changes nothing."""
+    if hasattr(value, "dtype") or name == "shape" or name in PLAIN and np.all(np.asarray(value) == PLAIN[name]):
+        return ""
+    if name == "index":
+        parts = value if isinstance(value, tuple) else (value,)
+        return text.shortened(f"[{', '.join(map(index_text, parts))}]", 24)
+    shown = repr(value[0]) if isinstance(value, tuple) and len(value) and len(set(map(repr, value))) == 1 else value
+    return f"{name}={text.shortened(shown, 18)}"
+
+
+PLAIN = dict(stride=1, dilation=1, padding=0, groups=1, output_padding=0)  # what convolutions do by themselves
+
+
+def index_text(part):
+    """One part of an index: `1:3`, `…`, `None`, or what kind of array."""
+    if isinstance(part, slice):
+        first, last, step = ("" if v is None else str(v) for v in (part.start, part.stop, part.step))
+        return f"{first}:{last}" + (f":{step}" if step else "")
+    if part is Ellipsis:
+        return "..."
+    return f"array {text.shape(np.shape(part))}" if np.ndim(part) else str(part)
 
 
 def saved_constant(node, i):
@@ -588,21 +629,27 @@ def kept_results(operators):
     """Results whose values some derivative rule keeps until backward."""
     kept = set()
     for node in operators:
-        op = node.op
+        op = trace.call_of(node).op
+        if op.kind == "function":
+            held = [t for t in op.context.saved_tensors if t is not None]
+            kept.update(t.node for t in held if t.node is not None and t.node.op is not None)
+            if trace.recorded(node) and any(t.array is node.note.value for t in held):
+                kept.add(node)
+            continue
         if op.variadic:
             if any(w == op.variadic for w in op.wants[0]):
-                kept.update(p for p in node.parents if p is not None and p.op is not None)
+                kept.update(p for p in trace.parents(node) if p is not None and p.op is not None)
             if "out" in op.wants[0]:
                 kept.add(node)
             continue
-        for wants, needed in zip(op.wants, node.parents):
+        for wants, needed in zip(op.wants, trace.parents(node)):
             if needed is None:
                 continue
             for w in wants:
                 if w == "out":
                     kept.add(node)
                 elif w in op.inputs:
-                    source = node.parents[op.inputs.index(w)]
+                    source = trace.parents(node)[op.inputs.index(w)]
                     if source is not None and source.op is not None:
                         kept.add(source)
     return kept

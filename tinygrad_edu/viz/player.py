@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from ..autograd.modes import no_grad
-from ..autograd.node import ancestors
 from ..autograd.tensor import Tensor
 from . import formula, graph, render, text, trace
 from .player_page import PAGE
@@ -65,7 +64,7 @@ def play(fn, *args, names=None, model=None, check=True, title=None, direction="L
         raise ValueError(f"play(): the computation must end in a single number, a loss, and it ends in {shown}; reduce it, as in .sum()")
     if loss.node is None:
         raise ValueError("play(): nothing in the computation asks for a gradient; create the leaves with requires_grad=True")
-    order = ancestors(loss.node)
+    order = trace.ancestors(loss.node)
     operators = [n for n in order if n.op is not None]
     if len(operators) > MOST:
         raise ValueError(f"play(): the computation has {len(operators)} operators, and {MOST} are the limit; draw() folds larger ones")
@@ -99,7 +98,7 @@ class Writer:
 
     def player(self):
         """The finished page."""
-        drawing = graph.Drawing(self.sketch.build(False, None))
+        drawing = graph.Drawing(self.sketch.build(None))
         steps = [*self.start(), *self.forward(), *self.backward(), *self.finish()]
         data = dict(steps=steps, boxes=self.boxes(), root=self.sketch.id(self.root))
         listing = "\n".join(f"<li>{s['log']}</li>" for s in steps)
@@ -141,16 +140,16 @@ class Writer:
     def names_of_inputs(self, node):
         """What the inputs are called in formulas."""
         called = {}
-        inputs = node.op.inputs if not node.op.variadic else [f"{node.op.variadic}[{i}]" for i in range(len(node.parents))]
+        inputs = [trace.input_name(trace.call_of(node).op, i) for i in range(len(trace.parents(node)))]
         for i, x in enumerate(inputs):
-            parent = node.parents[i] if i < len(node.parents) else None
+            parent = trace.parents(node)[i] if i < len(trace.parents(node)) else None
             called[x] = self.called[parent] if parent is not None else self.names.constant(node, i) or x
         return called
 
     def arrows(self, node, slot=None):
         """The ids of the arrows that enter an operator."""
-        target = self.sketch.id(node, "op")
-        return [f"{self.sketch.id(p)}-{target}-{i}" for i, p in enumerate(node.parents) if p is not None and slot in (None, i)]
+        target = self.sketch.op_id(node)
+        return [f"{self.sketch.id(p)}-{target}-{i}" for i, p in enumerate(trace.parents(node)) if p is not None and slot in (None, i)]
 
     def forward(self):
         """One step per operator."""
@@ -158,7 +157,7 @@ class Writer:
         for node in self.operators:
             out = self.called[node]
             named = self.names_of_inputs(node)
-            arrays = [a if isinstance(a, (int, float, type(None))) else np.asarray(a) for a in node.note.inputs]
+            arrays = [a if isinstance(a, (int, float, type(None))) else np.asarray(a) for a in trace.given(node)]
             found = formula.forward_on_symbols(node.op, arrays, node.params, named) if node.op.kind != "function" else None
             words = formula.written(found) if found is not None else None
             value = self.value(node)
@@ -172,7 +171,7 @@ class Writer:
             notes = [escape(text.source_line(node.note.line))] if node.note.line else []
             notes += [f"shapes: {escape(', '.join(text.shape(np.shape(a)) for a in arrays if a is not None))} → {text.shape(node.shape)}"] if node.shape else []
             steps.append(dict(phase="forward", title=f"forward: {node.op.name}", log=escape(log), body=math + "".join(f"<p class=note>{n}</p>" for n in notes),
-                              show=[self.sketch.id(node)], edges=self.arrows(node), focus=[self.sketch.id(node, "op"), self.sketch.id(node)]))  # fmt: skip
+                              show=[self.sketch.id(node)], edges=self.arrows(node), focus=[self.sketch.op_id(node), self.sketch.id(node)]))  # fmt: skip
         return steps
 
     def backward(self):
@@ -184,7 +183,7 @@ class Writer:
                       grads={self.sketch.id(self.root): self.gradient_lines(grads[self.root])}, numbers={loss: [1.0]})]  # fmt: skip
         uses = {}
         for node in self.operators:
-            for p in node.parents:
+            for p in trace.parents(node):
                 if p is not None:
                     uses[p] = uses.get(p, 0) + 1
         for node in reversed(self.operators):
@@ -192,7 +191,7 @@ class Writer:
             if g is None:
                 continue
             saved = trace.arguments_of(node)
-            for slot, (parent, c) in enumerate(zip(node.parents, trace.contributions(node, g))):
+            for slot, (parent, c) in enumerate(zip(trace.parents(node), trace.contributions(node, g))):
                 if c is None:
                     continue
                 old = grads.get(parent)
@@ -247,7 +246,7 @@ class Writer:
         target = self.sketch.id(parent)
         return dict(phase="backward", title=f"backward: through {node.op.name} to {p}", log=escape(log),
                     body="".join(lines_of_body) + "".join(f"<p class=note>{escape(n)}</p>" for n in notes), show=[], edges=self.arrows(node, slot),
-                    focus=[self.sketch.id(node, "op"), target], grads={target: self.gradient_lines(new)},
+                    focus=[self.sketch.op_id(node), target], grads={target: self.gradient_lines(new)},
                     numbers={p: np.asarray(new, float).reshape(-1)[:SHOWN].tolist()})  # fmt: skip
 
     def notes(self, node, slot, parent, found, c):
@@ -293,8 +292,8 @@ class Writer:
         """{leaf: (f(w + h) − f(w − h)) / 2h} for small leaves, by running the function again."""
         tensors = {}
         for node in self.operators:
-            for parent, giver in zip(node.parents, node.note.givers):
-                held = giver() if giver is not None else None
+            for i, parent in enumerate(trace.parents(node)):
+                held = trace.giver(node, i)
                 if parent is not None and parent.op is None and isinstance(held, Tensor) and held.node is parent:
                     tensors[parent] = held
         with no_grad():

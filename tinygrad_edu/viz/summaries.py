@@ -159,6 +159,8 @@ def saved_arrays(node):
                 yield value
             elif isinstance(value, (tuple, list)):
                 yield from (v for v in value if isinstance(v, np.ndarray))
+            elif isinstance(value, Tensor):  # of an autograd.Function
+                yield value.array
 
 
 def counted(n):

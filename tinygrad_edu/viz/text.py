@@ -33,7 +33,7 @@ def array(a, digits=4, most=12, newline="\n"):
         return "empty"
     if a.size <= most and a.ndim <= 2:
         cells = [[number(v, digits) for v in row] for row in np.atleast_2d(a)]
-        width = max(len(c) for row in cells for c in row)
+        width = max(len(c) for row in cells for c in row) if len(cells) > 1 else 0
         if a.ndim == 1:
             return "[" + ", ".join(cells[0]) + "]"
         return newline.join("[" + " ".join(c.rjust(width) for c in row) + "]" for row in cells)

@@ -6,9 +6,11 @@ from itertools import repeat
 
 import numpy as np
 
+from ..autograd import node as nodes_of
 from ..autograd.engine import sum_to
+from ..autograd.function import Parts, Select
 from ..autograd.lines import assigned_name
-from ..autograd.node import Node, ancestors
+from ..autograd.node import Node, births
 from ..autograd.operator import apply
 from ..autograd.recorder import own_code
 from ..autograd.tensor import Tensor
@@ -27,6 +29,7 @@ class Run:
         self.arguments: dict = {}  # the function's own arguments
         self.scopes: list = []  # names → values, the most telling scope first
         self.failed = None  # (op, args, params) of the operator that failed
+        self.began = births()  # what is younger was made by the run
 
     def tensors(self):
         """The tensors that the run returned, or had in hand when it failed."""
@@ -34,7 +37,7 @@ class Run:
             return tensors_in(self.result)
         held = [a for a in self.failed[1] if isinstance(a, Tensor)] if self.failed else []
         for scope in self.scopes:
-            held += tensors_in(list(scope.values()))
+            held += [t for t in tensors_in(list(scope.values())) if t.node is not None and t.node.birth > self.began]
         return held
 
 
@@ -156,15 +159,19 @@ class Names:
 
     def add_assigned(self, nodes):
         """Names from the learner's lines: what was computed by `h = …` is called h."""
-        last = None
+        last, together = None, {}
         for node in nodes:
             spot = node.note.spot if node.note is not None else None
             if spot is not None and last is not None and last[0] == spot and last[1] in self.assigned:
                 del self.assigned[last[1]]  # the layer before was a step inside of the same call
             name = assigned_name(*spot) if spot is not None else None
-            if name:
+            if name and "," in name:
+                together.setdefault((spot, name), []).append(node)
+            elif name:
                 self.assigned[node] = name
             last = (spot, node)
+        for (_, target), made in together.items():
+            self.assigned.update(unpacked(target, made))
         for node, name in self.assigned.items():
             self.nodes.setdefault(node, name)
 
@@ -180,19 +187,80 @@ class Names:
 
     def constant(self, node, i):
         """The name of a constant input, if the tensor or array that it came from has one."""
-        givers = node.note.givers if node.note is not None else ()
-        giver = givers[i]() if i < len(givers) and givers[i] is not None else None
-        if giver is None:
-            return None
-        found = self.others.get(id(giver))
-        return found[0] if found and found[1] is giver else None
+        held = giver(node, i)
+        found = self.others.get(id(held)) if held is not None else None
+        return found[0] if found is not None and found[1] is held else None
+
+
+def unpacked(target, nodes):
+    """{node: name} for `a, b = …`, where it is sure which result is which: outputs of a Function, parts of one tensor, a value with its index."""
+    names = target.strip("()").split(", ")
+    if not all(name.replace(".", "").isidentifier() for name in names):
+        return {}
+    inner = {p for node in nodes for p in parents(node)}
+    ends = [node for node in nodes if node not in inner]
+    if all(isinstance(node.op, Select) for node in ends):
+        return {node: names[node.op.position] for node in ends if node.op.position < len(names)}
+    if len(ends) == len(names) and all(node.op.name == "getitem" and parents(node) == parents(ends[0]) for node in ends):
+        return dict(zip(ends, names))
+    if len(ends) == 1 and len(names) == 2 and ends[0].op.name in ("gather_along", "squeeze"):
+        return {ends[0]: names[0]}
+    return {}
+
+
+# --- one node per result: an autograd.Function with several outputs has a node of its own besides, which readers skip -----
+
+
+def ancestors(*roots):
+    """`autograd.ancestors`, with one node per result: the step that several outputs of a Function share is left out."""
+    found = nodes_of.ancestors(*roots)
+    shared = {n.parents[0] for n in found if isinstance(n.op, Select)}
+    return [n for n in found if n not in shared] if shared else found
+
+
+def call_of(node):
+    """The step that made a node: of a Function's outputs the call that they share, else the node itself."""
+    return node.parents[0] if isinstance(node.op, Select) else node
+
+
+def parents(node):
+    """The nodes that a result was computed from, None for constants."""
+    return call_of(node).parents
+
+
+def given(node):
+    """The recorded inputs of the step that made a node: arrays and numbers."""
+    note = call_of(node).note
+    return note.inputs if note is not None and note.inputs is not None else ()
+
+
+def giver(node, i):
+    """The tensor or array that input `i` came from, if it is known and still there."""
+    note = call_of(node).note
+    givers = note.givers if note is not None else ()
+    return givers[i]() if i < len(givers) and givers[i] is not None else None
+
+
+def input_name(op, i):
+    """What input `i` of an operator is called in its definition; of a Function, in its `forward`."""
+    if op.kind == "function":
+        names = forward_names(op.function)
+        return names[i] if i < len(names) else f"input {i}"
+    if op.variadic:
+        return f"{op.variadic}[{i}]"
+    return op.inputs[i] if i < len(op.inputs) else f"input {i}"
+
+
+def forward_names(function):
+    """The names in the signature of a Function's `forward`, without ctx."""
+    names = list(inspect.signature(function.forward).parameters)
+    return names if hasattr(function, "setup_context") else names[1:]
 
 
 def constant_key(node, i):
     """What makes two uses the same constant: the tensor it came from; else every use is its own."""
-    givers = node.note.givers if node.note is not None else ()
-    giver = givers[i]() if i < len(givers) and givers[i] is not None else None
-    return ("tensor", id(giver)) if giver is not None else ("use", node, i)
+    held = giver(node, i)
+    return ("tensor", id(held)) if held is not None else ("use", node, i)
 
 
 def recorded(node):
@@ -205,7 +273,7 @@ def leaf_values(nodes):
     found = {}
     for node in nodes:
         if recorded(node):
-            for parent, value in zip(node.parents, node.note.inputs):
+            for parent, value in zip(parents(node), given(node)):
                 if parent is not None and parent.op is None and parent not in found:
                     found[parent] = value
     return found
@@ -213,9 +281,12 @@ def leaf_values(nodes):
 
 def arguments_of(node):
     """Per input, what the rule gets after g: from the graph, or from the recording where the graph was freed."""
+    node = call_of(node)
+    if node.op.kind == "function":
+        return [() if p is not None else None for p in node.parents]  # all that its rule needs is in its ctx
     if node.saved is not None:
         return node.saved
-    if recorded(node) and hasattr(node.op, "save"):
+    if recorded(node):
         return node.op.save(node.parents, node.note.value, *node.note.inputs, **node.params)
     return None
 
@@ -228,6 +299,8 @@ def contributions(node, g):
     saved = arguments_of(node)
     if saved is None:
         return None
+    if isinstance(node.op, Select):
+        node, g = call_of(node), Parts({node.op.position: g})
     op, parts = node.op, []
     together = op.together(g, *next(a for a in saved if a is not None)) if op.together else repeat(None)
     for parent, rule, args, part in zip(node.parents, op.pullbacks, saved, together):
@@ -253,7 +326,7 @@ def all_gradients(roots, seeds=None):
                 f"the values that {node.name} saved were freed by backward(); run the forward pass inside "
                 "`with recording():`, or pass retain_graph=True to backward()"
             )
-        for parent, c in zip(node.parents, parts):
+        for parent, c in zip(parents(node), parts):
             if c is not None:
                 grads[parent] = grads[parent] + c if parent in grads else c
     return grads
