@@ -147,9 +147,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", default=HERE / "_build" / "notebooks")
     parser.add_argument("--run", action="store_true", help="run each notebook in a Jupyter kernel")
+    parser.add_argument("--only", nargs="+", metavar="PAGE", help="run these alone, as in learn/neuron")
     arguments = parser.parse_args()
     for path in write(arguments.folder):
-        if arguments.run:
+        name = path.relative_to(arguments.folder).with_suffix("").as_posix()
+        if arguments.run and (not arguments.only or name in arguments.only):
             run(path)
         print(path)
 

@@ -94,7 +94,7 @@ def test_notebooks():
     script = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(script)
     names = script.chapters()
-    assert {"learn/engine"} <= set(names)
+    assert {"learn/neuron", "learn/engine", "start/first_network", "zh/learn/neuron"} <= set(names)
     for name in names:
         book = script.notebook(name)
         assert book["nbformat"] == 4 and book["cells"][0]["source"].startswith("# ")
