@@ -1,72 +1,32 @@
-"""gradcheck: compare the gradients that the engine computes with slopes measured by moving each input a little."""
+"""gradcheck: compare the gradients that the engine computes with slopes measured by moving each input a little, and say why not.
 
-from dataclasses import dataclass, field
+    gradcheck, gradgradcheck    PyTorch's: True, or GradcheckError (False)
+    check_gradients             the same check, with the whole result: .ok, .report, a table in a notebook; Modules too
+    check_gradient              any function of NumPy arrays, and a gradient that is claimed for it
+
+The slopes come from finite_differences.py, what can be checked is in checked.py, and the causes are found by diagnosis.py
+(patterns in the numbers) and faults.py (which step of the graph).
+"""
+
+from functools import lru_cache
 
 import numpy as np
 
 from . import engine, modes
-from .tensor import Tensor, as_memory
+from .checked import ClaimedGradient, Frozen, TensorFunction, as_tuple, is_module
+from .diagnosis import IGNORES, Cause, Evidence, ShapeMismatch, elsewhere, explain, explain_shape, matrix
+from .faults import FULL, blame, cutters, engine_fault, guilty_steps, place_of, planted, sampled_causes
+from .finite_differences import Projected, Slope, along, complex_slopes, flattened, lowest_precision, refined, sides, slopes
+from .gradient_report import Compared, GradientCheck, Mismatch
+from .tensor import Tensor
 
 
 class GradcheckError(RuntimeError):
-    """A gradient differs from the measured slope; `report` holds both, and every place where they differ."""
+    """A gradient differs from the measured slope; `result` is the GradientCheck, with every place where they differ."""
 
-    def __init__(self, message, report=None):
+    def __init__(self, message, result=None):
         super().__init__(message)
-        self.report = report
-
-
-@dataclass
-class Mismatch:
-    """One derivative that is wrong: of element `column` of output `output` with respect to element `row` of input `input`."""
-
-    input: int
-    output: int
-    row: tuple
-    column: tuple
-    analytic: float
-    numeric: float
-    left: float = np.nan
-    right: float = np.nan
-
-    @property
-    def error(self):
-        """How far the computed derivative is from the measured one; not a number counts as infinitely far."""
-        error = abs(self.analytic - self.numeric)
-        return error if error == error else np.inf
-
-
-@dataclass
-class Report:
-    """What was compared: per (input, output) the two Jacobians, one row per input element, and where they differ."""
-
-    analytic: dict = field(default_factory=dict)
-    numeric: dict = field(default_factory=dict)
-    mismatches: list = field(default_factory=list)
-    hints: list = field(default_factory=list)
-    tolerances: tuple = (1e-5, 1e-3)
-
-    @property
-    def ok(self):
-        """True if every derivative agrees with its measured slope, or lies between the two slopes at a kink."""
-        return not self.mismatches
-
-    @property
-    def worst(self):
-        """The mismatch with the largest error."""
-        return max(self.mismatches, key=lambda m: m.error)
-
-    def __str__(self):
-        if self.ok:
-            return f"gradcheck: all {sum(j.size for j in self.analytic.values())} derivatives agree"
-        m, compared = self.worst, sum(j.size for j in self.analytic.values())
-        atol, rtol = self.tolerances
-        lines = [
-            f"gradcheck: {len(self.mismatches)} of {compared} derivatives differ from the measured slopes; the worst is that of "
-            f"output {m.output}{list(m.column)} with respect to input {m.input}{list(m.row)}: the gradient is {m.analytic:.6g}, "
-            f"the slope {m.numeric:.6g}, the error {m.error:.3g} (allowed: {atol:g} + {rtol:g} · |slope|)"
-        ]
-        return "\n".join(lines + [f"  hint: {hint}" for hint in self.hints])
+        self.result = self.report = result
 
 
 def gradcheck(func, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True, nondet_tol=0.0, check_undefined_grad=True,
@@ -74,26 +34,28 @@ def gradcheck(func, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=T
               check_backward_ad=True, fast_mode=False, masked=None):  # fmt: skip
     """True if the gradients of `func(*inputs)` are right: each compared with (f(x + eps) − f(x − eps)) / 2·eps.
 
-    Inputs that require grad are checked; use float64, for slopes of float32 functions are mere estimates. At a kink any
-    derivative between the slopes on both sides is right. `fast_mode` compares one random direction instead of every
-    element. Raises GradcheckError, or returns False if `raise_exception` is off.
+    Inputs that require grad are checked, and the parameters if `func` is a Module; derivatives agree if they differ by less than
+    atol + rtol · |slope|. At a kink any derivative between the slopes on both sides is right. `fast_mode` compares along one
+    random direction per input instead of element by element. Raises GradcheckError, whose message names the cause, or
+    returns False if `raise_exception` is off; `check_gradients` returns the whole result instead.
+
+    nondet_tol            how far two calls may differ
+    check_undefined_grad  let the other outputs' gradients be undefined (None) while one output is checked
+    check_grad_dtypes     the gradient must have the input's dtype
+    check_batched_grad    `func.vmap` over the backward pass must give the same gradients
+    check_forward_ad      check J·v as `func.jvp` computes it; check_backward_ad=False checks only that
+    check_batched_forward_grad, masked   refused if on: tangents are not batched here, and there are no sparse tensors
 
     >>> import tinygrad_edu as tg
     >>> x = tg.tensor([0.5, 2.0], dtype=tg.float64, requires_grad=True)
     >>> tg.autograd.gradcheck(lambda x: (x * x).sin(), x)
     True
     """
-    refuse(check_batched_grad=check_batched_grad, check_batched_forward_grad=check_batched_forward_grad,
-           check_forward_ad=check_forward_ad, check_backward_ad=not check_backward_ad, masked=masked)  # fmt: skip
-    try:
-        report = compare(func, inputs, eps, atol, rtol, nondet_tol, check_grad_dtypes, fast_mode)
-        if not report.ok:
-            raise GradcheckError(str(report), report)
-    except GradcheckError:
-        if raise_exception:
-            raise
-        return False
-    return True
+    result = check_gradients(func, inputs, eps=eps, atol=atol, rtol=rtol, nondet_tol=nondet_tol, fast_mode=fast_mode,
+                             check_undefined_grad=check_undefined_grad, check_grad_dtypes=check_grad_dtypes,
+                             check_batched_grad=check_batched_grad, check_batched_forward_grad=check_batched_forward_grad,
+                             check_forward_ad=check_forward_ad, check_backward_ad=check_backward_ad, masked=masked)  # fmt: skip
+    return verdict(result, raise_exception)
 
 
 def gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, rtol=1e-3, gen_non_contig_grad_outputs=False,
@@ -101,218 +63,757 @@ def gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, rtol=
                   check_batched_grad=False, check_fwd_over_rev=False, check_rev_over_rev=True, fast_mode=False, masked=False):  # fmt: skip
     """True if the gradients of the gradients of `func(*inputs)` are right; options as in `gradcheck`.
 
+    The gradients of Σ grad_outputs · outputs are checked, with respect to the inputs and to `grad_outputs` (random ones if none
+    are given). If the first derivatives are wrong already, the message says so.
+
     >>> import tinygrad_edu as tg
     >>> x = tg.tensor([0.5, 2.0], dtype=tg.float64, requires_grad=True)
     >>> tg.autograd.gradgradcheck(lambda x: x**3, x)
     True
     """
-    refuse(check_batched_grad=check_batched_grad, check_fwd_over_rev=check_fwd_over_rev,
-           check_rev_over_rev=not check_rev_over_rev, masked=masked)  # fmt: skip
+    result = check_gradients(func, inputs, order=2, grad_outputs=grad_outputs, eps=eps, atol=atol, rtol=rtol, nondet_tol=nondet_tol,
+                             strided=gen_non_contig_grad_outputs, fast_mode=fast_mode, check_undefined_grad=check_undefined_grad,
+                             check_grad_dtypes=check_grad_dtypes, check_batched_grad=check_batched_grad,
+                             check_forward_ad=check_fwd_over_rev, check_backward_ad=check_rev_over_rev, masked=masked)  # fmt: skip
+    return verdict(result, raise_exception)
+
+
+def verdict(result, raise_exception):
+    """PyTorch's answer: True, False, or an exception."""
+    if not result.ok and raise_exception:
+        raise GradcheckError(result.report, result)
+    return result.ok
+
+
+def check_gradients(func, inputs=(), *, parameters=None, order=1, grad_outputs=None, eps=1e-6, atol=1e-5, rtol=1e-3, nondet_tol=0.0,
+                    fast_mode=False, freeze_generator=False, check_undefined_grad=True, check_grad_dtypes=False,
+                    check_batched_grad=False, check_batched_forward_grad=False, check_forward_ad=False, check_backward_ad=True,
+                    masked=None, strided=False):  # fmt: skip
+    """Check the gradients of `func(*inputs)` and return a GradientCheck: `.ok`, `.report`, `.causes`, `.notes`, `.worst`.
+
+    A Module is checked with all its parameters, by their paths; buffers, modes and counters are put back. For a loss that calls a
+    model, pass `parameters=model` (or a dict, or pairs of name and tensor). `order=2` checks the gradients of the gradients.
+    `freeze_generator` lets every call draw the same random numbers, so that dropout can be checked. Other options as in
+    `gradcheck`.
+
+    >>> import tinygrad_edu as tg
+    >>> model = tg.nn.Linear(3, 2).double()
+    >>> tg.autograd.check_gradients(model, tg.ones(4, 3, dtype=tg.float64)).ok
+    True
+    """
+    refused(check_batched_forward_grad=check_batched_forward_grad, masked=masked)
+    if not check_backward_ad and not check_forward_ad:
+        raise ValueError("gradcheck: check_backward_ad=False needs check_forward_ad=True (in gradgradcheck: check_rev_over_rev=False needs "
+                         "check_fwd_over_rev=True), or there is nothing to check")  # fmt: skip
+    if order not in (1, 2):
+        raise ValueError(f"check_gradients: order must be 1 or 2, not {order!r}; for higher ones check the function of derivatives "
+                         "with order=2")  # fmt: skip
     inputs = as_tuple(inputs)
-    outputs = differentiable(func(*inputs))
+    problem = TensorFunction(func, inputs, named(func, parameters), undefined=check_undefined_grad)
+    options = Options(eps, atol, rtol, nondet_tol, fast_mode, check_grad_dtypes, check_batched_grad, check_forward_ad, check_backward_ad)
+    if not problem.arrays:
+        raise ValueError("gradcheck: no input requires grad, so there is nothing to check; make the inputs with requires_grad=True, or pass "
+                         "parameters=model")  # fmt: skip
+    if freeze_generator:
+        problem.frozen = Frozen()
+    generators = problem.frozen
+    try:
+        if order == 1:
+            return examine(problem, options)
+        first = examine(problem, Options(eps, atol, rtol, nondet_tol, fast_mode))
+        if not first.ok:
+            for cause in first.causes:
+                cause.sentence = f"the first derivatives are wrong already: {cause.sentence}"
+            return first
+        return examine(second_order(problem, grad_outputs, strided), options, 2)
+    finally:
+        if problem.state is not None:
+            problem.state.restore()
+        if generators is not None:
+            generators.restore()
+
+
+def check_gradient(function, gradient, *arrays, kind="auto", names=None, eps=1e-6, atol=1e-5, rtol=1e-3, nondet_tol=0.0,
+                   fast_mode=False, freeze_generator=False):  # fmt: skip
+    """Check the gradient that is claimed for a function of NumPy arrays, whoever computes it; returns a GradientCheck.
+
+    `function(*arrays)` returns a number or an array (or several), and `gradient`, by its `kind`:
+
+    "gradient"     gradient(*arrays): the gradient of the number that the function returns; one array per floating-point input,
+                   a tuple of them, or a dict by name. Arrays that were computed before may stand in its place
+    "vjp"          gradient(g, *arrays): the gradients of Σ g · result, where g has the result's shape
+    "derivative"   gradient(*arrays): f′(x), element by element
+    "jacobian"     gradient(*arrays): all derivatives, shape result + input
+
+    "auto" tells them apart by the shape of the result and the number of arguments.
+
+    >>> import numpy as np, tinygrad_edu as tg
+    >>> from tinygrad_edu.autograd.gradcheck import check_gradient
+    >>> check_gradient(lambda x: (x**2).sum(), lambda x: x, np.array([1.0, 2.0])).cause.kind
+    'factor'
+    """
+    if kind not in ("auto", "gradient", "vjp", "derivative", "jacobian"):
+        raise ValueError(f"check_gradient: kind must be 'auto', 'gradient', 'vjp', 'derivative' or 'jacobian', not {kind!r}")
+    problem = ClaimedGradient(function, gradient, arrays, kind, names)
+    problem.frozen = Frozen() if freeze_generator else None
+    return examine(problem, Options(eps, atol, rtol, nondet_tol, fast_mode))
+
+
+def refused(**options):
+    """Options of PyTorch that have no meaning here may only be off."""
+    reasons = {"masked": "there are no sparse tensors here", "check_batched_forward_grad": "tangents are not batched here"}
+    for name, on in options.items():
+        if on:
+            raise ValueError(f"gradcheck: {name} cannot be switched on: {reasons[name]}; leave it at its default")
+
+
+def named(func, parameters):
+    """Pairs of name and tensor, of whatever names parameters."""
+    if parameters is None:
+        return list(func.named_parameters()) if is_module(func) else []
+    if is_module(parameters):
+        return list(parameters.named_parameters())
+    if isinstance(parameters, dict):
+        return list(parameters.items())
+    if isinstance(parameters, Tensor):
+        return [("0", parameters)]
+    pairs = list(parameters)
+    return [p if isinstance(p, tuple) else (str(k), p) for k, p in enumerate(pairs)]
+
+
+class Options:
+    """What to compare, and how closely."""
+
+    def __init__(self, eps=1e-6, atol=1e-5, rtol=1e-3, nondet_tol=0.0, fast=False, dtypes=False, batched=False, forward=False,
+                 backward=True):  # fmt: skip
+        self.eps, self.atol, self.rtol, self.nondet_tol, self.fast = eps, atol, rtol, nondet_tol, fast
+        self.dtypes, self.batched, self.forward, self.backward = dtypes, batched, forward, backward
+
+    def close(self, a, b):
+        """True where a computed and a measured derivative agree."""
+        with np.errstate(all="ignore"):
+            return np.abs(a - b) <= self.atol + self.rtol * np.abs(b)
+
+
+def second_order(problem, grad_outputs, strided):
+    """The problem whose function is the gradient of another one's, in its inputs and in what arrives from above."""
+    with modes.enable_grad():
+        outputs = [y for y in problem.forward() if y.requires_grad]
     if grad_outputs is None:
         rng = np.random.default_rng(0)
         grad_outputs = []
         for y in outputs:
             g = rng.normal(size=y.shape).astype(y.dtype)
-            g = Tensor(np.repeat(g[..., None], 2, -1)[..., 0] if gen_non_contig_grad_outputs else g)
+            g = Tensor(np.repeat(g[..., None], 2, -1)[..., 0] if strided else g)
             g.requires_grad = True
             grad_outputs.append(g)
-    count = len(inputs)
+    grad_outputs = as_tuple(grad_outputs)
+    count, func, tensors = len(problem.args), problem.func, problem.tensors
+    own = {id(x): k for k, x in enumerate(problem.args)}
 
     def gradients(*args):
-        wanted = [x for x in args[:count] if isinstance(x, Tensor) and x.requires_grad]
-        outputs = differentiable(func(*args[:count]))
-        return engine.grad(outputs, wanted, args[count:], create_graph=True, allow_unused=True, materialize_grads=True)
+        wanted = [args[own[id(x)]] if id(x) in own else x for x in tensors]
+        results = [y for y in as_tuple(func(*args[:count])) if isinstance(y, Tensor) and y.requires_grad]
+        return engine.grad(results, wanted, args[count:], create_graph=True, allow_unused=True, materialize_grads=True)
 
-    return gradcheck(gradients, (*inputs, *as_tuple(grad_outputs)), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception,
-                     nondet_tol=nondet_tol, check_grad_dtypes=check_grad_dtypes, fast_mode=fast_mode)  # fmt: skip
-
-
-def refuse(**options):
-    """Options of PyTorch that have no meaning here may only be off."""
-    for name, on in options.items():
-        if on:
-            raise ValueError(f"gradcheck: {name} cannot be changed here: derivatives are computed backward, from one rule per "
-                             "operator, on dense arrays; leave it at its default")  # fmt: skip
+    names = [f"grad_output {k}" if len(grad_outputs) > 1 else "grad_output" for k in range(len(grad_outputs))]
+    arguments = dict(zip([id(x) for x in problem.tensors], problem.names))
+    given = [arguments.get(id(x), f"input {k}") for k, x in enumerate(problem.args)] + names
+    second = TensorFunction(gradients, (*problem.args, *grad_outputs), problem.parameters, given, problem.undefined)
+    second.title, second.modules, second.state, second.frozen = problem.title, problem.modules, problem.state, problem.frozen
+    second.restores = problem.restores
+    return second
 
 
-def as_tuple(values):
-    return tuple(values) if isinstance(values, (tuple, list)) else (values,)
+# --- the check ---------------------------------------------------------------------------------------------------------------
 
 
-def differentiable(outputs):
-    """The results that have gradients."""
-    return [y for y in as_tuple(outputs) if isinstance(y, Tensor) and y.requires_grad]
+def examine(problem, options, order=1):
+    """The GradientCheck of a problem: everything compared, differences explained."""
+    result = GradientCheck(problem.title, order, tolerances=(options.atol, options.rtol), fast=options.fast)
+    with modes.enable_grad(), np.errstate(all="ignore"):
+        try:
+            compare(problem, options, result)
+        except ShapeMismatch as mismatch:
+            wrong_shape(problem, mismatch, options, result)
+        except (RuntimeError, ValueError) as error:
+            if not explained_error(problem, error, options, result):
+                raise
+    return result
 
 
-def compare(func, inputs, eps=1e-6, atol=1e-5, rtol=1e-3, nondet_tol=0.0, check_grad_dtypes=False, fast_mode=False):
-    """The Report for `func(*inputs)`: all derivatives, computed and measured."""
-    inputs = as_tuple(inputs)
-    checked = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
-    if not checked:
-        raise ValueError("gradcheck: no input requires grad, so there is nothing to check; make the inputs with "
-                         "requires_grad=True")  # fmt: skip
-    for i in checked:
-        if not as_memory(inputs[i]).flags.writeable:
-            raise ValueError(f"gradcheck: input {i} is expanded or read-only memory, and its elements cannot be moved one by "
-                             "one; pass x.clone()")  # fmt: skip
-    before = [inputs[i].array.copy() for i in checked]
-    outputs = results(func, inputs)
-    for i, array in zip(checked, before):
-        if not np.array_equal(array, inputs[i].array, equal_nan=True):
-            raise GradcheckError(f"gradcheck: func changed its input {i} in place; let it work on a x.clone()")
-    report = Report(tolerances=(atol, rtol))
-    again = results(func, inputs)
-    for a, b in zip(outputs, again):
-        if a.shape != b.shape or not np.allclose(a.array, b.array, 0, nondet_tol, equal_nan=True):
-            report.hints.append("two calls of func gave different results: seed its random numbers, or keep it from changing "
-                                "state")  # fmt: skip
-            break
-    rng = np.random.default_rng(0)
-    directions = {i: [rng.normal(size=inputs[i].shape)] for i in checked} if fast_mode else {}
-    weights = [[rng.normal(size=y.shape)] for y in outputs] if fast_mode else None
-    for k, y in enumerate(outputs):
-        rows = jacobian_rows(y, [inputs[i] for i in checked], weights[k] if weights else None)
-        repeated = jacobian_rows(again[k], [inputs[i] for i in checked], weights[k] if weights else None)
-        for i, row, other in zip(checked, rows, repeated):
-            if not report.hints and not np.allclose(row, other, 0, nondet_tol, equal_nan=True):
-                raise GradcheckError(f"gradcheck: two backward passes gave different gradients for input {i}; a derivative rule "
-                                     "must not draw random numbers or keep state (nondet_tol allows a difference)")  # fmt: skip
-            if check_grad_dtypes and row.dtype != inputs[i].dtype:
-                raise GradcheckError(f"gradcheck: the gradient of input {i} is {row.dtype}, and the input {inputs[i].dtype}")
-            if fast_mode:
-                row = np.array([[np.sum(row * directions[i][0].reshape(-1, 1))]])
-            report.analytic[i, k] = row
-    for i in checked:
-        for k, slopes in enumerate(measured(func, inputs, i, eps, directions.get(i), weights)):
-            numeric, left, right = slopes
-            report.numeric[i, k] = numeric
-            find_mismatches(report, func, inputs, outputs, (i, k), slopes, eps, directions.get(i), weights)
-    if not report.ok:
-        add_hints(report, inputs, checked)
-    return report
+def compare(problem, options, result):
+    """Fill in the result: what is claimed against what is measured."""
+    before = [a.copy() for a in problem.arrays]
+    outputs = start(problem, before)
+    repeatable(problem, outputs, options, result)
+    if result.causes:
+        return
+    outputs = problem.start()
+    shapes = [y.shape for y in outputs]
+    low = any(a.dtype.kind == "f" and a.dtype.itemsize < 8 for a in problem.arrays) or any(t.itemsize < 8 for t in problem.output_dtypes)
+    measured = problem.in_double() if low else None
+    if options.fast:
+        compare_projections(problem, measured, shapes, options, result)
+    else:
+        compare_all(problem, measured, shapes, options, result)
 
 
-def results(func, inputs):
-    """The floating-point tensors that func returns."""
-    outputs = as_tuple(func(*inputs))
-    wrong = [type(y).__name__ for y in outputs if not isinstance(y, Tensor)]
-    if wrong:
-        raise ValueError(f"gradcheck: func must return a tensor or several, and it returned {wrong[0]}")
-    if any(y.dtype.kind == "c" for y in outputs):
-        raise ValueError("gradcheck: func returned complex numbers, which have no gradients here")
-    return [y for y in outputs if y.dtype.kind == "f"]
+def start(problem, before):
+    """The outputs; an error if the function has changed its inputs, and a note to put back what it changes in a Module."""
+    outputs = problem.start()
+    for name, now, array in zip(problem.names, problem.arrays, before):
+        if not same(now, array):
+            now[...] = array
+            raise GradcheckError(f"gradcheck: func changed its input {name} in place; let it work on a {name.split()[-1]}.clone()")
+    if problem.state is not None and problem.state.changed():
+        problem.restores = True
+        problem.state.restore()
+    return outputs
 
 
-def jacobian_rows(y, inputs, weights):
-    """Per input a matrix: a row for each of its elements, a column for each element of y (or one, for a weighted sum)."""
-    if weights is None:
-        weights = np.eye(y.array.size).reshape((y.array.size, *y.shape))
-    if not y.requires_grad:
-        return [np.zeros((x.array.size, len(weights)), x.dtype) for x in inputs]
-    columns = [engine.grad(y, inputs, Tensor(w.astype(y.dtype)), retain_graph=True, allow_unused=True, materialize_grads=True)
-               for w in weights]  # fmt: skip
-    if not columns:
-        return [np.zeros((x.array.size, 0), x.dtype) for x in inputs]
-    return [np.stack([c[i].detach().array.reshape(-1) for c in columns], axis=1) for i in range(len(inputs))]
+def same(a, b, tolerance=0.0):
+    """True if two arrays are equal, NaN at the same places included."""
+    return np.array_equal(a, b, equal_nan=True) if not tolerance else a.shape == b.shape and np.allclose(a, b, 0, tolerance, equal_nan=True)
 
 
-def values(func, inputs, weights):
-    """What func computes, as flat float64 arrays, one per output."""
-    with modes.enable_grad():
-        outputs = results(func, inputs)
-    if weights is not None:
-        return [np.array([np.sum(y.array * w[0])]) for y, w in zip(outputs, weights)]
-    return [np.array(y.array, np.float64).reshape(-1) for y in outputs]
+def repeatable(problem, outputs, options, result):
+    """Two calls must give the same: if not, say whether it is random numbers, and go on with the generators frozen."""
+    first = [np.array(getattr(y, "array", y)) for y in outputs]
+    problem.restore()
+    again = problem.evaluate()
+    if alike(first, again, options.nondet_tol):
+        return
+    problem.frozen = Frozen()
+    calls = [problem.evaluate() for _ in range(3)]
+    dropout = [type(m).__name__ for module in getattr(problem, "modules", ()) for m in module.modules() if "Dropout" in type(m).__name__]
+    if not all(alike(calls[0], other, options.nondet_tol) for other in calls[1:]):
+        problem.frozen = None
+        result.causes.append(Cause("state", "two calls of func gave different results, and not because of random numbers: it keeps a state "
+                                   "(a counter, a cache, the time) that changes from call to call; make it a function of its inputs alone"))  # fmt: skip
+        return
+    inner = GradientCheck(problem.title, result.order, tolerances=result.tolerances, fast=options.fast)
+    compare(problem, options, inner)
+    problem.frozen.restore()
+    problem.frozen = None
+    source = f"{dropout[0]} draws" if dropout else "it draws"
+    sentence = (f"two calls of func gave different results: {source} random numbers, so each slope compares two different functions. Check it "
+                f"with the same numbers every time (check_gradients(…, freeze_generator=True)){', or after model.eval()' if dropout else ''}")  # fmt: skip
+    sentence += (". With the generator frozen all derivatives agree" if inner.ok else
+                 ". With the generator frozen there is a mistake still: " + "; ".join(str(c) for c in inner.causes))  # fmt: skip
+    result.rows, result.mismatches, result.causes = inner.rows, inner.mismatches, [Cause("random", sentence), *inner.causes]
 
 
-def moved(func, inputs, i, direction, step, weights):
-    """The values of func with input i moved by step · direction, an array or the index of one element."""
-    array = as_memory(inputs[i])
-    former = array.copy()
-    try:
-        if isinstance(direction, tuple):
-            array[direction] += step
-        else:
-            array += (step * direction).astype(array.dtype)
-        return values(func, inputs, weights)
-    finally:
-        array[...] = former
+def alike(first, second, tolerance):
+    """True if two lists of outputs are the same."""
+    return len(first) == len(second) and all(a.shape == b.shape and same(a, b, tolerance) for a, b in zip(first, second))
 
 
-def slopes_along(func, inputs, i, direction, eps, weights, here):
-    """Per output the slope over ±eps, and the slopes on the left and on the right."""
-    up, down = moved(func, inputs, i, direction, eps, weights), moved(func, inputs, i, direction, -eps, weights)
-    return [((u - d) / (2 * eps), (h - d) / eps, (u - h) / eps) for u, d, h in zip(up, down, here)]
-
-
-def measured(func, inputs, i, eps, directions, weights):
-    """Per output three matrices: a row for each element of input i, with the central, the left and the right slopes."""
+def claimed_columns(problem, shapes, options):
+    """Per input the matrix of what is claimed; two backward passes must agree, and the dtype must be the input's if asked."""
     with np.errstate(all="ignore"):
-        here = values(func, inputs, weights)
-        ways = list(np.ndindex(inputs[i].shape)) if directions is None else directions
-        rows = [slopes_along(func, inputs, i, way, eps, weights, here) for way in ways]
-        if not rows:
-            return [(np.zeros((0, len(h))),) * 3 for h in here]
-        return [tuple(np.stack([row[k][side] for row in rows]) for side in range(3)) for k in range(len(here))]
+        columns = problem.jacobian(shapes)
+    if options.dtypes:
+        for name, array, column in zip(problem.names, problem.arrays, columns):
+            wrong = [g.dtype for g in column if g.dtype != array.dtype]
+            if wrong:
+                raise GradcheckError(f"gradcheck: check_grad_dtypes: the gradient of {name} is {wrong[0]}, and the input {array.dtype}")
+    return [matrix(problem, i, column) for i, column in enumerate(columns)]
 
 
-def find_mismatches(report, func, inputs, outputs, key, slopes, eps, directions, weights):
-    """Enter every element whose derivative and slope differ, unless it lies between the two slopes at a kink."""
-    i, k = key
-    atol, rtol = report.tolerances
-    analytic, (numeric, left, right) = np.asarray(report.analytic[key], np.float64), slopes
-    wrong = ~np.isclose(analytic, numeric, rtol, atol)
-    for row, column in zip(*np.nonzero(wrong)):
-        place = np.unravel_index(row, inputs[i].shape) if directions is None else ()
-        way = tuple(int(n) for n in place) if directions is None else directions[0]
-        m = Mismatch(i, k, tuple(int(n) for n in place),
-                     tuple(int(n) for n in np.unravel_index(column, outputs[k].shape)) if weights is None else (),
-                     *(float(a[row, column]) for a in (analytic, numeric, left, right)))  # fmt: skip
-        if not is_subgradient(m, func, inputs, way, eps, weights, column, report.tolerances):
-            report.mismatches.append(m)
+def linear_in_upstream(problem, shapes, claimed, options):
+    """A Cause if Σ weights · columns is not what the derivative gives for those weights: it must be linear in g, and repeatable."""
+    rng = np.random.default_rng(1)
+    start = 0
+    for k, shape in enumerate(shapes):
+        weights = rng.uniform(0.5, 1.5, shape)
+        size = int(np.prod(shape))
+        with np.errstate(all="ignore"):
+            once = [matrix(problem, i, [g])[:, 0] for i, g in enumerate(problem.pull(k, weights))]
+            again = [matrix(problem, i, [g])[:, 0] for i, g in enumerate(problem.pull(k, weights))]
+            for i, (g, other) in enumerate(zip(once, again)):
+                if not same(g, other, options.nondet_tol):
+                    return Cause("backward_state", f"two backward passes gave different gradients for {problem.names[i]}: a derivative rule must "
+                                 "not draw random numbers, keep state or overwrite what was saved (nondet_tol allows a difference)", [i])  # fmt: skip
+                if claimed is None:
+                    continue
+                part = claimed[i][:, start : start + size] @ weights.reshape(-1)
+                slack = options.atol + options.rtol * (np.abs(claimed[i][:, start : start + size]).sum(1) + np.abs(g))
+                if (np.abs(part - g) > slack).any():
+                    return upstream_fault(problem, k, weights, i) or Cause("nonlinear_upstream", NONLINEAR, [i])
+        start += size
+    return None
 
 
-def is_subgradient(m, func, inputs, way, eps, weights, column, tolerances):
-    """True if a closer look explains the difference: a kink within ±eps, and a derivative that is valid there."""
-    if not np.isfinite([m.analytic, m.left, m.right]).all() or inputs[m.input].dtype.itemsize < 8:
-        return False
-    atol, rtol = tolerances
-    close = lambda a, b: abs(a - b) <= atol + rtol * abs(b)
-    if close(m.left, m.right):
-        return False  # the function is smooth here
+NONLINEAR = ("the gradient is not proportional to the gradient that arrives from above: a derivative rule multiplies g by something, and "
+             "must not square, clip or round it")  # fmt: skip
+
+
+def upstream_fault(problem, k, weights, i):
+    """How a gradient depends on the one that arrives: not at all, or by its square."""
+    once, twice = (np.asarray(problem.pull(k, w)[i], np.float64) for w in (weights, 2 * weights))
+    if not once.any() or not np.isfinite([once, twice]).all():
+        return None
+    if np.allclose(once, twice, 1e-6, 1e-12):
+        return Cause("ignores_upstream", IGNORES, [i])
+    if np.allclose(4 * once, twice, 1e-6, 1e-12):
+        return Cause("squared_upstream", "the gradient that arrives from above enters twice (g² instead of g): doubling it makes the result "
+                     "four times as large", [i])  # fmt: skip
+    if np.allclose(2 * once, twice, 1e-6, 1e-12):
+        return None
+    return Cause("nonlinear_upstream", NONLINEAR, [i])
+
+
+def compare_all(problem, double, shapes, options, result):
+    """Every derivative, one by one."""
+    claimed = claimed_columns(problem, shapes, options)
+    fault = linear_in_upstream(problem, shapes, claimed, options) if options.backward else None
+    if fault is not None:
+        result.causes.append(located(problem, fault, options))
+    measured = double or problem
     with np.errstate(all="ignore"):
-        here = values(func, inputs, weights)
-        near = slopes_along(func, inputs, m.input, way, eps / 100, weights, here)[m.output]
-    central, left, right = (float(side[column]) for side in near)
-    if close(m.analytic, central):
-        return True  # the kink is close by, not here
-    stable = close(left, m.left) and close(right, m.right)  # at a jump the slopes grow as the step shrinks
-    slack = atol + rtol * max(abs(left), abs(right))
-    return stable and min(left, right) - slack <= m.analytic <= max(left, right) + slack
+        numeric = [slopes(measured, i, options.eps) for i in range(len(problem.arrays))]
+    evidence = Evidence(problem, claimed, numeric, list(shapes), options.eps, options.atol, options.rtol)
+    if options.backward:
+        judge(problem, measured, evidence, options, result)
+    if options.forward:
+        forward_check(problem, evidence, options, result)
+    if options.batched and not result.causes and not result.mismatches:
+        batched_check(problem, shapes, claimed, result)
+    if double is not None and result.ok:
+        result.notes.append(Cause("float32", "float32 is too coarse to measure slopes with small steps (they would be mostly rounding), so they "
+                                  "were measured in float64, and the float32 gradients agree with them"))  # fmt: skip
 
 
-def add_hints(report, inputs, checked):
-    """What the pattern of errors suggests."""
-    low = [i for i in checked if inputs[i].dtype.itemsize < 8]
-    if low:
-        report.hints.append(f"input {low[0]} is {inputs[low[0]].dtype}, whose rounding hides small steps: check with float64, as "
-                            "in x.double(), or use a larger eps, atol and rtol")  # fmt: skip
-    if report.hints:
-        return  # what follows would only describe noise
-    worst = report.worst
-    if not np.isclose(worst.left, worst.right, *report.tolerances[::-1]):
-        report.hints.append(f"the function has a kink or a jump near this point: its slope is {worst.left:.6g} on the left and "
-                            f"{worst.right:.6g} on the right, and the gradient should lie between; or move the input away")  # fmt: skip
-    pairs = [(m.analytic, m.numeric) for m in report.mismatches if m.numeric]
-    ratios = [a / n for a, n in pairs]
-    if ratios and np.ptp(ratios) <= 1e-3 * abs(ratios[0]) and not low:
-        if ratios[0] == 0:
-            report.hints.append("no gradient arrives at this input: does func leave the graph, by detach(), .data or no_grad()?")
+def judge(problem, measured, evidence, options, result):
+    """Find what differs, look closer (kinks, steps, precision), and ask for causes."""
+    for i in range(len(problem.arrays)):
+        wrong = ~options.close(evidence.A[i], evidence.N[i])
+        if wrong.any():
+            settle(problem, measured, evidence, i, wrong, options, result)
+    wrong = [i for i in range(len(problem.arrays)) if evidence.wrong(i).any()]
+    enter(problem, evidence, wrong, options, result)
+    if wrong and not result.causes:
+        if measured is not problem:
+            twin = GradientCheck(problem.title, result.order, tolerances=result.tolerances)
+            compare_all(measured, None, evidence.shapes, Options(options.eps, options.atol, options.rtol, options.nondet_tol), twin)
+            if twin.ok:
+                result.causes.append(Cause("float32", "the gradient is right in float64 and wrong in float32: rounding or overflow in between; compute "
+                                           "it in a more stable form, or in float64", wrong))  # fmt: skip
+            else:
+                result.causes += twin.causes
             return
-        name = {0.5: "exactly half", 2.0: "exactly twice", -1.0: "exactly the negative of"}
-        times = name.get(round(ratios[0], 4), f"{ratios[0]:.4g} times")
-        report.hints.append(f"wherever they differ, the gradient is {times} the slope: look for that factor in the rule")
-    elif not ratios and all(m.numeric == 0 for m in report.mismatches):
-        report.hints.append("the function does not change with this input, yet its gradient is not zero")
+        result.causes += causes(problem, evidence, wrong, options, result.order)
+
+
+def settle(problem, measured, evidence, i, wrong, options, result):
+    """Look closer at the derivatives of one input that differ: what is right after all is noted and ignored from here on."""
+    ignored = np.zeros(wrong.shape, bool)
+    rows = np.flatnonzero(wrong.any(1))
+    errors = np.where(wrong, np.abs(np.nan_to_num(evidence.A[i] - evidence.N[i], nan=np.inf)), 0).max(1)
+    rows = rows[np.argsort(-errors[rows], kind="stable")]
+    kinks, kinds = {}, {}
+    exact = lru_cache(None)(lambda: complex_slopes(measured, i))
+    for number, row in enumerate(rows):
+        if number == 32 and not ignored.any():
+            break  # nothing of the worst was a kink or a matter of the step: the rest is wrong like them
+        found, better = look_closer(measured, i, int(row), evidence.A[i][row], np.flatnonzero(wrong[row]), options, exact)
+        for column, kind in found.items():
+            kinds.setdefault(kind, []).append((int(row), column))
+            if kind in ("kink", "near_kink", "step", "uncertain"):
+                ignored[row, column] = True
+            elif kind == "wrong" and better.error[column] <= options.atol + options.rtol * abs(better.value[column]):
+                evidence.N[i][row, column] = better.value[column]
+        if any(kind == "kink" for kind in found.values()):
+            kinks[int(row)] = [c for c, kind in found.items() if kind == "kink"]
+    name = problem.names[i]
+    shape = problem.arrays[i].shape
+    if "kink" in kinds:
+        row, column = kinds["kink"][0]
+        excess = ties(measured, i, evidence.A[i], kinks, options)
+        if excess:
+            ignored[list(kinks)] = False
+            result.causes.append(Cause("ties", excess, [i]))
+        else:
+            _, left, right = sides(measured, i, row, options.eps)
+            more = f" (and {len(kinds['kink']) - 1} more)" if len(kinds["kink"]) > 1 else ""
+            result.notes.append(Cause("kink", f"{name}{index_text(row, shape)}{more} is at a kink: the slope is {left[column]:.4g} on the left and "
+                                      f"{right[column]:.4g} on the right, and the gradient {evidence.A[i][row, column]:.4g} lies between. Any such value "
+                                      "is a valid subgradient: accepted", [i]))  # fmt: skip
+    if "near_kink" in kinds:
+        row, _ = kinds["near_kink"][0]
+        result.notes.append(Cause("near_kink", f"there is a kink less than {options.eps:g} away from {name}{index_text(row, shape)}; measured closer "
+                                  "by, the gradient agrees", [i]))  # fmt: skip
+    if "step" in kinds or "uncertain" in kinds:
+        row, column = (kinds.get("step") or kinds.get("uncertain"))[0]
+        digits = "" if "step" in kinds else " as far as they can be measured"
+        result.notes.append(Cause("step", f"eps = {options.eps:g} is not a good step for {name}{index_text(row, shape)}: that slope comes out as "
+                                  f"{evidence.N[i][row, column]:.6g}. With other steps, extrapolated, the gradient agrees{digits}", [i]))  # fmt: skip
+    if ignored.any():
+        evidence.ignored[i] = ignored
+    left_over = wrong & ~ignored
+    if left_over.any() and not result.causes:
+        if "jump" in kinds:
+            row, _ = kinds["jump"][0]
+            result.causes.append(Cause("jump", f"the function has a jump at {name}{index_text(row, shape)}: its slope grows as the step shrinks, and "
+                                       "there is no derivative; move the input away from it", [i]))  # fmt: skip
+        elif "noise" in kinds and not {"wrong", "jump"} & set(kinds):
+            row, column = kinds["noise"][0]
+            result.causes.append(Cause("noise", f"no slope can be measured at {name}{index_text(row, shape)}: the values of the function are so large, or "
+                                       "so coarsely rounded, that its change drowns in the rounding with every step, and it is not analytic, so that "
+                                       "an imaginary step does not help; take a constant away, or scale the function", [i]))  # fmt: skip
+        elif not np.isfinite(evidence.N[i][left_over]).all():
+            row = int(np.argwhere(left_over & ~np.isfinite(evidence.N[i]))[0][0])
+            result.causes.append(Cause("domain", f"the function is NaN or infinite right beside {name}{index_text(row, shape)}: the input is at the edge "
+                                       "of the domain (a root or a logarithm at 0?), where no slope can be measured; move it away", [i]))  # fmt: skip
+
+
+def index_text(row, shape):
+    """[1, 2] of a flat position."""
+    return str([int(n) for n in np.unravel_index(row, shape)]) if shape else ""
+
+
+def look_closer(problem, i, way, claimed, columns, options, exact=None):
+    """({column: what it is}, the best Slope): kink, near_kink, jump, step, uncertain, or wrong.
+
+    `exact()` gives the slopes by a complex step, or None; it is asked only where real steps cannot tell.
+    """
+    central, left, right = sides(problem, i, way, options.eps)
+    best, bends = Slope(central, np.zeros_like(central)), ~options.close(left, right)
+    if bends[columns].any():
+        near, near_left, near_right = sides(problem, i, way, options.eps / 100)
+    up, down = along(problem, i, way, 8 * options.eps)
+    quarter = 0.25 * (options.atol + options.rtol * np.abs(central))
+    noise = float(np.finfo(lowest_precision(problem)).eps) * (np.abs(up) + np.abs(down)) / options.eps
+    steady = (np.abs((up - down) / (16 * options.eps) - central) <= quarter) & (noise <= quarter)
+    if not (steady & ~bends)[columns].all():
+        best = refined(problem, i, way)
+    found = {}
+    for c in columns:
+        a, c = float(claimed[c]), int(c)
+        found[c] = "wrong"
+        tolerance = options.atol + options.rtol * abs(best.value[c])
+        if not np.isfinite([a, left[c], right[c]]).all():
+            continue
+        if bends[c]:
+            stable = options.close(near_left[c], left[c]) and options.close(near_right[c], right[c])  # at a jump slopes grow as steps shrink
+            slack = options.atol + options.rtol * max(abs(left[c]), abs(right[c]))
+            if options.close(a, near[c]):
+                bend, near_bend = right[c] - left[c], near_right[c] - near_left[c]
+                smooth = abs(100 * near_bend - bend) <= 0.3 * abs(bend)  # shrinks with the step: curvature, not a kink
+                found[c] = "step" if smooth else "near_kink"
+                continue
+            if stable:
+                if min(left[c], right[c]) - slack <= a <= max(left[c], right[c]) + slack:
+                    found[c] = "kink"
+                continue
+            if max(abs(near_left[c]), abs(near_right[c])) > 10 * max(abs(left[c]), abs(right[c])):
+                found[c] = "jump"
+                continue
+        elif steady[c]:
+            continue  # two steps agree: the slope is what was measured
+        if best.error[c] > tolerance and exact is not None and exact() is not None:
+            slope = float(exact()[way, c])
+            best.value[c], best.error[c], tolerance = slope, 0.0, options.atol + options.rtol * abs(slope)
+        if best.error[c] <= tolerance and abs(a - best.value[c]) <= tolerance:
+            found[c] = "step"
+        elif abs(a - best.value[c]) <= tolerance + 3 * best.error[c] and best.error[c] <= 0.05 * max(abs(best.value[c]), abs(a)):
+            found[c] = "uncertain"
+        elif abs(a - best.value[c]) <= tolerance + 3 * best.error[c]:
+            found[c] = "noise"
+    return found, best
+
+
+def ties(problem, i, claimed, kinks, options):
+    """A sentence if several elements at a kink claim more together than the function changes when all of them move: ties counted twice."""
+    rows = sorted(kinks)
+    columns = sorted({c for found in kinks.values() for c in found})[:50]
+    if len(rows) < 2:
+        return None
+    for c in columns:
+        tied = [r for r in rows if c in kinks[r]]
+        if len(tied) < 2:
+            continue
+        way = np.zeros(problem.arrays[i].size)
+        way[tied] = 1
+        way = way.reshape(problem.arrays[i].shape)
+        with np.errstate(all="ignore"):
+            _, left, right = sides(problem, i, way, options.eps)
+        together = float(claimed[tied, c].sum())
+        largest = max(abs(left[c]), abs(right[c]))
+        if abs(together) > largest * 1.01 + 10 * options.atol:
+            return (f"ties are counted {together / largest:.3g} times: {len(tied)} elements are equally large, and each gets the whole gradient. "
+                    "Together they may get no more than one: share it, or give it to the first") if largest > options.atol else (
+                    f"{len(tied)} elements at a kink claim {together:.4g} together, and the function does not change when all of them move")  # fmt: skip
+    return None
+
+
+def enter(problem, evidence, wrong, options, result):
+    """The rows of the table, and every mismatch."""
+    ends = np.cumsum([0, *(int(np.prod(s)) for s in evidence.shapes)])
+    for i, (name, array) in enumerate(zip(problem.names, problem.arrays)):
+        A, N = evidence.A[i], evidence.N[i]
+        bad = evidence.wrong(i)
+        with np.errstate(all="ignore"):
+            error = np.abs(A - N)
+        if i in evidence.ignored:
+            error = np.where(evidence.ignored[i], 0, error)
+        largest = float(np.nanmax(error)) if error.size and not np.isnan(error).all() else (np.nan if error.size else 0.0)
+        result.rows.append(Compared(name, array.shape, A.size, int(bad.sum()), largest))
+        for k, shape in enumerate(evidence.shapes):
+            part = slice(ends[k], ends[k + 1])
+            result.analytic[i, k], result.numeric[i, k] = A[:, part], N[:, part]
+            for row, column in zip(*np.nonzero(bad[:, part])):
+                place = tuple(int(n) for n in np.unravel_index(row, array.shape))
+                target = tuple(int(n) for n in np.unravel_index(column, shape))
+                result.mismatches.append(Mismatch(i, k, place, target, float(A[row, ends[k] + column]), float(N[row, ends[k] + column]), name,
+                                                  len(evidence.shapes)))  # fmt: skip
+
+
+# --- fast mode ---------------------------------------------------------------------------------------------------------------
+
+
+def compare_projections(problem, double, shapes, options, result):
+    """Along one random direction per input, with one random upstream gradient per output."""
+    rng = np.random.default_rng(0)
+    weights = [rng.normal(size=shape) for shape in shapes]
+    with np.errstate(all="ignore"):
+        fault = linear_in_upstream(problem, shapes, None, options) if options.backward else None
+        if fault is not None:
+            result.causes.append(fault)
+        total: list = [np.zeros(a.size) for a in problem.arrays]
+        for k, w in enumerate(weights):
+            for i, g in enumerate(problem.pull(k, w)):
+                total[i] += matrix(problem, i, [g])[:, 0]
+        measured = double or problem
+        projected = Projected(measured, flattened(weights))
+        suspicious = []
+        for i, array in enumerate(problem.arrays):
+            way = rng.normal(size=array.shape)
+            up, down = along(projected, i, way, options.eps)
+            claimed, slope = float(total[i] @ way.reshape(-1)), float((up - down)[0] / (2 * options.eps))
+            right = bool(options.close(claimed, slope))
+            if not right:
+                kind = look_closer(projected, i, way, [claimed], [0], options)[0][0]
+                right = kind in ("kink", "near_kink", "step", "uncertain")
+            result.rows.append(Compared(problem.names[i], array.shape, 1, int(not right), abs(claimed - slope)))
+            if not right:
+                suspicious.append(i)
+                result.mismatches.append(Mismatch(i, 0, (), (), claimed, slope, f"{problem.names[i]}, along a random direction"))
+    size = sum(a.size for a in problem.arrays) * sum(int(np.prod(s)) for s in shapes)
+    if options.forward:
+        tangents(problem, projected, weights, options, result, rng)
+    if options.batched and result.ok:
+        batched_check(problem, shapes, None, result)
+    if not suspicious or result.causes:
+        return
+    if size <= FULL:
+        full = GradientCheck(problem.title, result.order, tolerances=result.tolerances)
+        compare_all(problem, double, shapes, options, full)
+        if not full.ok:
+            result.causes, result.mismatches, result.rows, result.fast = full.causes, full.mismatches, full.rows, False
+            result.notes, result.analytic, result.numeric = full.notes, full.analytic, full.numeric
+            return
+    found = step_causes(problem, options)
+    result.causes += found or sampled_causes(problem, weights, suspicious, options.eps)
+
+
+def tangents(problem, projected, weights, options, result, rng):
+    """Forward mode in fast mode: one direction per input."""
+    for i, array in enumerate(problem.arrays):
+        way = rng.normal(size=array.shape)
+        up, down = along(projected, i, way, options.eps)
+        slope = float((up - down)[0] / (2 * options.eps))
+        claimed = float(flattened(weights) @ problem.tangent(i, way))
+        if not options.close(claimed, slope):
+            result.mismatches.append(Mismatch(i, 0, (), (), claimed, slope, f"{problem.names[i]}, forward along a random direction"))
+            result.causes.append(Cause("forward_mode", FORWARD, [i]))
+
+
+# --- further checks ----------------------------------------------------------------------------------------------------------
+
+FORWARD = ("J·v as func.jvp computes it (the derivative of the backward pass with respect to what arrives) differs from the slope along v: "
+           "the backward pass is not built of differentiable steps, or not linear in g")  # fmt: skip
+
+
+def forward_check(problem, evidence, options, result):
+    """J·v for each unit vector v against the measured slopes."""
+    if not result.rows:
+        enter(problem, evidence, [], options, result)
+        result.mismatches.clear()
+        for row in result.rows:
+            row.wrong = 0
+    for i, array in enumerate(problem.arrays):
+        for row in range(array.size):
+            unit = np.zeros(array.size)
+            unit[row] = 1
+            claimed = problem.tangent(i, unit.reshape(array.shape))
+            numeric = evidence.N[i][row]
+            wrong = ~options.close(claimed, numeric)
+            if i in evidence.ignored:
+                wrong &= ~evidence.ignored[i][row]
+            if wrong.any():
+                found, _ = look_closer(problem, i, row, claimed, np.flatnonzero(wrong), options)
+                column = next((c for c, kind in found.items() if kind in ("wrong", "jump")), None)
+                if column is None:
+                    continue
+                result.mismatches.append(Mismatch(i, 0, tuple(int(n) for n in np.unravel_index(row, array.shape)), (), float(claimed[column]),
+                                                  float(numeric[column]), problem.names[i]))  # fmt: skip
+                result.rows[i].wrong += 1
+                if not result.causes:
+                    result.causes.append(Cause("forward_mode", FORWARD, [i]))
+
+
+def batched_check(problem, shapes, claimed, result):
+    """`func.vmap` over the backward pass against one pass after the other."""
+    from .. import func
+
+    rng = np.random.default_rng(3)
+    for k, y in enumerate(problem.graph):
+        if not y.requires_grad:
+            continue
+        batch = rng.uniform(0.5, 1.5, (3, *shapes[k])).astype(y.dtype)
+
+        def back(g, y=y):
+            return engine.grad(y, problem.tensors, g, retain_graph=True, create_graph=True, materialize_grads=True)
+
+        try:
+            at_once = func.vmap(back)(Tensor(batch))
+        except Exception as error:
+            raise GradcheckError(f"gradcheck: check_batched_grad: the backward pass of {problem.title} cannot be batched by func.vmap: "
+                                 f"{type(error).__name__}: {error}") from error  # fmt: skip
+        for row, g in enumerate(batch):
+            for i, one in enumerate(problem.pull(k, g)):
+                if not np.allclose(at_once[i].array[row], one, 1e-6, 1e-9):
+                    result.causes.append(Cause("batched", f"func.vmap over the backward pass gives another gradient for {problem.names[i]} than one pass "
+                                               "after the other: a rule treats the batch as part of its data", [i]))  # fmt: skip
+                    return
+
+
+# --- causes ------------------------------------------------------------------------------------------------------------------
+
+
+def causes(problem, evidence, wrong, options, order):
+    """Why the gradients of these inputs are wrong: all causes that could be named."""
+    if isinstance(problem, TensorFunction):
+        return tensor_causes(problem, evidence, wrong, options, order)
+    cut = [i for i in wrong if i in problem.unreached]
+    found = [Cause("none", "None was returned where the slope is not zero: the gradient for this input is missing", cut)] if cut else []
+    rest = [i for i in wrong if i not in cut]
+    patterns = {i: explain(evidence, i) for i in rest}
+    kinds = {(c.kind, c.sentence) for c in patterns.values() if c is not None}
+    vague = any(c is None or c.kind in VAGUE for c in patterns.values())
+    if rest and (vague or len(kinds) > 1 or len(rest) < len(problem.arrays)):
+        recorded = problem.recorded()
+        one = planted(problem, recorded, options.rtol, rest) if recorded is not None else None
+        if one is not None:
+            return found + [one]
+    return found + grouped(patterns)
+
+
+VAGUE = {"permuted", "sign_case", "first_row", "edge", "one_element", "diagonal", "triangle", "added_constant", "mean_constant"}
+
+
+def grouped(patterns):
+    """One cause for all inputs that share it."""
+    found: dict = {}
+    for i, cause in patterns.items():
+        if cause is not None:
+            known = found.setdefault((cause.kind, cause.sentence), cause)
+            known.inputs = sorted({*known.inputs, i})
+    together: dict = {}
+    for cause in found.values():  # x and y have changed places: said once
+        if cause.kind == "swapped" and "swapped" in together:
+            together["swapped"].inputs = sorted({*together["swapped"].inputs, *cause.inputs})
+        else:
+            together[cause.kind if cause.kind == "swapped" else id(cause)] = cause
+    return list(together.values())
+
+
+def tensor_causes(problem, evidence, wrong, options, order):
+    """Of the engine's gradients: which step is wrong and why; if none is, what happens between the steps."""
+    second = elsewhere(evidence)
+    if second is not None and not any(second.wrong(i).any() for i in wrong) and any(np.abs(n).max(initial=0) > 0 for n in second.N):
+        return [Cause("special_point", "only at this point: nearby all gradients agree. Pieces of the function have kinks here that cancel (as in "
+                      "relu(x) − relu(−x) at 0), or a derivative is 0/0; each piece is right by its convention", wrong)]  # fmt: skip
+    cut = [i for i in wrong if i in problem.unreached]
+    found = []
+    if cut:
+        found.append(Cause("second_order" if order == 2 else "detached", "no gradient arrives at this input: the function leaves the graph on every way "
+                           "to it" + (" when the first derivative is computed, whose values are cut off from the graph (detached or NumPy values in backward)"
+                                      if order == 2 else
+                                      cutters(problem.func)), cut))  # fmt: skip
+    rest = [i for i in wrong if i not in cut]
+    if not rest:
+        return found
+    steps = step_causes(problem, options)
+    if steps:
+        for cause in steps:
+            if order == 2:
+                cause.sentence = f"the first derivatives are right; in the second, {cause.sentence}"
+        return found + steps
+    fault = engine_fault(problem, evidence, rest, order)
+    if fault is not None:
+        return found + [fault]
+    return found + grouped({i: explain(evidence, i) for i in rest})
+
+
+def step_causes(problem, options):
+    """The causes of up to three steps whose derivative is not that of their own forward function."""
+    try:
+        recorded = problem.recorded()
+    except Exception:  # recording changes nothing, so what fails is the function itself, elsewhere too
+        return []
+    found: dict = {}
+    for step, wrong in guilty_steps(recorded[0], options.rtol) if recorded is not None else ():
+        outputs = step.start()
+        cause = None
+        for k, out in enumerate(outputs):
+            cause = cause or upstream_fault(step, k, np.random.default_rng(k).uniform(0.5, 1.5, out.shape), wrong[0])
+        if cause is not None:
+            cause.inputs = []
+        else:
+            cause = blame(step, wrong, options.eps, options.atol, options.rtol)
+        if not cause.where:
+            cause.where = place_of(step)
+        cause.inputs = []
+        found.setdefault((step.title, cause.kind, cause.sentence), cause)
+        if len(found) == 3:
+            break
+    return list(found.values())
+
+
+def located(problem, fault, options):
+    """A fault of the whole, in the step that has it, if one can be named."""
+    if isinstance(problem, TensorFunction) and fault.kind != "backward_state":
+        steps = step_causes(problem, options)
+        if steps:
+            return steps[0]
+    return fault
+
+
+def wrong_shape(problem, mismatch, options, result):
+    """A claimed gradient does not have its input's shape."""
+    with np.errstate(all="ignore"):
+        outputs = problem.start()
+        result.causes.append(explain_shape(problem, mismatch, [y.shape for y in outputs], options.eps, options.rtol))
+    for i, (name, array) in enumerate(zip(problem.names, problem.arrays)):
+        result.rows.append(Compared(name, array.shape, array.size, array.size if i == mismatch.i else 0, np.nan))
+
+
+def explained_error(problem, error, options, result):
+    """True if an error of the backward pass is a wrong derivative that can be explained."""
+    if isinstance(error, GradcheckError) or not isinstance(problem, TensorFunction):
+        return False
+    if "once_differentiable" in str(error):
+        result.causes.append(Cause("once_differentiable", "this Function's backward is marked once_differentiable, so it has no second derivative: "
+                                   "take the mark away and write backward with tensor operations"))  # fmt: skip
+        return True
+    steps = step_causes(problem, options)
+    if not any(c.kind in ("transposed", "wrong_shape", "missing_sum", "mean_not_sum", "summed_too_much") for c in steps):
+        return False
+    result.causes += steps
+    return True
+
+
+__all__ = ["Cause", "GradcheckError", "GradientCheck", "Mismatch", "check_gradient", "check_gradients", "gradcheck", "gradgradcheck"]
