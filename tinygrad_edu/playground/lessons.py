@@ -14,7 +14,7 @@ class Lesson(NamedTuple):
     noise: float = 0.1
 
 
-START: dict[str, Any] = dict(task="classify", units=[4, 2], activation="tanh", loss="bce", optimizer="adam", rate=0.01, batch=10,
+START: dict[str, Any] = dict(task="classify", units=[4, 4], activation="tanh", loss="bce", optimizer="adam", rate=0.03, batch=10,
                              decay=0.0, seed=1, speed=100, gradients=False)  # fmt: skip
 SGD = dict(optimizer="sgd", loss="mse", batch=0, rate=0.1)
 
@@ -43,32 +43,32 @@ LESSONS = [
     Lesson(
         "One neuron is not enough",
         "No straight line separates XOR: train, and the loss stays near 0.69 = ln 2. Then add a layer, and train again.",
-        dict(units=[], rate=0.03, speed=1000),
+        dict(units=[], speed=1000),
         "xor",
     ),
     Lesson(
         "XOR with three sigmoids",
         "The 2-3-1 network of the textbooks with squared error. With another seed it may get stuck: reset and see.",
-        dict(units=[3], activation="sigmoid", loss="mse", rate=0.03, speed=1000),
+        dict(units=[3], activation="sigmoid", loss="mse", speed=1000),
         "xor",
     ),
     Lesson(
         "Gradients that vanish",
         "Five sigmoid layers deep: the table shows how little gradient reaches the first one. Change the activation to tanh or ReLU.",
-        dict(units=[4, 4, 4, 4, 4], activation="sigmoid", gradients=True, rate=0.03, speed=1000),
+        dict(units=[4, 4, 4, 4, 4], activation="sigmoid", gradients=True, speed=1000),
         "moons",
     ),
     Lesson(
         "A curve of kinks",
         "ReLU neurons are straight lines with one kink each; together they bend into a sine. How few are enough?",
-        dict(task="fit", units=[8], activation="relu", loss="mse", rate=0.03, speed=1000),
+        dict(task="fit", units=[8], activation="relu", loss="mse", speed=1000),
         "sine",
         100,
     ),
     Lesson(
         "The spiral",
         "Hard for small networks: it takes a few thousand steps at full speed. Then make it smaller: when does it fail?",
-        dict(units=[8, 8], rate=0.01, speed=0),
+        dict(units=[8, 8], speed=0),
         "spiral",
         300,
         0.05,

@@ -49,7 +49,7 @@ class Board:
     def move(self, index, x, y, done):
         """Drag a point; all the way until it is let go counts as one change."""
         moved = list(self.points)
-        moved[self.existing(index)] = (round(x, 2), round(y, 2), moved[index][2])
+        moved[index] = (round(x, 2), round(y, 2), moved[self.existing(index)][2])
         if self.held == index:
             self.points = moved
         else:

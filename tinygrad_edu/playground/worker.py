@@ -20,6 +20,7 @@ from .websocket import Closed
 PICTURES = 1 / 30  # seconds between two pictures at least
 SLICE = 0.004  # seconds of training between two looks into the inbox
 FORGOTTEN = 3.0  # seconds without an answer to a picture, after which nobody seems to look
+NOTHING = object()  # no message has arrived
 CLICK = {"add", "move", "delete", "clear", "undo", "preset", "lesson", "restore"}  # commands after which the points are sent
 
 
@@ -54,13 +55,13 @@ class Worker(threading.Thread):
         try:
             message = self.inbox.get(timeout=self.rest())
         except queue.Empty:
-            message = ""
+            message = NOTHING
         if message is None:
             return False
         try:
             if isinstance(message, Future):
                 self.answer(message)
-            elif message:
+            elif message is not NOTHING:
                 self.obey(message)
             if self.session.training and self.watched():
                 self.train()
