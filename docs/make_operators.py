@@ -7,7 +7,8 @@ import textwrap
 from pathlib import Path
 
 import tinygrad_edu  # noqa: F401  (fills the registry)
-from tinygrad_edu.autograd.operator import Composite, registry
+from tinygrad_edu.autograd.composites import Composite
+from tinygrad_edu.autograd.operator import registry
 
 HEAD = """# All operators
 

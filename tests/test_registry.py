@@ -5,7 +5,8 @@ import operator_kit as kit
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.autograd.operator import composite, elementwise, general, numpy_functions, registry, undifferentiable
+from tinygrad_edu.autograd.composites import composite
+from tinygrad_edu.autograd.operator import elementwise, general, numpy_functions, registry, undifferentiable
 
 
 @pytest.fixture

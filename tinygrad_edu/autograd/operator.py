@@ -21,6 +21,7 @@ from .anomaly import check_result
 from .node import Node
 from .operands import explained, operands
 from .recorder import record
+from .signatures import arguments_of, check_rules, needs_of, source_of_save, wants_of
 from .tensor import Tensor
 
 registry: dict = {}  # name → Op: the source of tests, docs, pictures and tg.<name>
@@ -41,7 +42,7 @@ class Op:
         self.facts = ("_shapes", "_dtypes") if self.variadic else ("_shape", "_dtype")
         if self.variadic:
             self.inputs = [self.variadic]
-        self.check(rules)
+        check_rules(self, rules, registry)
         self.rules = tuple(rules.get(x) for x in self.inputs)
         self.pullbacks = repeat(self.rules[0]) if self.variadic else self.rules  # one per parent, for the engine
         self.wants = tuple(wants_of(rule) for rule in self.rules)
@@ -54,80 +55,16 @@ class Op:
         registry[self.name] = self
         self.numpy = numpy if isinstance(numpy, tuple) else (numpy,)
 
-    def check(self, rules):
-        """Mistakes of operator authors are found at import: unknown inputs, rules that name what does not exist."""
-        if not self.formula:
-            raise TypeError(f"{self.name}: the first line of the docstring must give the formula")
-        if self.name in registry:
-            raise TypeError(f"{self.name}: an operator of this name exists already: {registry[self.name].formula}")
-        for x in rules:
-            if x not in self.inputs:
-                raise TypeError(f"{self.name}: a rule for {x!r}, but the inputs are {self.inputs}")
-        for x in self.inputs:
-            if x not in rules and not self.together and self.kind != "constant":
-                raise TypeError(f"{self.name}: no rule for {x!r}; give one, or {x}=None if no gradient flows there")
-        names = [x + end for x in self.inputs for end in ("", *self.facts)] + ["out", *self.params]
-        names += ["i"] if self.variadic else []
-        names += ["needs"] if self.together else []
-        for x, rule in [*rules.items(), *([("together", self.together)] if self.together else [])]:
-            wrong = [w for w in wants_of(rule) if w not in names]
-            if wrong:
-                raise TypeError(f"{self.name}: the rule for {x} names {wrong}; it may name {sorted(names)}")
-            if rule and rule.__name__ == "<lambda>":  # tracebacks say mul.rule[y]
-                rule.__name__ = f"{self.name}.rule[{x}]"
-                rule.__code__ = rule.__code__.replace(co_name=rule.__name__, co_qualname=rule.__name__)
-
     @cached_property
     def save(self):
         """The function that picks what the rules will get, written when it is first wanted; e.g. for mul:
 
         lambda parents, out, x, y: [(y,) if parents[0] else None, (x,) if parents[1] else None]
         """
-        params = "".join(f", {p}" for p in self.params)
-        if self.variadic:
-            row = self.row(self.wants[0])
-            rows = f"[({row}) if parents[i] else None for i in range(len(parents))]"
-            source = f"lambda parents, out, *{self.variadic}{params}: {rows}"
-        else:
-            rows = ", ".join(f"({self.row(wants)}) if parents[{i}] else None" if rule or self.together else "None"
-                             for i, (rule, wants) in enumerate(zip(self.rules, self.wants)))  # fmt: skip
-            source = f"lambda parents, out, {', '.join(self.inputs)}{', *' * bool(params)}{params}: [{rows}]"
-        return eval(source, {"shape_of": np.shape, "dtype_of": lambda a: np.asarray(a).dtype, "needs_of": needs_of})
-
-    def row(self, wants):
-        """The source of one rule's arguments, as a tuple."""
-        return "".join(self.source(w) + ", " for w in wants)
-
-    def source(self, want):
-        """The source of one wanted value."""
-        for end in self.facts:
-            if want.endswith(end) and want not in self.params:
-                x = want[: -len(end)]
-                return f"[{end[1:-1]}_of(x) for x in {x}]" if self.variadic else f"{end[1:]}_of({x})"
-        return "needs_of(parents)" if want == "needs" else want
+        return eval(source_of_save(self), {"shape_of": np.shape, "dtype_of": lambda a: np.asarray(a).dtype, "needs_of": needs_of})
 
     def __repr__(self):
         return f"<operator {self.name}: {self.formula}>"
-
-
-def needs_of(parents):
-    return tuple(p is not None for p in parents)
-
-
-def wants_of(rule):
-    """What a rule names after the gradient."""
-    return rule.__code__.co_varnames[1 : rule.__code__.co_argcount] if rule else ()
-
-
-def arguments_of(forward):
-    """(inputs, *inputs' name or None, {parameter: default}, {optional input: default}), read from the function's code."""
-    code = forward.__code__
-    names, n, k = code.co_varnames, code.co_argcount, code.co_kwonlyargcount
-    inputs, optional = list(names[:n]), forward.__defaults__ or ()
-    given = forward.__kwdefaults__ or {}
-    params = {name: given.get(name, inspect.Parameter.empty) for name in names[n : n + k]}
-    variadic = names[n + k] if code.co_flags & inspect.CO_VARARGS else None
-    return inputs, variadic, params, dict(zip(inputs[n - len(optional) :], optional))
 
 
 def apply(op, args, params):
@@ -191,25 +128,3 @@ def general(*numpy, symbol=None, samples=(), domain=None, promote=None, floats=F
 def undifferentiable(*numpy, symbol=None, samples=(), promote=None, floats=False, view=False):
     """An operator whose result is a constant for back propagation: comparisons, indices, rounding to integers."""
     return define("constant", numpy, dict(symbol=symbol, samples=samples, promote=promote, floats=floats), {})
-
-
-class Composite:
-    """A function made of operators: no rule of its own, but tested and documented like one."""
-
-    def __init__(self, function, samples, domain):
-        self.function, self.name, self.kind = function, function.__name__, "composite"
-        self.doc = inspect.getdoc(function) or ""
-        self.formula = self.doc.partition("\n")[0]
-        self.samples, self.domain = list(samples), domain
-
-
-def composite(*numpy, samples=(), domain=None):
-    """A function made of operators, entered in the registry so that it gets the same tests and docs row."""
-
-    def decorate(function):
-        function.op = registry[function.__name__] = Composite(function, samples, domain)
-        for f in numpy:
-            numpy_functions[f] = function
-        return function
-
-    return decorate

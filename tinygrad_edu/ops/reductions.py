@@ -4,7 +4,8 @@ from math import prod as prod_of
 
 import numpy as np
 
-from ..autograd.operator import composite, general, linear, undifferentiable
+from ..autograd.composites import composite
+from ..autograd.operator import general, linear, undifferentiable
 from ..autograd.tensor import Tensor, array_of
 from .functions import abs as absolute
 

@@ -1,0 +1,73 @@
+"""What an operator's functions say by their signatures: the arguments, what each rule wants, and mistakes of their authors."""
+
+import inspect
+
+
+def wants_of(rule):
+    """What a rule names after the gradient."""
+    return rule.__code__.co_varnames[1 : rule.__code__.co_argcount] if rule else ()
+
+
+def arguments_of(forward):
+    """(inputs, *inputs' name or None, {parameter: default}, {optional input: default}), read from the function's code."""
+    code = forward.__code__
+    names, n, k = code.co_varnames, code.co_argcount, code.co_kwonlyargcount
+    inputs, optional = list(names[:n]), forward.__defaults__ or ()
+    given = forward.__kwdefaults__ or {}
+    params = {name: given.get(name, inspect.Parameter.empty) for name in names[n : n + k]}
+    variadic = names[n + k] if code.co_flags & inspect.CO_VARARGS else None
+    return inputs, variadic, params, dict(zip(inputs[n - len(optional) :], optional))
+
+
+def needs_of(parents):
+    """For a rule that serves several inputs together: which of them need a gradient."""
+    return tuple(p is not None for p in parents)
+
+
+def check_rules(op, rules, registry):
+    """Mistakes of operator authors are found at import: unknown inputs, rules that name what does not exist."""
+    if not op.formula:
+        raise TypeError(f"{op.name}: the first line of the docstring must give the formula")
+    if op.name in registry:
+        raise TypeError(f"{op.name}: an operator of this name exists already: {registry[op.name].formula}")
+    for x in rules:
+        if x not in op.inputs:
+            raise TypeError(f"{op.name}: a rule for {x!r}, but the inputs are {op.inputs}")
+    for x in op.inputs:
+        if x not in rules and not op.together and op.kind != "constant":
+            raise TypeError(f"{op.name}: no rule for {x!r}; give one, or {x}=None if no gradient flows there")
+    names = [x + end for x in op.inputs for end in ("", *op.facts)] + ["out", *op.params]
+    names += ["i"] if op.variadic else []
+    names += ["needs"] if op.together else []
+    for x, rule in [*rules.items(), *([("together", op.together)] if op.together else [])]:
+        wrong = [w for w in wants_of(rule) if w not in names]
+        if wrong:
+            raise TypeError(f"{op.name}: the rule for {x} names {wrong}; it may name {sorted(names)}")
+        if rule and rule.__name__ == "<lambda>":  # tracebacks say mul.rule[y]
+            rule.__name__ = f"{op.name}.rule[{x}]"
+            rule.__code__ = rule.__code__.replace(co_name=rule.__name__, co_qualname=rule.__name__)
+
+
+def source_of_save(op):
+    """The source of `op.save`: a function that picks, for each input that needs a gradient, what its rule wants."""
+    params = "".join(f", {p}" for p in op.params)
+    if op.variadic:
+        rows = f"[({row_of(op, op.wants[0])}) if parents[i] else None for i in range(len(parents))]"
+        return f"lambda parents, out, *{op.variadic}{params}: {rows}"
+    rows = ", ".join(f"({row_of(op, wants)}) if parents[{i}] else None" if rule or op.together else "None"
+                     for i, (rule, wants) in enumerate(zip(op.rules, op.wants)))  # fmt: skip
+    return f"lambda parents, out, {', '.join(op.inputs)}{', *' * bool(params)}{params}: [{rows}]"
+
+
+def row_of(op, wants):
+    """The source of one rule's arguments, as a tuple."""
+    return "".join(value_of(op, w) + ", " for w in wants)
+
+
+def value_of(op, want):
+    """The source of one wanted value."""
+    for end in op.facts:
+        if want.endswith(end) and want not in op.params:
+            x = want[: -len(end)]
+            return f"[{end[1:-1]}_of(x) for x in {x}]" if op.variadic else f"{end[1:]}_of({x})"
+    return "needs_of(parents)" if want == "needs" else want
