@@ -176,7 +176,7 @@ class Api(SphinxDirective):
     def title(file):
         """The first words of a module's docstring."""
         doc = (importlib.import_module(file).__doc__ or file).strip().partition("\n")[0]
-        return re.split(r"[:;.(]", doc)[0].strip().replace("`", "")
+        return re.split(r"[:;(]|\. |\.$", doc)[0].strip().replace("`", "")
 
     def entries(self, found, prefix):
         """The lines of some functions and classes."""

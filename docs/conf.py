@@ -16,7 +16,7 @@ html_title = "tinygrad_edu"
 language = "en"
 highlight_language = "none"
 
-extensions = ["myst_nb", "formulas"]
+extensions = ["myst_nb", "formulas", "api"]
 exclude_patterns = ["_build", "**/.ipynb_checkpoints"]
 suppress_warnings = ["myst.header"]  # chapters may begin a box with a small heading
 nitpicky = True
