@@ -18,7 +18,7 @@ highlight_language = "none"
 
 extensions = ["myst_nb", "formulas", "api"]
 exclude_patterns = ["_build", "**/.ipynb_checkpoints"]
-suppress_warnings = ["myst.header"]  # chapters may begin a box with a small heading
+suppress_warnings = ["misc.highlighting_failure"]  # errors that show the source's line are no traceback that Pygments knows
 nitpicky = True
 
 # pages: see contributing.md
@@ -39,6 +39,7 @@ html_theme = "furo"
 html_math_renderer = "mathml"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False

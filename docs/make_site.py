@@ -91,7 +91,11 @@ def main():
         shutil.rmtree(arguments.folder, ignore_errors=True)
     jobs = ["-j", "2"] if sys.platform != "win32" else []
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", *jobs, "-b", "html", str(HERE), str(arguments.folder)]
-    if subprocess.run(command).returncode:
+    build = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, encoding="utf-8")
+    for line in build.stderr:
+        if "Kernel is running over TCP" not in line:  # ipykernel says so for each page; the kernel listens to this machine alone
+            sys.stderr.write(line)
+    if build.wait():
         return 1
     found, count = problems(arguments.folder)
     print(

@@ -3,9 +3,8 @@
 import nbformat
 from pages import cells, fenced
 
-# set-up that no reader sees: errors in one line, pictures that stay sharp, the seed that contributing.md promises
+# set-up that no reader sees: errors in one line, and the seed that contributing.md promises
 PREPARE = """%xmode Minimal
-%config InlineBackend.figure_formats = ["svg"]
 import tinygrad_edu
 tinygrad_edu.manual_seed(0)
 del tinygrad_edu"""
@@ -33,6 +32,9 @@ def notebook(text):
             lines.append(piece.line - 1)
         elif piece.language == "python":  # a quotation
             prose.append((fenced(piece, "python"), piece.line - 2))
+        elif piece.language == "{literalinclude}":
+            piece.text = f":language: python\n:dedent:\n{piece.text}"
+            prose.append((fenced(piece), piece.line - 2))
         elif piece.language is None:
             prose.append((piece.text, piece.line - 1))
         else:
