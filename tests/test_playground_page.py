@@ -184,6 +184,7 @@ def test_line_through_clicked_points(opened):
     person = opened()
     person.page.select_option("#lesson", label="A line through points")
     person.shows("#how-many", "0 points")
+    assert not person.page.is_visible("#tool-1"), "a curve has no classes"
     clicked = [(-1.5, -1.0), (-0.5, 0.2), (0.5, 0.3), (1.5, 1.4)]
     for k, (x, y) in enumerate(clicked):
         person.click(x, y)
@@ -323,6 +324,32 @@ def test_settings_reach_the_code_and_the_code_runs(opened):
     assert final_loss(code) == pytest.approx(person.number("#at-loss"), abs=1e-4)
     person.page.click("#dice")
     person.expect(person.page.locator("#seed")).not_to_have_value("7")
+
+
+def test_link_brings_everything_to_another_tab(opened):
+    person = opened()
+    person.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    person.page.select_option("#lesson", label="The spiral")
+    person.shows("#how-many", "300 points")
+    assert [person.page.input_value(where) for where in ("#preset", "#points", "#noise")] == ["spiral", "300", "0.05"]
+    person.click(0, 1.9)
+    person.shows("#how-many", "301 points")
+    person.page.click("#share")
+    person.shows("#share", "Copied")
+    link = person.page.evaluate("navigator.clipboard.readText()")
+    other = opened()
+    other.page.goto("about:blank")
+    other.page.goto(link)
+    other.shows("#how-many", "301 points")
+    other.shows("#shape", "2-8-8-1")
+    assert other.points() == person.points()
+    other.page.goto("about:blank")
+    other.page.goto(link[:-30])
+    other.shows("#problem", "cut off on its way")
+    other.shows("#how-many", "200 points")
+    other.page.goto("about:blank")
+    other.page.goto(link.replace("tanh", "cosh"))
+    other.shows("#problem", "activation: expected one of")
 
 
 def test_too_large_a_step_is_explained(opened):

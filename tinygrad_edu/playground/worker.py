@@ -162,7 +162,7 @@ class Worker(threading.Thread):
                      selected=session.selected, sizes=session.sizes, undo=bool(session.board.past), **more)  # fmt: skip
         if points:
             state["points"] = session.board.points
-            state["preset"] = session.board.recipe and session.board.recipe["name"]
+            state["preset"] = session.board.recipe
         self.send(json.dumps(state, allow_nan=False))
 
     def answer(self, future):

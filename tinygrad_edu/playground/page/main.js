@@ -43,7 +43,11 @@ function take(message) {
   }
   find("undo").disabled = !state.undo;
   find("clear").disabled = state.points.length === 0;
-  choose(find("preset"), state.preset ?? "");
+  choose(find("preset"), state.preset?.name ?? "");
+  if (state.preset) {
+    choose(find("points"), String(state.preset.count));
+    choose(find("noise"), String(state.preset.noise));
+  }
   const n = state.points.length;
   find("how-many").textContent = n === 1 ? "1 point" : `${n} points`;
   plane.task = settings.task;
@@ -72,6 +76,18 @@ function begin(message) {
   chart.clear();
   ask("look", {on: !document.hidden});
   if (kept) ask("restore", kept);
+  else if (location.hash.length > 1) openLink(location.hash.slice(1));
+}
+
+/** What a copied link holds: settings and points, as for a restored session. */
+function openLink(text) {
+  try {
+    const {settings, points} = JSON.parse(decodeURIComponent(text));
+    ask("restore", {settings, points});
+    find("lesson-text").textContent = "From a link.";
+  } catch {
+    problem("The link holds no network that could be read: it may have been cut off on its way.");
+  }
 }
 
 function problem(text, kind = "problem") {
@@ -180,6 +196,18 @@ function layerEditor(units) {
   if (focused) find(focused)?.focus();
 }
 
+async function share() {
+  const {settings, points} = state, link = `${location.origin}/#${encodeURIComponent(JSON.stringify({settings, points}))}`;
+  try {
+    await navigator.clipboard.writeText(link);
+    find("share").textContent = "Copied";
+    say("The link has been copied.");
+    setTimeout(() => { find("share").textContent = "Copy link"; }, 1500);
+  } catch {
+    problem("The browser does not let this page copy a link.");
+  }
+}
+
 function showCode(text) {
   find("code").textContent = text;
 }
@@ -228,6 +256,7 @@ find("log").onchange = event => { chart.logarithmic = event.target.checked; char
 find("code-card").ontoggle = event => { if (event.target.open) ask("code"); };
 find("fresh").onclick = () => ask("code");
 find("copy").onclick = copy;
+find("share").onclick = share;
 find("theme").onchange = event => {
   if (event.target.value) document.documentElement.dataset.theme = event.target.value;
   else delete document.documentElement.dataset.theme;
