@@ -54,9 +54,7 @@ def quoted(piece, folder):
 
 
 def as_jupyter_reads(text, name):
-    """Prose for a plain Jupyter: boxes as quotations, links to chapters as links to their notebooks, no folding."""
-    text = re.sub(r"<summary>(.*?)</summary>", r"**\1**", text)
-    text = re.sub(r"</?details>\s*", "", text)
+    """Prose for a plain Jupyter: boxes as quotations, links to chapters as links to their notebooks."""
 
     def box(match):
         kind, heading, body = match[1], match[2].strip(), match[3].strip()
@@ -80,11 +78,12 @@ def as_jupyter_reads(text, name):
 def notebook(name):
     """One chapter as the dictionary that an .ipynb file holds. Solutions come closed, as code that one opens by a click."""
     path = HERE / f"{name}.md"
-    made, prose, folded = [], [], False
+    made, prose, folded = [], [], ""
 
     def flush():
         text = as_jupyter_reads("\n".join(prose), name).strip()
-        if text:
+        if text:  # a fold ends with its cell; what follows it in the fold is folded anew
+            text = f"<details>{folded}\n\n{text}\n\n</details>" if folded else text
             made.append({"cell_type": "markdown", "metadata": {}, "source": text})
         prose.clear()
 
@@ -93,7 +92,9 @@ def notebook(name):
     for piece in page:
         if piece.is_cell:
             flush()
-            made.append(code(piece.text, folded, piece.may_fail))
+            if folded and made[-1]["cell_type"] == "markdown" and not made[-1]["source"].startswith("<details>"):
+                made.append({"cell_type": "markdown", "metadata": {}, "source": re.sub(r"</?summary>", "**", folded)})
+            made.append(code(piece.text, bool(folded), piece.may_fail))
         elif piece.language == "{toctree}":
             continue
         elif piece.language == "{literalinclude}":
@@ -101,9 +102,12 @@ def notebook(name):
         elif piece.language == "python":
             prose.append(fenced(piece, "python"))
         elif piece.language is None:
-            prose.append(piece.text)
-            for tag in re.findall(r"</?details>", piece.text):
-                folded = tag == "<details>"
+            for part in re.split(r"(<details>.*?</summary>|</details>)", piece.text):
+                if part.startswith(("<details>", "</details>")):
+                    flush()
+                    folded = part.removeprefix("<details>") if part.startswith("<details>") else ""
+                else:
+                    prose.append(part)
         else:
             prose.append(fenced(piece))
     flush()
@@ -115,9 +119,12 @@ def notebook(name):
 
 
 def code(text, folded=False, may_fail=False):
-    """A code cell; a folded one shows its bar only."""
+    """A code cell; of a folded one Jupyter shows a bar to click, and another for what it prints."""
     tags = ["hide-input"] * folded + ["raises-exception"] * may_fail
-    metadata = {**({"tags": tags} if tags else {}), **({"jupyter": {"source_hidden": True}} if folded else {})}
+    metadata = {
+        **({"tags": tags} if tags else {}),
+        **({"jupyter": {"source_hidden": True, "outputs_hidden": True}} if folded else {}),
+    }
     return {"cell_type": "code", "metadata": metadata, "execution_count": None, "outputs": [], "source": text}
 
 

@@ -103,8 +103,9 @@ def test_notebooks():
             if cell["cell_type"] == "code":
                 compile(cell["source"], name, "exec")
             else:
-                left = re.search(r":::|\{(note|tip|warning|literalinclude|toctree|figure)\}|<details|\.md\)", cell["source"])
+                left = re.search(r":::|\{(note|tip|warning|literalinclude|toctree|figure)\}|\.md\)", cell["source"])
                 assert not left, f"{name}: {left[0]} in {cell['source'][:200]}"
+                assert cell["source"].count("<details>") == cell["source"].count("</details>") <= 1
 
 
 def test_table_of_operators():
