@@ -3,7 +3,7 @@
 from . import functional, profiler
 from .engine import backward, grad
 from .function import Function, once_differentiable
-from .gradcheck import GradcheckError, GradientCheck, check_gradient, check_gradients, gradcheck, gradgradcheck
+from .gradcheck import GradcheckError, check_gradient, check_gradients, gradcheck, gradgradcheck
 from .modes import (
     detect_anomaly,
     enable_grad,
@@ -30,7 +30,6 @@ def Variable(data, requires_grad=False):  # noqa: N802 (PyTorch's old name)
 __all__ = [
     "Function",
     "GradcheckError",
-    "GradientCheck",
     "Node",
     "Tensor",
     "Variable",

@@ -11,7 +11,9 @@ from math import e, log, pi, sqrt
 
 import numpy as np
 
+from .engine import sum_to
 from .finite_differences import slopes
+from .function import stretches
 
 
 @dataclass
@@ -87,31 +89,26 @@ def gather(problem, eps, atol, rtol, inputs=None):
 class ShapeMismatch(ValueError):
     """A claimed gradient whose shape is not its input's."""
 
-    def __init__(self, i, gradients):
-        super().__init__(f"the gradient of input {i} has shape {list(gradients[0].shape)}")
-        self.i, self.gradients = i, gradients
+    def __init__(self, i, shape):
+        super().__init__(f"the gradient of input {i} has shape {list(shape)}")
+        self.i = i
 
 
 def matrix(problem, i, gradients):
     """The gradients for all columns as a matrix; a gradient that is still broadcast is summed where the engine does that."""
-    shape = problem.arrays[i].shape
-    rows = []
-    for g in gradients:
-        g = np.asarray(g)
-        if g.shape != shape:
-            try:
-                if not problem.sums_broadcasts:
-                    raise ValueError
-                from .engine import sum_to
+    rows = [vector(problem, i, g) for g in gradients]
+    return np.array(rows, np.float64).T if rows else np.zeros((problem.arrays[i].size, 0))
 
-                if np.broadcast_shapes(g.shape, shape) != g.shape:
-                    raise ValueError
-                g = sum_to(g, shape)
-            except ValueError:
-                raise ShapeMismatch(i, gradients) from None
-        rows.append(g.reshape(-1))
-    size = int(np.prod(shape))
-    return np.asarray(np.stack(rows, axis=1), np.float64) if rows else np.zeros((size, 0))
+
+def vector(problem, i, g):
+    """One gradient as a vector."""
+    shape = problem.arrays[i].shape
+    g = np.asarray(g)
+    if g.shape != shape:
+        if not problem.sums_broadcasts or not stretches(shape, g.shape):
+            raise ShapeMismatch(i, g.shape)
+        g = sum_to(g, shape)
+    return g.reshape(-1)
 
 
 # --- trying the hypotheses ---------------------------------------------------------------------------------------------------
@@ -680,7 +677,8 @@ HYPOTHESES = [not_finite, zero, no_dependence, ignores_upstream, swapped, factor
 
 def explain_shape(problem, mismatch, shapes, eps, rtol):
     """Why a claimed gradient has the wrong shape: each way to bring it to the right one is tried, and compared with the slopes."""
-    i, gradients = mismatch.i, [np.asarray(g, np.float64) for g in mismatch.gradients]
+    i = mismatch.i
+    gradients = [np.asarray(g, np.float64) for g in problem.jacobian(shapes)[i]]
     shape, found = problem.arrays[i].shape, gradients[0].shape
     with np.errstate(all="ignore"):
         N = slopes(problem, i, eps)

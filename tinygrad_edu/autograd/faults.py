@@ -7,7 +7,7 @@ import numpy as np
 
 from . import engine
 from .checked import Step, steps_of
-from .diagnosis import Cause, ShapeMismatch, explain, explain_shape, gather, matrix
+from .diagnosis import Cause, ShapeMismatch, explain, explain_shape, gather, vector
 from .finite_differences import Projected, along, flattened, refined, sides
 from .function import Bridge, Parts
 from .node import ancestors
@@ -43,7 +43,7 @@ def wrong_inputs(step, rtol):
             if not array.size or i in wrong:
                 continue
             try:
-                claimed = matrix(step, i, [claimed])[:, 0]
+                claimed = vector(step, i, claimed)
             except ShapeMismatch:
                 wrong.add(i)
                 continue
@@ -103,7 +103,7 @@ def sampled_causes(problem, weights, suspicious, eps):
     total: list = [np.zeros(a.size) for a in problem.arrays]
     for k, w in enumerate(weights):
         for i, g in enumerate(problem.pull(k, w)):
-            total[i] += matrix(problem, i, [g])[:, 0]
+            total[i] += vector(problem, i, g)
     for i in suspicious:
         chosen = rng.permutation(problem.arrays[i].size)[:64]
         numeric = np.array([sides(projected, i, int(k), eps)[0][0] for k in chosen])
@@ -297,7 +297,7 @@ def claims(problem, outputs):
         total: list = [0] * len(problem.arrays)
         for k, w in enumerate(weights):
             for i, g in enumerate(problem.pull(k, w)):
-                total[i] = total[i] + matrix(problem, i, [g])[:, 0].reshape(problem.arrays[i].shape)
+                total[i] = total[i] + vector(problem, i, g).reshape(problem.arrays[i].shape)
     except Exception:  # what cannot be asked cannot be explained this way
         return None
     return weights, total
