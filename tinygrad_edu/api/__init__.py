@@ -5,5 +5,6 @@ from .methods import install
 from .spelling import functions
 
 install()
+from . import words  # noqa: E402,F401  (last: it looks at what the others entered)
 
 __all__ = ["create", "elementwise", "everyday", "factors", "functions", "index", "linalg", "printing", "product", "random", "reduce", "shape", "special"]

@@ -345,7 +345,7 @@ class Beta(Distribution):
         self.concentration1, self.concentration0 = together(concentration1, concentration0)
         super().__init__(self.concentration0.shape, (), validate_args)
 
-    total = property(lambda self: self.concentration1 + self.concentration0)
+    total = property(lambda self: self.concentration1 + self.concentration0, doc="Both concentrations together.")
     mean = property(lambda self: self.concentration1 / self.total)
     mode = property(lambda self: (self.concentration1 - 1) / (self.total - 2))
     variance = property(lambda self: self.concentration1 * self.concentration0 / (self.total**2 * (self.total + 1)))

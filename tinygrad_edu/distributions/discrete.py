@@ -194,8 +194,8 @@ class OneHotCategorical(Distribution):
         self.categorical = Categorical(probs, logits, validate_args)
         super().__init__(self.categorical.batch_shape, (self.categorical.classes,), validate_args)
 
-    probs = mean = property(lambda self: self.categorical.probs)
-    logits = property(lambda self: self.categorical.logits)
+    probs = mean = property(lambda self: self.categorical.probs, doc="The probability of each class, which is the mean.")
+    logits = property(lambda self: self.categorical.logits, doc="The logarithm of each probability.")
     variance = property(lambda self: self.probs * (1 - self.probs))
 
     def sample(self, sample_shape=()):
@@ -220,8 +220,8 @@ class RelaxedOneHotCategorical(Distribution):
         self.temperature, self.categorical = temperature, Categorical(probs, logits, validate_args)
         super().__init__(self.categorical.batch_shape, (self.categorical.classes,), validate_args)
 
-    probs = property(lambda self: self.categorical.probs)
-    logits = property(lambda self: self.categorical.logits)
+    probs = property(lambda self: self.categorical.probs, doc="The probability of each class.")
+    logits = property(lambda self: self.categorical.logits, doc="The logarithm of each probability.")
 
     def rsample(self, sample_shape=()):
         u = tidy(tg.rand(self.extended(sample_shape), dtype=self.logits.dtype))

@@ -97,6 +97,21 @@ class Distribution:
         return self.entropy().exp()
 
     @property
+    def mean(self):
+        """The expected value."""
+        raise NotImplementedError(f"{type(self).__name__} has no mean in closed form; average samples")
+
+    @property
+    def mode(self):
+        """The value with the largest density or probability."""
+        raise NotImplementedError(f"{type(self).__name__} has no mode in closed form")
+
+    @property
+    def variance(self):
+        """The expected squared distance from the mean."""
+        raise NotImplementedError(f"{type(self).__name__} has no variance in closed form; take it of samples")
+
+    @property
     def stddev(self):
         """The square root of the variance."""
         return self.variance.sqrt()

@@ -38,6 +38,7 @@ def per_group(name, optimizer, value):
 
 
 def check_optimizer(scheduler, optimizer):
+    """Refuse what is no optimizer."""
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"{type(scheduler).__name__}: expected an Optimizer first, got {type(optimizer).__name__}")
 
@@ -98,6 +99,7 @@ class LRScheduler:
         self.assign(self.get_lr() if epoch is None or self.closed_form is None else self.closed_form())
 
     def assign(self, rates):
+        """Give each group its rate."""
         for group, lr in zip(self.optimizer.param_groups, rates):
             set_option(group, "lr", lr)
         self._last_lr = options(self.optimizer, "lr")
@@ -175,6 +177,7 @@ class StepLR(LRScheduler):
         return self.scaled(1.0 if self.last_epoch == 0 or self.last_epoch % self.step_size else self.gamma)
 
     def closed_form(self):
+        """The rates of this epoch from its number alone, for step(epoch)."""
         return [base * self.gamma ** (self.last_epoch // self.step_size) for base in self.base_lrs]
 
 
@@ -189,6 +192,7 @@ class MultiStepLR(LRScheduler):
         return self.scaled(self.gamma ** self.milestones[self.last_epoch] if self.last_epoch in self.milestones else 1.0)
 
     def closed_form(self):
+        """The rates of this epoch from its number alone, for step(epoch)."""
         passed = bisect_right(sorted(self.milestones.elements()), self.last_epoch)
         return [base * self.gamma**passed for base in self.base_lrs]
 
@@ -208,6 +212,7 @@ class ConstantLR(LRScheduler):
         return self.scaled(1.0 if self.last_epoch != self.total_iters else 1.0 / self.factor)
 
     def closed_form(self):
+        """The rates of this epoch from its number alone, for step(epoch)."""
         return [base * (1 if self.last_epoch >= self.total_iters else self.factor) for base in self.base_lrs]
 
 
@@ -231,6 +236,7 @@ class LinearLR(LRScheduler):
         return self.scaled(1 + rise / (self.total_iters * self.start_factor + (self.last_epoch - 1) * rise))
 
     def closed_form(self):
+        """The rates of this epoch from its number alone, for step(epoch)."""
         done = min(self.total_iters, self.last_epoch) / self.total_iters
         return [base * (self.start_factor + (self.end_factor - self.start_factor) * done) for base in self.base_lrs]
 
@@ -246,6 +252,7 @@ class ExponentialLR(LRScheduler):
         return options(self.optimizer, "lr") if self._is_initial else self.scaled(self.gamma)
 
     def closed_form(self):
+        """The rates of this epoch from its number alone, for step(epoch)."""
         return [base * self.gamma**self.last_epoch for base in self.base_lrs]
 
 
@@ -263,6 +270,7 @@ class PolynomialLR(LRScheduler):
         return self.scaled((left / before) ** self.power)
 
     def closed_form(self):
+        """The rates of this epoch from its number alone, for step(epoch)."""
         left = 1 - min(self.total_iters, self.last_epoch) / self.total_iters
         return [base * left**self.power for base in self.base_lrs]
 
@@ -293,6 +301,7 @@ class CosineAnnealingLR(LRScheduler):
         return [height / before * (lr - low) + low for lr in rates]
 
     def closed_form(self):
+        """The rates of this epoch from its number alone, for step(epoch)."""
         height = (1 + math.cos(math.pi * self.last_epoch / self.T_max)) / 2
         return [self.eta_min + (base - self.eta_min) * height for base in self.base_lrs]
 
@@ -358,6 +367,7 @@ class MomentumCycle(LRScheduler):
                 self.set_momentum(group, high)
 
     def set_momentum(self, group, momentum):
+        """Set the momentum of a group: of SGD, or the first beta of Adam."""
         if self.use_beta1:
             group["betas"] = (momentum, *group["betas"][1:])
         else:

@@ -145,6 +145,7 @@ class Optimizer:
         return args[0] if args else kwargs.get("closure")
 
     def run_hooks(self, kind, args, kwargs):
+        """Call the hooks of a kind, which may replace the arguments of step()."""
         for hook in list(self.hooks.get(kind, {}).values()):
             changed = hook(self, args, kwargs)
             if kind == "step_pre" and changed is not None:
@@ -189,7 +190,7 @@ class Optimizer:
     def __repr__(self):
         lines = [f"{type(self).__name__} ("]
         for i, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {i}")
+            lines += ([""] if i else []) + [f"Parameter Group {i}"]
             lines += [f"    {k}: {v}" for k, v in sorted(group.items()) if k != "params"]
         return "\n".join([*lines, ")"])
 
@@ -253,9 +254,11 @@ class Elementwise(Optimizer):
             state[name] = Tensor(np.zeros_like(p))
 
     def arrays(self, group):
+        """The names of the state arrays that the kernel takes, in order."""
         raise NotImplementedError
 
     def constants(self, group, state, n):
+        """The numbers that step n needs, in the order in which the kernel takes them."""
         raise NotImplementedError
 
     def update(self, p, g, state, group):

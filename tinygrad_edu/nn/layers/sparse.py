@@ -16,6 +16,7 @@ class Table(Module):
     """What both embeddings share: a weight (num_embeddings, embedding_dim) from N(0, 1), with a row for padding that is 0."""
 
     def set_up(self, num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, weight, freeze, device, dtype):
+        """Keep the options, and make the table or take the one given."""
         name = type(self).__name__
         check_device(device)
         refuse_sparse(name, sparse)

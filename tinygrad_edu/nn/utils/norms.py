@@ -45,6 +45,7 @@ class WeightNorm(Recomputed):
     """g · v / ‖v‖"""
 
     def compute(self, module):
+        """The weight, from the parameters that stand for it."""
         g, v = getattr(module, self.name + "_g"), getattr(module, self.name + "_v")
         return v * (g / length(v, self.dim))
 
@@ -53,6 +54,7 @@ class SpectralNorm(Recomputed):
     """weight / σ, the largest singular value by power iteration, one step for each forward in training"""
 
     def compute(self, module):
+        """The weight, from the parameters that stand for it."""
         weight = getattr(module, self.name + "_orig")
         u, v = getattr(module, self.name + "_u"), getattr(module, self.name + "_v")
         matrix = as_matrix(weight, self.dim)

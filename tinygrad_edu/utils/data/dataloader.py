@@ -25,6 +25,7 @@ class WorkerInfo(NamedTuple):
 
 
 class Place(threading.local):
+    """Which worker this thread is, if it is one."""
     info = None
 
 
