@@ -1,5 +1,7 @@
 """What the functions and methods do that are one line without a docstring: for help() and the reference."""
 
+from types import FunctionType
+
 from ..autograd.tensor import Tensor
 from .spelling import functions
 
@@ -60,8 +62,7 @@ WORDS = dict(
 
 for name, text in WORDS.items():
     for value in (functions.get(name), vars(Tensor).get(name)):
-        if callable(value) or isinstance(value, property):
-            if not value.__doc__:
-                value.__doc__ = text
-            if getattr(value, "__name__", "") == "<lambda>":
-                value.__name__ = value.__qualname__ = name
+        if isinstance(value, (FunctionType, property)) and not value.__doc__:
+            value.__doc__ = text
+        if isinstance(value, FunctionType) and value.__name__ == "<lambda>":
+            value.__name__ = value.__qualname__ = name
