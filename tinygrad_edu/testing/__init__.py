@@ -8,9 +8,9 @@ What needs hypothesis (the strategies, `gradtest`, `program_machine`) is importe
 
 from importlib import import_module
 
-from ..autograd import GradcheckError, gradcheck, gradgradcheck
+from ..autograd import GradcheckError, check_gradient, check_gradients, gradcheck, gradgradcheck
 from .checklist import CheckError, Result
-from .claims import check_gradient
+from .claims import check_function
 from .compare import assert_close
 from .domains import ANYWHERE, NONZERO, POSITIVE, PROBABILITY, SMOOTH, UNIT, Domain, domain_of
 from .make import make_tensor
@@ -39,6 +39,7 @@ def __dir__():
 
 
 __all__ = ["ANYWHERE", "NONZERO", "POSITIVE", "PROBABILITY", "SMOOTH", "UNIT", "CheckError", "Domain", "Engine", "GradcheckError", "Operation", "Result", "arrays",
-           "assert_close", "axes", "broadcastable_shapes", "broadcastable_tensors", "check_engine", "check_gradient", "check_module", "check_optimizer",
+           "assert_close", "axes", "broadcastable_shapes", "broadcastable_tensors", "check_engine", "check_function", "check_gradient",
+           "check_gradients", "check_module", "check_optimizer",
            "check_training_step", "domain_of", "dtypes", "elements", "gradcheck", "gradgradcheck", "gradtest", "indices", "make_tensor",
            "matmul_shapes", "matmul_tensors", "program_machine", "shapes", "tensors"]  # noqa: F822  # fmt: skip

@@ -14,12 +14,17 @@ class CheckError(AssertionError):
         self.result = result
 
 
+class Enough(Exception):
+    """The first failed check has ended a checklist that stops there."""
+
+
 @dataclass
 class Result:
     """What was checked, in order: {check: None, or what is wrong}."""
 
     subject: str
     checks: dict = field(default_factory=dict)
+    stop: bool = False  # at the first check that fails
 
     @property
     def ok(self):
@@ -37,8 +42,12 @@ class Result:
         lines = [f"{self.subject}: {len(self.checks) - len(self.failed)} of {len(self.checks)} checks passed"]
         for name, problem in self.checks.items():
             lines += textwrap.wrap(f"{'✗' if problem else '✓'} {name}", 78, initial_indent="  ", subsequent_indent="    ")
-            for line in (problem or "").splitlines():
-                lines += [f"      {line}"] if len(line) < 74 else textwrap.wrap(line, 78, initial_indent="      ", subsequent_indent="      ")
+            told = (problem or "").splitlines()
+            if len(told) == 1:
+                lines += textwrap.wrap(told[0], 78, initial_indent="      ", subsequent_indent="      ")
+            else:  # a report of its own, up to 80 columns wide: moved in as far as there is room
+                room = max(min(80 - max(map(len, told), default=0), 6), 0)
+                lines += [f"{' ' * room}{line}".rstrip() for line in told]
         return "\n".join(lines)
 
     def __str__(self):
@@ -52,12 +61,12 @@ class Result:
         try:
             problem = check()
         except Exception as error:
-            notes = "\n".join(getattr(error, "__notes__", ()))
-            kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
-            problem = f"{kind}{error}\n{notes}".rstrip()
+            problem = told(error)
         problem = problem if isinstance(problem, str) and problem else None
         same = next((earlier for earlier, known in self.checks.items() if problem and known == problem), None)
         self.checks[name] = f"the same as in “{same}”" if same else problem
+        if problem and self.stop:
+            raise Enough
 
     def finish(self, raise_exception=True):
         """Record the result, and raise a CheckError unless all is well."""
@@ -65,3 +74,11 @@ class Result:
         if raise_exception and not self.ok:
             raise CheckError(self.report, self)
         return self
+
+
+def told(error):
+    """What an error says: its message and notes; of a checklist inside of this one, what failed there."""
+    if isinstance(error, CheckError) and isinstance(error.result, Result):
+        return "\n".join(f"{name}: {problem}" for name, problem in error.result.checks.items() if problem)
+    kind = "" if isinstance(error, AssertionError) or type(error).__name__ == "GradcheckError" else f"{type(error).__name__}: "
+    return "\n".join([f"{kind}{error}", *getattr(error, "__notes__", ())])

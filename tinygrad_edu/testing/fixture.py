@@ -3,7 +3,7 @@
 import inspect
 import shutil
 
-from .claims import check_gradient
+from .claims import check_function
 from .gradients import checked
 from .modules import check_module
 from .optimizers import check_optimizer, check_training_step
@@ -30,7 +30,7 @@ class Gradcheck:
         __tracebackhide__ = True
         return checked(func, inputs, label(func), 2, **options)
 
-    claimed = staticmethod(check_gradient)
+    claimed = staticmethod(check_function)
     module = staticmethod(check_module)
     optimizer = staticmethod(check_optimizer)
     training_step = staticmethod(check_training_step)

@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from . import records
 from .domains import Domain
 from .programs import Engine, Operation, Program
-from .property_tests import QUIET
+from .property_tests import PHASES, QUIET
 from .strategies import arrays
 
 STEPS = 12
@@ -79,5 +79,5 @@ def program_machine(operations, engine=None, *, examples=40, steps=STEPS, domain
                 assert problem is None, f"the engine is wrong in this program:\n\n{problem}"
 
     Programs.TestCase.settings = settings(max_examples=records.options.examples(examples), stateful_step_count=steps, deadline=None,
-                                          suppress_health_check=QUIET)  # fmt: skip
+                                          suppress_health_check=QUIET, phases=PHASES)  # fmt: skip
     return Programs

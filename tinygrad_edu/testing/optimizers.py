@@ -103,15 +103,15 @@ class Trial:
 
     def reads(self):
         params = self.parameters()
-        optimizer = self.make(params)
+        optimizer, given = self.make(params), []
         for n, gradients in enumerate(self.gradients[:3], 1):
-            given = [self.tensor(g, p) for p, g in zip(params, gradients)]
-            for p, g in zip(params, given):
-                p.grad = g
+            for p, g in zip(params, gradients):
+                p.grad = self.tensor(g, p)
+                given.append((n, p.grad, g))
             optimizer.step()
-            for g, former in zip(given, gradients):
+            for made, g, former in given:
                 if not np.array_equal(as_array(g), former):
-                    return f"step {n} wrote into a gradient, or into one of a former step"
+                    return f"step {n} wrote into the gradient of step {made}" + ("; is it kept as state without a copy?" if made < n else "")
 
     def in_place(self):
         for dtype in ("float32", "float64"):
@@ -246,7 +246,7 @@ def check_training_step(step, parameters, loss, update=None, *, lr=None, steps=3
                 wanted, found = np.asarray(update(before[name], slopes[name], states[name]), np.float64), np.asarray(memory_of(p), np.float64)
                 if not np.allclose(found, wanted, rtol, atol, equal_nan=True):
                     lines.append(explained_step(name, before[name], found, wanted))
-            return "\n".join(lines)
+            return "\n".join(lines[:3] + [f"and {len(lines) - 3} more parameters"] * (len(lines) > 3))
 
         result.run(f"step {n}", compared)
         if not result.ok:

@@ -3,7 +3,7 @@
 import inspect
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ..autograd.tensor import Tensor
@@ -14,6 +14,7 @@ from .strategies import broadcastable_shapes, matmul_shapes, together
 from .strategies import shapes as any_shapes
 
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.differing_executors]
+PHASES = [Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink]  # not "explain": the report says what is wrong
 
 
 def gradtest(function=None, /, *, order=1, shapes="broadcast", domain=SMOOTH, distinct=True, examples=25, fixtures=(), eps=None, atol=None,
@@ -66,7 +67,8 @@ def gradtest(function=None, /, *, order=1, shapes="broadcast", domain=SMOOTH, di
     for attribute in ("__name__", "__qualname__", "__doc__", "__module__"):
         setattr(test, attribute, getattr(function, attribute))
     count = records.options.examples(examples)
-    return settings(max_examples=count, deadline=None, suppress_health_check=QUIET)(given(**drawn)(test))
+    quiet = [*QUIET, HealthCheck.function_scoped_fixture] if fixtures else QUIET
+    return settings(max_examples=count, deadline=None, suppress_health_check=quiet, phases=PHASES)(given(**drawn)(test))
 
 
 def name_of_test(function):
