@@ -114,6 +114,18 @@ def test_one_neuron_does_not_learn_xor():
     assert 0.6 < made.loss() < 0.75
 
 
+def test_gradients_vanish_in_sigmoids_and_not_in_tanh():
+    made = Session()
+    made.begin_lesson(5)
+    sizes = [g.abs().mean().item() for g in made.gradients()[::2]]
+    assert sizes[0] < sizes[-1] / 1000 and made.settings["activation"] == "sigmoid"
+    for activation, low, high in (("sigmoid", 0.68, 0.70), ("tanh", 0.0, 0.4)):
+        made.change_settings(dict(activation=activation))
+        for _ in range(400):
+            made.step()
+        assert low < made.loss() < high
+
+
 def test_every_lesson_begins():
     for number, lesson in enumerate(lessons.LESSONS):
         made = Session()

@@ -41,7 +41,9 @@ KEEP_SOCKET = "window.WebSocket = class extends WebSocket { constructor(...a) { 
 
 @pytest.fixture(scope="module")
 def playwright_api():
-    return pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
+    found = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
+    found.expect.set_options(timeout=15_000)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +89,7 @@ class Opened:
         self.page.add_init_script(KEEP_SOCKET)
         self.address = running.server.address
         self.page.goto(self.address)
-        self.shows("#how-many", "200 points")
+        self.has(200)
         expect(self.page.locator("#at-loss")).not_to_have_text("—")
 
     def shows(self, where, text):
@@ -96,7 +98,11 @@ class Opened:
             self.expect(self.page.locator(where)).to_have_text
             if isinstance(text, re.Pattern)
             else self.expect(self.page.locator(where)).to_contain_text
-        )(text, timeout=15_000)
+        )(text)
+
+    def has(self, count):
+        """Wait until there are so many points."""
+        self.expect(self.page.locator("#how-many")).to_have_text(f"{count} point{'s' * (count != 1)}")
 
     def text(self, where):
         return self.page.inner_text(where)
@@ -183,12 +189,12 @@ def test_line_through_clicked_points(opened):
     """Article 4: click points, press the button, the line moves until it is that of least squares."""
     person = opened()
     person.page.select_option("#lesson", label="A line through points")
-    person.shows("#how-many", "0 points")
+    person.has(0)
     assert not person.page.is_visible("#tool-1"), "a curve has no classes"
     clicked = [(-1.5, -1.0), (-0.5, 0.2), (0.5, 0.3), (1.5, 1.4)]
     for k, (x, y) in enumerate(clicked):
         person.click(x, y)
-        person.shows("#how-many", f"{k + 1} point")
+        person.has(k + 1)
     points = np.array(person.points())
     np.testing.assert_allclose(points, clicked, atol=0.02)
     person.page.click("#step")
@@ -205,7 +211,7 @@ def test_line_through_clicked_points(opened):
         "the line is there"
     )
     person.click(0.0, 1.8)
-    person.shows("#how-many", "5 points")
+    person.has(5)
     person.page.click("#train")
     person.expect(person.page.locator("#equation")).not_to_have_text(shown)
 
@@ -213,17 +219,17 @@ def test_line_through_clicked_points(opened):
 def test_points_by_mouse(opened):
     person = opened()
     person.page.click("#clear")
-    person.shows("#how-many", "0 points")
+    person.has(0)
     assert person.page.is_disabled("#clear")
     person.click(-1, 1)
-    person.shows("#how-many", "1 point")
+    person.has(1)
     person.page.get_by_text("Add ▲ class 1").click()
     person.click(1, 1)
     person.click(1, -1, button="right")  # the other class
     person.page.keyboard.down("Shift")
     person.click(-1, -1)
     person.page.keyboard.up("Shift")
-    person.shows("#how-many", "4 points")
+    person.has(4)
     np.testing.assert_allclose(person.points(), [(-1, 1, 0), (1, 1, 1), (1, -1, 0), (-1, -1, 0)], atol=0.02)
     person.page.mouse.move(*person.place(1, 1))
     person.page.mouse.down()
@@ -238,11 +244,27 @@ def test_points_by_mouse(opened):
     person.click(-0.3, 0.3)
     person.shows("#status", "no point here")
     person.click(-1, 1)
-    person.shows("#how-many", "3 points")
+    person.has(3)
     for left in (4, 3, 2, 1, 0, 200):
         person.page.click("#undo")
-        person.shows("#how-many", f"{left} point")
+        person.has(left)
     assert person.page.is_disabled("#undo")
+
+
+def test_click_is_drawn_before_python_answers(opened):
+    """Hollow at first, and gone again if Python refuses the point."""
+    person = opened()
+    person.page.evaluate("window.socket.send = text => { window.kept = text; }")
+    before = person.colour("dots", 1.9, -1.9)
+    person.click(1.9, -1.9)
+    hollow = [person.colour("dots", 1.9 + d / 80, -1.9) for d in range(-7, 8)]
+    assert person.text("#how-many") == "200 points" and before[3] == hollow[7][3] == 0 and max(c[3] for c in hollow) > 150
+    person.page.evaluate('delete window.socket.send; window.socket.send(window.kept.replace(/"x":[^,]+/, \'"x":9\'))')
+    person.shows("#problem", "x: expected a number from -2 to 2, got 9")
+    assert person.colour("dots", 1.9 + 5 / 80, -1.9) == person.colour("dots", 1.9, -1.9)
+    person.page.evaluate("window.socket.send(window.kept)")
+    person.has(201)
+    assert person.colour("dots", 1.9, -1.9)[3] == 255, "solid"
 
 
 def test_points_by_keyboard(opened):
@@ -256,13 +278,13 @@ def test_points_by_keyboard(opened):
         person.page.keyboard.press(key)
     person.shows("#status", "0.10, 0.60")
     person.page.keyboard.press("Enter")
-    person.shows("#how-many", "1 point")
+    person.has(1)
     assert person.points() == [(0.1, 0.6, 0.0)]
     person.page.focus("#dots")
     person.page.keyboard.press("s")
     person.shows("#status", "Chose the point at 0.10, 0.60")
     person.page.keyboard.press("Delete")
-    person.shows("#how-many", "0 points")
+    person.has(0)
 
 
 def test_network_is_built_and_read(opened):
@@ -311,7 +333,7 @@ def test_settings_reach_the_code_and_the_code_runs(opened):
         person.page.select_option(where, label=label)
     person.page.fill("#seed", "7")
     person.page.press("#seed", "Enter")
-    person.shows("#how-many", "100 points")
+    person.has(100)
     person.steps(1, hundred=True)
     person.page.click("#code-card summary")
     person.shows("#code", "range(100)")
@@ -330,23 +352,23 @@ def test_link_brings_everything_to_another_tab(opened):
     person = opened()
     person.context.grant_permissions(["clipboard-read", "clipboard-write"])
     person.page.select_option("#lesson", label="The spiral")
-    person.shows("#how-many", "300 points")
+    person.has(300)
     assert [person.page.input_value(where) for where in ("#preset", "#points", "#noise")] == ["spiral", "300", "0.05"]
     person.click(0, 1.9)
-    person.shows("#how-many", "301 points")
+    person.has(301)
     person.page.click("#share")
     person.shows("#share", "Copied")
     link = person.page.evaluate("navigator.clipboard.readText()")
     other = opened()
     other.page.goto("about:blank")
     other.page.goto(link)
-    other.shows("#how-many", "301 points")
+    other.has(301)
     other.shows("#shape", "2-8-8-1")
     assert other.points() == person.points()
     other.page.goto("about:blank")
     other.page.goto(link[:-30])
     other.shows("#problem", "cut off on its way")
-    other.shows("#how-many", "200 points")
+    other.has(200)
     other.page.goto("about:blank")
     other.page.goto(link.replace("tanh", "cosh"))
     other.shows("#problem", "activation: expected one of")
@@ -355,7 +377,7 @@ def test_link_brings_everything_to_another_tab(opened):
 def test_too_large_a_step_is_explained(opened):
     person = opened()
     person.page.select_option("#lesson", label="Too large a step")
-    person.shows("#how-many", "20 points")
+    person.has(20)
     person.steps(2, hundred=True)
     while not person.text("#problem"):
         before = person.text("#at-step")
@@ -393,7 +415,7 @@ def test_bad_message_is_shown(opened, message, words):
     person.page.get_by_label("Dismiss this message").click()
     person.shows("#problem", re.compile("^$"))
     person.steps(1)
-    person.shows("#how-many", "200 points")
+    person.has(200)
 
 
 def test_player_opens_on_the_present_step(opened):
@@ -418,7 +440,7 @@ def test_two_tabs_and_a_server_that_ends(browser, playwright_api):
     person, other = (Opened(browser, running, playwright_api.expect) for _ in range(2))
     person.page.click("#clear")
     person.click(1, 1)
-    person.shows("#how-many", "1 point")
+    person.has(1)
     person.page.fill("#units-0", "2")
     person.page.press("#units-0", "Enter")
     person.shows("#shape", "2-2-4-1")
@@ -434,7 +456,7 @@ def test_two_tabs_and_a_server_that_ends(browser, playwright_api):
     running = Running(running.server.port)
     person.page.get_by_role("button", name="Reconnect").click()
     person.shows("#problem", re.compile("^$"))
-    person.shows("#how-many", re.compile("^1 point$"))
+    person.has(1)
     person.shows("#shape", "2-2-4-1")
     assert person.errors == []
     person.context.close()

@@ -54,8 +54,9 @@ LESSONS = [
     ),
     Lesson(
         "Gradients that vanish",
-        "Five sigmoid layers deep: the table shows how little gradient reaches the first one. Change the activation to tanh or ReLU.",
-        dict(units=[4, 4, 4, 4, 4], activation="sigmoid", gradients=True, speed=1000),
+        "Five sigmoid layers deep: the table shows how little of the gradient reaches the first ones, and the loss stays at 0.69 = ln 2. "
+        "Change the activation to tanh, and train again.",
+        dict(units=[4, 4, 4, 4, 4], activation="sigmoid", optimizer="sgd", rate=0.1, gradients=True, speed=1000),
         "moons",
     ),
     Lesson(

@@ -52,6 +52,7 @@ function take(message) {
   find("how-many").textContent = n === 1 ? "1 point" : `${n} points`;
   plane.task = settings.task;
   plane.points = state.points;
+  if (message.points) plane.pending = [];
   plane.selected = state.selected;
   plane.drawDots();
   if (plane.picture && settings.task === "fit" && plane.picture.curve) plane.drawField(plane.picture); // its errors have moved
@@ -91,6 +92,10 @@ function openLink(text) {
 }
 
 function problem(text, kind = "problem") {
+  if (plane.pending.length) {
+    plane.pending = [];
+    plane.drawDots();
+  }
   const box = find("problem");
   box.dataset.kind = kind;
   box.replaceChildren(element("span", {}, text), element("button", {onclick: clearProblem, "aria-label": "Dismiss this message"}, "Dismiss"));

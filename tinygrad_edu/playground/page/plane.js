@@ -10,6 +10,7 @@ export class Plane {
   constructor(field, dots, {ask, tool, say}) {
     Object.assign(this, {field, dots, ask, tool, say});
     this.points = [];
+    this.pending = []; // clicked, but Python has not answered yet
     this.task = "classify";
     this.selected = -1;
     this.cross = {x: 0, y: 0};
@@ -123,7 +124,9 @@ export class Plane {
   }
 
   add({x, y}, label) {
-    this.ask("add", {x, y, label});
+    if (!this.ask("add", {x, y, label})) return;
+    this.pending.push([x, y, label]);
+    this.drawDots();
     this.say(`Added ${this.task === "classify" ? `class ${label}` : "a point"} at ${fixed(x)}, ${fixed(y)}.`);
   }
 
@@ -228,8 +231,14 @@ export class Plane {
       context.stroke();
       context.fill();
     }
-    context.strokeStyle = palette.ink;
     context.lineWidth = 2;
+    for (const [x, y, label] of this.pending) { // hollow
+      context.strokeStyle = label ? palette.blue : palette.orange;
+      context.beginPath();
+      mark(context, ...this.pixel(x, y), label, size);
+      context.stroke();
+    }
+    context.strokeStyle = palette.ink;
     if (this.selected >= 0 && this.selected < this.points.length) {
       const [x, y] = this.points[this.selected];
       context.beginPath();
