@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import re
 import textwrap
 from pathlib import Path
 
@@ -14,7 +15,8 @@ HEAD = """# All operators
 
 This page is written by `docs/make_operators.py` from the registry. `g` is the gradient of the result, and `out` the result; a rule gives the
 gradient of the input that it stands for, before the engine sums it over broadcast dimensions. *Keeps* is what stays in memory until the
-backward pass, and nothing else does. [How to write one](howto/new_operator.md).
+backward pass, and nothing else does. *At kinks* says which gradient is chosen where there is none, out of the
+[conventions](reference/conventions.md), whose rows are tested. [How to write one](howto/new_operator.md).
 
 Kinds: *elementwise* treats each element alone; *linear* is linear in its data; *general* is any other; *constant* has no derivative;
 *composite* is a function made of operators.
@@ -62,7 +64,42 @@ def code(text):
     return f"`{cell(' '.join(text.split()))}`"
 
 
-def row(op):
+def spelled(op, text):
+    """A rule as it is shown: its expression, or its name, and what it does where it is a function of its own."""
+    if text == "None":
+        return "none"
+    function = inspect.unwrap(op.forward).__globals__.get(text)
+    doc = (inspect.getdoc(function) or "").partition("\n")[0].rstrip(".") if inspect.isfunction(function) else ""
+    if inspect.isfunction(function) and not doc:
+        body = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0].body
+        if len(body) == 1 and isinstance(body[0], ast.Return):
+            return code(ast.unparse(body[0].value))
+    return f"{code(text)}: {cell(doc)}" if doc else code(text)
+
+
+SPELLINGS = {"max": "amax", "min": "amin", "norm": "vector_norm", "relu6": "hardtanh", "binary_cross_entropy": "bce"}
+
+
+def kinks():
+    """{operator: [what docs/reference/conventions.md says]}."""
+    text = (Path(__file__).parent / "reference" / "conventions.md").read_text(encoding="utf-8")
+    found = {}
+    for call, at, _, gradient in re.findall(r"(?m)^\| `(.+?)` \| `(.+?)` \| `(.+?)` \| `(.+?)` \|", text):
+        if call.endswith(".values"):  # along a dimension another operator chooses
+            continue
+        if call.startswith("x **"):
+            name = "pow"
+        elif call == "1 / x":
+            name = "div"
+        else:
+            name = re.match(r"[\w.]*?(\w+)\(", call)[1]
+        name = name if name in registry else SPELLINGS.get(name)
+        if name in registry:
+            found.setdefault(name, []).append(f"{code(call)} at {code(at)}: {code(gradient)}")
+    return found
+
+
+def row(op, kinks):
     """One line of the table."""
     if isinstance(op, Composite):
         shown, keeps = "made of operators", "what they keep"
@@ -70,9 +107,9 @@ def row(op):
         shown, keeps = "none", "nothing"
     else:
         source = rules(op)
-        lines = [f"{'all' if x == 'together' else x}: {code(text) if text != 'None' else 'none'}" for x, text in source.items()]
+        lines = [f"{'all' if x == 'together' else x}: {spelled(op, text)}" for x, text in source.items()]
         shown, keeps = "<br>".join(lines), kept(op)
-    return f"| {code(signature(op))} | {cell(op.formula)} | {op.kind} | {shown} | {keeps} |"
+    return f"| {code(signature(op))} | {cell(op.formula)} | {op.kind} | {shown} | {keeps} | {'<br>'.join(kinks.get(op.name, []))} |"
 
 
 def page():
@@ -80,13 +117,13 @@ def page():
     families = {}
     for op in registry.values():
         families.setdefault(family(op), []).append(op)
-    parts = [HEAD]
+    parts, chosen = [HEAD], kinks()
     for module, members in sorted(families.items()):
         title = module.rpartition(".")[2]
         doc = (inspect.getdoc(importlib.import_module(module)) or "").partition("\n")[0]
         parts.append(f"## {title}\n\n{doc} {len(members)} in `{module.replace('.', '/')}.py`.\n")
-        parts.append("| operator | formula | kind | derivative rules | keeps |\n|---|---|---|---|---|")
-        parts.append("\n".join(row(op) for op in sorted(members, key=lambda op: op.name)) + "\n")
+        parts.append("| operator | formula | kind | derivative rules | keeps | at kinks |\n|---|---|---|---|---|---|")
+        parts.append("\n".join(row(op, chosen) for op in sorted(members, key=lambda op: op.name)) + "\n")
     return "\n".join(parts)
 
 

@@ -18,6 +18,7 @@ def text_of(value, name, owner):
     """The docstring of a method, or of the one that it overrides."""
     for base in owner.__mro__:
         found = vars(base).get(name)
+        found = getattr(found, "__func__", found)
         if getattr(found, "__doc__", None):
             return found.__doc__
     return None
@@ -54,7 +55,8 @@ def test_every_public_name_has_a_docstring(where):
         if error.name.startswith(PACKAGE):
             raise
         pytest.skip(f"needs {error.name}")
-    assert not list(without_words(module))
+    silent = list(without_words(module))
+    assert not silent, f"give these a docstring (lambdas of api/: a line in api/words.py): {silent}"
 
 
 def test_a_name_without_words_is_found():

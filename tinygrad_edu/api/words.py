@@ -6,7 +6,7 @@ from ..autograd.tensor import Tensor
 from .spelling import functions
 
 WORDS = dict(
-    of_plain="A tensor of the array as it is, without a look at its type.",
+    of_plain="What PyTorch's old constructor makes: Tensor(2, 3) or Tensor([1.0]).",
     shape="How many elements each dimension has, as a Size.",
     dtype="The type of the elements.",
     ndim="How many dimensions there are.",
@@ -61,7 +61,7 @@ WORDS = dict(
 )
 
 for name, text in WORDS.items():
-    for value in (functions.get(name), vars(Tensor).get(name)):
+    for value in (functions.get(name), getattr(vars(Tensor).get(name), "__func__", vars(Tensor).get(name))):
         if isinstance(value, (FunctionType, property)) and not value.__doc__:
             value.__doc__ = text
         if isinstance(value, FunctionType) and value.__name__ == "<lambda>":
