@@ -122,7 +122,7 @@ class Opened:
         """The points, as the code has them."""
         self.page.evaluate("document.getElementById('code-card').open = true; document.getElementById('code').textContent = ''")
         self.page.evaluate("document.getElementById('fresh').click()")  # a mouse would scroll the plane away
-        self.shows("#code", "points = ")
+        self.shows("#code", "final:")
         rows = re.findall(r"\[(-?[\d.]+), (-?[\d.]+)(?:, (\d))?\]", self.text("#code"))
         return [tuple(float(v) for v in row if v) for row in rows]
 
@@ -285,6 +285,8 @@ def test_points_by_keyboard(opened):
     person.shows("#status", "Chose the point at 0.10, 0.60")
     person.page.keyboard.press("Delete")
     person.has(0)
+    person.page.keyboard.press("Control+z")
+    person.has(1)
 
 
 def test_network_is_built_and_read(opened):
@@ -416,6 +418,37 @@ def test_bad_message_is_shown(opened, message, words):
     person.shows("#problem", re.compile("^$"))
     person.steps(1)
     person.has(200)
+
+
+def test_out_of_sight_out_of_work(opened, running):
+    """A hidden page neither trains nor is sent pictures; shown again, it goes on."""
+    person = opened()
+    person.page.click("#train")
+    person.shows("#train", "Pause")
+    worker = list(running.server.workers.values())[-1]
+    hide = "Object.defineProperty(document, 'hidden', {value: %s, configurable: true}); document.dispatchEvent(new Event('visibilitychange'))"
+    person.page.evaluate(hide % "true")
+    person.points()  # the answer to a later question: the message has been read
+    assert not worker.looking and worker.session.training and worker.picture_due() == float("inf")
+    before = person.text("#at-step")
+    person.page.evaluate(hide % "false")
+    person.expect(person.page.locator("#at-step")).not_to_have_text(before)
+
+
+def test_new_points(opened):
+    person = opened()
+    first = person.page.evaluate("document.getElementById('dots').toDataURL()")
+    person.page.click("#more")
+    person.expect(person.page.locator("#undo")).to_be_enabled()
+    assert (
+        person.page.evaluate("document.getElementById('dots').toDataURL()") != first
+        and person.page.input_value("#preset") == "circles"
+    )
+    person.click(0, 1.95)
+    person.has(201)
+    assert person.page.is_disabled("#more"), "these points are one's own now"
+    person.page.select_option("#noise", "0.4")
+    person.has(201)
 
 
 def test_player_opens_on_the_present_step(opened):

@@ -128,6 +128,7 @@ COMMANDS = {
         "name": one_of(*(r.__name__ for recipes in RECIPES.values() for r in recipes)),
         "count": whole(2, MOST_POINTS),
         "noise": real(0, 1),
+        "seed": whole(0, 2**31 - 1),
     },
     "add": {"x": place, "y": place, "label": whole(0, 1)},
     "move": {"index": index, "x": place, "y": place, "done": flag},

@@ -102,13 +102,13 @@ class Session:
             self.reset()
         self.board.past.clear()
 
-    def load(self, name, count, noise):
+    def load(self, name, count, noise, seed=1):
         """Points of a recipe, in the place of the present ones."""
         task = self.settings["task"]
         known = [r.__name__ for r in data.RECIPES[task]]
         if name not in known:
             raise Refused(f"{name} is no data set of this task; it has {', '.join(known)}")
-        recipe = dict(name=name, count=count, noise=noise, seed=self.settings["seed"])
+        recipe = dict(name=name, count=count, noise=noise, seed=seed)
         self.board.change(data.make(task, **recipe), recipe)
         self.reset()
 

@@ -198,8 +198,8 @@ class Worker(threading.Thread):
     def do_lesson(self, name):
         self.session.begin_lesson(name)
 
-    def do_preset(self, name, count, noise):
-        self.session.load(name, count, noise)
+    def do_preset(self, name, count, noise, seed):
+        self.session.load(name, count, noise, seed)
 
     def do_add(self, x, y, label):
         self.session.board.add(x, y, label)

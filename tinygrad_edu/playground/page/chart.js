@@ -21,6 +21,13 @@ export class Chart {
     if (this.curve.length > MOST) this.curve = this.curve.filter((_, i) => i % 2 === 0 || i === this.curve.length - 1);
   }
 
+  /** What the picture shows, in words. */
+  summary() {
+    if (this.curve.length === 0) return "The loss over the steps so far: none yet";
+    const [first, last] = [this.curve[0], this.curve.at(-1)];
+    return `The loss over the steps so far: ${written(first[1])} at step ${first[0]}, ${written(last[1])} at step ${last[0]}`;
+  }
+
   clear() { this.curve = []; }
 
   draw() {

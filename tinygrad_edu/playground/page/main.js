@@ -39,10 +39,12 @@ function take(message) {
   if (before?.training !== state.training) {
     find("train").textContent = state.training ? "Pause" : "Train";
     find("train").setAttribute("aria-pressed", String(state.training));
+    find("chart").setAttribute("aria-label", chart.summary());
     if (before) say(state.training ? "Training." : `Paused at step ${find("at-step").textContent}, loss ${find("at-loss").textContent}.`);
   }
   find("undo").disabled = !state.undo;
   find("clear").disabled = state.points.length === 0;
+  find("more").disabled = !state.preset;
   choose(find("preset"), state.preset?.name ?? "");
   if (state.preset) {
     choose(find("points"), String(state.preset.count));
@@ -247,11 +249,12 @@ find("lesson").onchange = event => {
   find("lesson-text").textContent = lessons[event.target.value].text;
   ask("lesson", {name: Number(event.target.value)});
 };
-const preset = () => {
-  const name = find("preset").value || SETS[state.settings.task][0];
-  ask("preset", {name, count: Number(find("points").value), noise: Number(find("noise").value)});
+const preset = seed => { // with points of one's own, size and noise are for the next data set
+  const name = find("preset").value;
+  if (name) ask("preset", {name, count: Number(find("points").value), noise: Number(find("noise").value), seed});
 };
-for (const id of ["preset", "points", "noise"]) find(id).onchange = preset;
+for (const id of ["preset", "points", "noise"]) find(id).onchange = () => preset(state.preset?.seed ?? 1);
+find("more").onclick = () => preset(Math.floor(Math.random() * 10000));
 for (const radio of document.querySelectorAll('input[name="task"]')) radio.onchange = () => set({task: radio.value});
 for (const id of CHOICES) find(id).onchange = event => set({[id]: TEXTS.has(id) ? event.target.value : Number(event.target.value)});
 find("gradients").onchange = event => set({gradients: event.target.checked});

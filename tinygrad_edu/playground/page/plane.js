@@ -100,6 +100,7 @@ export class Plane {
 
   key(event) {
     const far = event.shiftKey ? 0.5 : 0.1, ways = {ArrowLeft: [-far, 0], ArrowRight: [far, 0], ArrowUp: [0, far], ArrowDown: [0, -far]};
+    if ((event.ctrlKey || event.metaKey) && event.key === "z") this.ask("undo");
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     if (ways[event.key]) {
       this.cross = {x: clamp(this.cross.x + ways[event.key][0]), y: clamp(this.cross.y + ways[event.key][1])};
