@@ -47,14 +47,14 @@ HOLDS = "tensors, arrays, numbers, strings, bytes, None, and lists, tuples and d
 # --- ours ------------------------------------------------------------------------------------------------------------
 
 
-def save(obj, f):
+def save(obj, f, pickle_module=None, pickle_protocol=None, _use_new_zipfile_serialization=True):
     """Write tensors and plain Python data to a file: a path, or an object with a `write` method.
 
     `obj` may hold tensors, arrays, numbers, strings, bytes, None, and lists, tuples and dicts of them, such as state_dicts. A
     tensor that occurs twice is one tensor again after `load`, and tensors that share all of their memory share it again. At any
     moment there is the old file or the new one, whatever happens. Paths that end in .safetensors or .npz get that format.
 
-    Raises TypeError, before anything is written, if something in `obj` cannot be saved.
+    There is no pickle in the file, so the arguments about it make no difference. Raises TypeError, before anything is written, if something in `obj` cannot be saved.
 
     >>> import tinygrad_edu as tg, io
     >>> file = io.BytesIO()
@@ -86,7 +86,7 @@ def save(obj, f):
     write_file(f, write)
 
 
-def load(f, map_location=None, *, weights_only=True, mmap=None):
+def load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=None, **pickle_load_args):
     """Read what `save` wrote. The checksum is verified, so what comes back is what was saved, or an error that names the file.
 
     Nothing in a file is ever executed, so weights_only makes no difference; map_location may name the CPU. Paths that end in
@@ -218,6 +218,7 @@ class Builder:
         self.arrays, self.table, self.tensors, self.roots = arrays, tensors, {}, {}
 
     def build(self, x):
+        """One object: a container with what is in it, a tensor, an array, or plain data."""
         if not isinstance(x, dict):
             if isinstance(x, list):
                 raise ValueError("a bare list")
@@ -242,6 +243,7 @@ class Builder:
         raise ValueError(f"an unknown kind {kind!r}")
 
     def tensor(self, value):
+        """The tensor of this number, the same one each time it is asked for."""
         i = self.number(value, self.table)
         if i not in self.tensors:
             place, requires_grad, parameter = self.table[i]
@@ -259,6 +261,7 @@ class Builder:
 
     @staticmethod
     def number(value, of):
+        """The number, if there is such a place."""
         if type(value) is not int or not 0 <= value < len(of):
             raise IndexError(f"there is no number {value!r} among {len(of)}")
         return value

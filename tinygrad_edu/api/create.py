@@ -65,9 +65,9 @@ def dtype_of(dtype):
     return wanted
 
 
-def refuse(data, why):
+def refuse(data, why, kind=TypeError):
     """One sentence about data that no tensor can hold."""
-    raise TypeError(f"tensor(data): {why}; data must be a number, a tensor, a numeric array, or nested lists of one shape, "
+    raise kind(f"tensor(data): {why}; data must be a number, a tensor, a numeric array, or nested lists of one shape, "
                     f"got {type(data).__name__}: {str(data):.100}")  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def array_from(data, dtype=None):
         try:
             array = np.array(unwrapped(data))
         except ValueError:
-            refuse(data, "the lists have different lengths or depths")
+            refuse(data, "the lists have different lengths or depths", ValueError)
         if array.dtype == np.float64 and not holds_arrays(data):
             array = np.array(unwrapped(data), dtypes.default) if dtype is None else array
         if array.size == 0 and dtype is None:
@@ -153,13 +153,13 @@ def as_tensor(data, dtype=None, device=None):
 
 
 @only_function()
-def from_numpy(array):
+def from_numpy(ndarray):
     """A tensor that shares the memory of a NumPy array: each sees what the other writes."""
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"from_numpy: expected a NumPy array, got {type(array).__name__}; use tensor(data) for other data")
-    if array.dtype.kind not in "biufc":
-        raise TypeError(f"from_numpy: tensors hold numbers, and this array holds {array.dtype}")
-    t = Tensor(array)
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"from_numpy: expected a NumPy array, got {type(ndarray).__name__}; use tensor(data) for other data")
+    if ndarray.dtype.kind not in "biufc":
+        raise TypeError(f"from_numpy: tensors hold numbers, and this array holds {ndarray.dtype}")
+    t = Tensor(ndarray)
     t.shared = True
     return t
 

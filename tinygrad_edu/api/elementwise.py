@@ -6,7 +6,7 @@ from ..autograd import dtypes
 from ..autograd.operator import registry
 from ..autograd.tensor import Tensor, array_of
 from ..ops import arithmetic, functions, indexing, reductions
-from .spelling import as_tensor, both, check_dim, methods, only_function
+from .spelling import FORMER, as_tensor, both, check_dim, into, methods, only_function
 from .spelling import functions as public
 
 PLAIN = """abs sqrt rsqrt reciprocal exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh
@@ -19,10 +19,29 @@ OTHER_NAMES = dict(absolute="abs", arcsin="asin", arccos="acos", arctan="atan", 
                    arctanh="atanh", arctan2="atan2", negative="neg", fix="trunc", not_equal="ne", less="lt",
                    less_equal="le", greater="gt", greater_equal="ge")  # fmt: skip
 
+
+
+def named(operator):
+    """An operator as a function with PyTorch's argument names, input, other and out."""
+
+    def unary(input, *, out=None):
+        result = operator(input)
+        return result if out is None else into(out, result)
+
+    def binary(input, other, *, out=None):
+        result = operator(input, other)
+        return result if out is None else into(out, result)
+
+    several = len(operator.op.inputs) > 1
+    function = both(operator.op.name)(binary) if operator.op.name in FORMER else binary if several else unary
+    function.op, function.__name__, function.__doc__ = operator.op, operator.op.name, operator.op.doc
+    return function
+
+
 for name in PLAIN:
-    public[name] = methods[name] = registry[name].function
+    public[name] = methods[name] = named(registry[name].function)
 for name, target in OTHER_NAMES.items():
-    public[name] = methods[name] = registry[target].function
+    public[name], methods[name] = public[target], methods[target]
 
 
 def binary(operator):

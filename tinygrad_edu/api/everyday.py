@@ -67,6 +67,41 @@ for name in ("contiguous_format", "preserve_format", "channels_last", "strided")
 for name, fact in dict(is_cpu=True, is_mps=False, is_meta=False, is_xpu=False, is_nested=False).items():
     methods[name] = property(lambda self, fact=fact: fact, doc=f"{fact}: tensors live on the CPU.")  # type: ignore[misc]
 methods["layout"] = property(lambda self: "strided", doc="How the elements lie in memory.")
+
+
+class Storage:
+    """The memory that a tensor, and all views of it, lie in."""
+
+    def __init__(self, x):
+        self.memory = memory.owner(as_memory(x))
+
+    def data_ptr(self):
+        """Where it begins: the same for all views."""
+        return self.memory.__array_interface__["data"][0]
+
+    def nbytes(self):
+        """How many bytes it has."""
+        return int(self.memory.nbytes)
+
+    def size(self):
+        """How many numbers it holds."""
+        return int(self.memory.size)
+
+    __len__ = size
+
+    def tolist(self):
+        """Its numbers, in the order in which they lie."""
+        return self.memory.ravel(order="K").tolist()
+
+    def __getitem__(self, index):
+        return self.tolist()[index]
+
+    def __iter__(self):
+        return iter(self.tolist())
+
+
+methods["storage"] = methods["untyped_storage"] = lambda self: Storage(self)
+methods["is_set_to"] = lambda self, other: as_memory(self).__array_interface__ == as_memory(other).__array_interface__
 methods["retains_grad"] = property(
     lambda self: self.node is not None and self.node.op is not None and self.node.note is not None and self.node.note.retain,
     doc="True if this result keeps its gradient.",
@@ -113,6 +148,7 @@ public["spmm"] = public["dsmm"] = public["mm"]  # the old names for a sparse mat
 
 KINDS = dict(Float="float32", Double="float64", Half="float16", Int="int32", Long="int64", Short="int16", Char="int8", Byte="uint8",
              Bool="bool")  # fmt: skip
+NAMES = {kind: name for name, kind in KINDS.items()} | dict(complex64="ComplexFloat", complex128="ComplexDouble")
 
 
 def legacy(args, dtype):
@@ -126,15 +162,23 @@ def legacy(args, dtype):
     return tensor(args[0], dtype=dtype).array if args else np.zeros(0, dtype)
 
 
+class Constructor(type):
+    """The class of FloatTensor and its kin: calling one makes a Tensor, and every Tensor of its dtype is an instance."""
+
+    dtype: np.dtype
+
+    def __call__(cls, *args):
+        return Tensor(legacy(args, cls.dtype))
+
+    def __instancecheck__(cls, value):
+        return isinstance(value, Tensor) and value.dtype == cls.dtype
+
+
 def old_constructor(name, dtype):
     """FloatTensor and its kin."""
 
-    def construct(*args):
-        return Tensor(legacy(args, dtype))
-
-    construct.dtype = dtype  # so that x.type(DoubleTensor) works: NumPy asks any object for its dtype
-    construct.__name__, construct.__doc__ = name, f"An old way to make a tensor of {dtype}: of a size given as ints, or of data"
-    public[name] = construct
+    doc = f"An old way to make a tensor of {dtype}: of a size given as ints, or of data"
+    public[name] = Constructor(name, (), dict(dtype=dtype, __doc__=doc, __module__="tinygrad_edu"))  # x.type(DoubleTensor) reads dtype
 
 
 for name, kind in KINDS.items():

@@ -56,14 +56,27 @@ for name in ("eq", "ne", "lt", "le", "gt", "ge"):
 methods["__neg__"], methods["__pos__"] = ar.neg, lambda self: self
 methods["__abs__"] = methods["abs"]
 methods["__invert__"] = ar.bitwise_not
-methods["__float__"] = lambda self: float(self.item())
-methods["__int__"] = lambda self: int(self.item())
-methods["__complex__"] = lambda self: complex(self.item())
+
+
+def as_number(kind):
+    """float(x) and its kin, for a tensor of one element."""
+
+    def convert(self):
+        if self.array.size != 1:
+            raise ValueError(f"{kind.__name__}(tensor): a tensor of shape {list(self.array.shape)} is not a single number; use .tolist()")
+        return kind(self.array.item())
+
+    return convert
+
+
+for kind in (float, int, complex):
+    methods[f"__{kind.__name__}__"] = as_number(kind)
 methods["__iter__"] = lambda self: iter(methods["unbind"](self)) if self.ndim else refuse_iteration()
 methods["__reversed__"] = lambda self: methods["flip"](self, 0)
 
 
 def refuse_iteration():
+    """Say why a single number cannot be iterated over."""
     raise TypeError("iteration over a 0-d tensor: it is a single number; use .item()")
 
 
@@ -266,6 +279,7 @@ def data(self):
 
 
 def set_data(self, value):
+    """Replace the values of a tensor, without history."""
     if not isinstance(value, Tensor):
         raise TypeError(f"x.data = …: expected a Tensor, got {type(value).__name__}")
     if self.node is not None and value.dtype.kind != "f":
@@ -491,7 +505,9 @@ for name, kind in CONVERSIONS.items():
 @only_method("type")
 def type_(self, dtype=None):
     """The tensor in another dtype; without an argument, the name of its own."""
-    return astype(self, dtype) if dtype is not None else f"tinygrad_edu.{self.dtype}"
+    if dtype is None:
+        return f"torch.{everyday.NAMES[str(self.dtype)]}Tensor"  # PyTorch's own words: programs compare them
+    return astype(self, everyday.KINDS[dtype.rpartition(".")[2].removesuffix("Tensor")] if isinstance(dtype, str) else dtype)
 
 
 @only_method()

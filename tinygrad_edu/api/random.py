@@ -183,6 +183,7 @@ default_generator = Generator()
 
 
 class Drawing(threading.local):
+    """The generator that this thread draws from, if it has one of its own."""
     generator = None
 
 
@@ -595,8 +596,22 @@ def poisson(input, generator=None):
     rates, generator = np.asarray(array_of(input), np.float64), source(generator)
     if not (rates >= 0).all():
         raise RuntimeError("poisson: every rate must be at least 0")
+    counts = one_by_one(generator, [(rate,) for rate in rates.reshape(-1).tolist()], poisson_number)
+    return Tensor(np.array(counts, input.dtype).reshape(rates.shape))
+
+
+@both("binomial", method=False)
+def binomial(count, prob, generator=None):
+    """Random numbers of successes in `count` attempts that each succeed with probability `prob`"""
+    attempts, chances = np.broadcast_arrays(np.asarray(array_of(count), np.float64), np.asarray(array_of(prob), np.float64))
+    pairs = list(zip(attempts.reshape(-1).tolist(), chances.reshape(-1).tolist()))
+    return Tensor(np.array(one_by_one(source(generator), pairs, binomial_number), count.dtype).reshape(attempts.shape))
+
+
+def one_by_one(generator, parameters, number):
+    """`number(*parameters, uniform)` for each, where only the number itself knows how often it draws."""
     with generator.lock:  # how many numbers a count takes is only known afterwards: look ahead, then go on from the last one
-        before, taken, chunk, ahead = generator.get_state(), 0, 2 * rates.size + 64, []
+        before, taken, chunk, ahead = generator.get_state(), 0, 2 * len(parameters) + 64, []
 
         def uniform():
             nonlocal taken
@@ -605,10 +620,46 @@ def poisson(input, generator=None):
             taken += 1
             return ahead[taken - 1]
 
-        counts = [poisson_number(rate, uniform) for rate in rates.reshape(-1).tolist()]
+        drawn = [number(*given, uniform) for given in parameters]
         generator.set_state(before)
         generator.words(2 * taken)
-    return Tensor(np.array(counts, input.dtype).reshape(rates.shape))
+    return drawn
+
+
+def binomial_number(count, prob, uniform):
+    """One count: by the gaps between successes below 10 expected, else by transformed rejection (Hörmann 1993, BTRS)."""
+    if math.isnan(count) or math.isnan(prob):
+        return math.nan
+    if count <= 0 or prob <= 0:
+        return 0
+    if prob >= 1:
+        return count
+    if prob > 0.5:
+        return count - binomial_number(count, 1 - prob, uniform)
+    if count * prob < 10:
+        log, total, found = math.log1p(-prob), 0, 0
+        while True:
+            u = uniform()
+            total += math.ceil(math.log(u) / log) if u else math.inf
+            if total > count:
+                return found
+            found += 1
+    spread = math.sqrt(count * prob * (1 - prob))
+    b = 1.15 + 2.53 * spread
+    a, c, odds = -0.0873 + 0.0248 * b + 0.01 * prob, count * prob + 0.5, prob / (1 - prob)
+    middle, alpha = math.floor((count + 1) * prob), (2.83 + 5.1 / b) * spread
+    while True:
+        u, v = uniform() - 0.5, uniform()
+        distance = 0.5 - abs(u)
+        k = math.floor((2 * a / distance + b) * u + c) if distance else -1
+        if distance >= 0.07 and v <= 0.92 - 4.2 / b:
+            return k
+        if k < 0 or k > count:
+            continue
+        accepted = math.log(v * alpha / (a / distance**2 + b)) if v else -math.inf
+        bound = math.lgamma(middle + 1) + math.lgamma(count - middle + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1)
+        if accepted <= bound + (k - middle) * math.log(odds):
+            return k
 
 
 def poisson_number(rate, uniform):

@@ -15,6 +15,14 @@ methods: dict = {}  # name → function, for Tensor.<name>
 NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "axes": "dims", "x": "input", "a": "input", "self": "input"}
 
 
+# what PyTorch calls an argument in some places, or in the method of the same name → what it is called here
+FORMER = dict(split=dict(tensor="input", split_size="split_size_or_sections"), true_divide=dict(dividend="input", divisor="other"),
+              broadcast_to=dict(shape="size"), swapaxes=dict(axis0="dim0", axis1="dim1"), heaviside=dict(values="other"), bmm=dict(batch2="mat2"),
+              dot=dict(other="tensor"), matmul=dict(tensor2="other"), mul=dict(value="other"), div=dict(value="other"), take=dict(indices="index"),
+              narrow=dict(dimension="dim"), floor_divide=dict(value="other"), masked_scatter=dict(tensor="source"),
+              searchsorted=dict(input="values"), bucketize=dict(input="values"))  # fmt: skip
+
+
 def both(*names, method=True, function=True):
     """Enter a function as tg.<name> and as a method of Tensor, under its own name or the given ones.
 
@@ -28,6 +36,7 @@ def both(*names, method=True, function=True):
             renamed["axis"] = renamed["dim"] = "dims"
         if "other" in accepted:
             renamed["y"] = "other"
+        renamed.update({theirs: ours for theirs, ours in FORMER.get(f.__name__, {}).items()})
 
         @functools.wraps(f)
         def spelled(*args, **kwargs):

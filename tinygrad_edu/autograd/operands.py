@@ -60,8 +60,23 @@ def constant(op, value, recorded):
                     "first, as in tensor([1.0, 2.0])")  # fmt: skip
 
 
+class ShapeError(RuntimeError, ValueError):
+    """Arrays that do not fit together: PyTorch calls this a RuntimeError, NumPy a ValueError; whoever expects either finds it."""
+
+
+class KindError(RuntimeError, TypeError):
+    """An operation that a kind of number does not have: PyTorch calls this a RuntimeError, NumPy a TypeError."""
+
+
+BOTH_NAMES: dict = {ValueError: ShapeError, TypeError: KindError}
+
+
 def explained(error, op, arrays, params):
     """NumPy's error with one note: the call with its types and shapes, and the operator's formula."""
+    if type(error) in BOTH_NAMES:
+        renamed = BOTH_NAMES[type(error)](*error.args).with_traceback(error.__traceback__)
+        renamed.__notes__, renamed.__suppress_context__ = list(getattr(error, "__notes__", ())), True
+        error = renamed
     shown = [f"{a.dtype}{list(a.shape)}" if hasattr(a, "dtype") else repr(a) for a in arrays]
     shown += [f"{k}={v!r}" for k, v in params.items() if not hasattr(v, "dtype")]
     error.add_note(f"while computing {op.name}({', '.join(shown)}):  {op.formula}")

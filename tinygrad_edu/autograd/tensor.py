@@ -14,6 +14,21 @@ class Size(tuple):
 
     __slots__ = ()
 
+    def __getitem__(self, index):
+        found = tuple.__getitem__(self, index)
+        return Size(found) if index.__class__ is slice else found
+
+    def __add__(self, other):
+        return Size(tuple.__add__(self, tuple(other)))
+
+    def __radd__(self, other):
+        return Size(tuple(other) + tuple(self))
+
+    def __mul__(self, count):
+        return Size(tuple.__mul__(self, count))
+
+    __rmul__ = __mul__
+
     def numel(self):
         """The number of elements: the product of the sizes."""
         return prod(self)

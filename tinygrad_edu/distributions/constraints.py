@@ -1,8 +1,15 @@
 """What a parameter or an outcome may be: a name for the error message, and a check."""
 
+from typing import Any
+
+import numpy as np
+
 
 class Constraint:
     """`check(value)` is True where the value is allowed; `event_dim` last dimensions are judged together."""
+
+    lower_bound: Any = None
+    upper_bound: Any = None
 
     def __init__(self, name, check, event_dim=0, is_discrete=False):
         self.name, self.check, self.event_dim, self.is_discrete = name, check, event_dim, is_discrete
@@ -11,9 +18,16 @@ class Constraint:
         return self.name
 
 
+def bounded(name, check, lower_bound=None, upper_bound=None, **options):
+    """A constraint that remembers its bounds."""
+    made = Constraint(name, check, **options)
+    made.lower_bound, made.upper_bound = lower_bound, upper_bound
+    return made
+
+
 def interval(low, high):
     """Numbers from low to high."""
-    return Constraint(f"between {low} and {high}", lambda x: (x >= low) & (x <= high))
+    return bounded(f"between {low} and {high}", lambda x: (x >= low) & (x <= high), low, high)
 
 
 def integers(low, high):
@@ -33,3 +47,57 @@ one_hot = Constraint("a single 1 among zeros", lambda x: ((x == 0) | (x == 1)).a
 lower_cholesky = Constraint("a lower triangle with a positive diagonal",
                             lambda x: (x.tril() == x).flatten(-2).all(-1) & (x.diagonal(dim1=-2, dim2=-1) > 0).all(-1), 2)  # fmt: skip
 symmetric = Constraint("symmetric", lambda x: (abs(x - x.mT) < 1e-6).flatten(-2).all(-1), 2)
+dependent = Constraint("what the other parameters allow", lambda x: x == x)
+
+
+def dependent_property(function=None, *, is_discrete=False, event_dim=0):
+    """A property that gives a constraint which depends on the parameters."""
+    return property(function) if function is not None else property
+
+
+def is_dependent(constraint):
+    """True if only the parameters tell what is allowed."""
+    return constraint is dependent
+
+
+def greater_than(lower_bound):
+    """Numbers above a bound."""
+    return bounded(f"greater than {lower_bound}", lambda x: x > lower_bound, lower_bound)
+
+
+def greater_than_eq(lower_bound):
+    """Numbers from a bound on."""
+    return bounded(f"at least {lower_bound}", lambda x: x >= lower_bound, lower_bound)
+
+
+def less_than(upper_bound):
+    """Numbers below a bound."""
+    return bounded(f"less than {upper_bound}", lambda x: x < upper_bound, upper_bound=upper_bound)
+
+
+def half_open_interval(lower_bound, upper_bound):
+    """Numbers from a bound up to, but without, another."""
+    return bounded(f"from {lower_bound} up to {upper_bound}", lambda x: (x >= lower_bound) & (x < upper_bound), lower_bound, upper_bound)
+
+
+integer_interval = integers
+positive_integer = Constraint("a whole number from 1 on", lambda x: (x % 1 == 0) & (x >= 1), is_discrete=True)
+nonnegative_real = nonnegative
+lower_triangular = Constraint("a lower triangle", lambda x: (x.tril() == x).flatten(-2).all(-1), 2)
+square = Constraint("a square matrix", lambda x: (x == x).flatten(-2).all(-1) & (x.shape[-2] == x.shape[-1]), 2)
+positive_definite = Constraint("a positive definite matrix", lambda x: symmetric.check(x) & (np.linalg.eigvalsh(x.array).min(-1) > 0), 2)
+positive_semidefinite = Constraint("a positive semidefinite matrix", lambda x: symmetric.check(x) & (np.linalg.eigvalsh(x.array).min(-1) >= 0), 2)
+corr_cholesky = Constraint("the Cholesky factor of a correlation matrix",
+                           lambda x: lower_cholesky.check(x) & ((x.pow(2).sum(-1) - 1).abs() < 1e-5).all(-1), 2)  # fmt: skip
+
+
+def multinomial(upper_bound):
+    """Counts that sum to a number."""
+    return Constraint(f"counts with the sum {upper_bound}", lambda x: (x >= 0).all(-1) & (x.sum(-1) <= upper_bound), 1, True)
+
+
+def independent(constraint, reinterpreted_batch_ndims):
+    """A constraint for several last dimensions together."""
+    n = reinterpreted_batch_ndims
+    return Constraint(f"each {constraint}", lambda x: constraint.check(x).flatten(-n).all(-1) if n else constraint.check(x),
+                      constraint.event_dim + n, constraint.is_discrete)  # fmt: skip

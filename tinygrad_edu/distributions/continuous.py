@@ -86,6 +86,14 @@ class LogNormal(Distribution):
     def rsample(self, sample_shape=()):
         return self.base_dist.rsample(sample_shape).exp()
 
+    def cdf(self, value):
+        """The probability of an outcome up to the value."""
+        return self.base_dist.cdf(value.log())
+
+    def icdf(self, value):
+        """The number below which an outcome falls with this probability."""
+        return self.base_dist.icdf(value).exp()
+
     def log_prob(self, value):
         x = self.checked(value).log()
         return self.base_dist.log_prob(x) - x
@@ -118,6 +126,16 @@ class HalfNormal(Distribution):
     def log_prob(self, value):
         return self.base_dist.log_prob(self.checked(value)) + math.log(2)
 
+    def cdf(self, value):
+        """The probability of an outcome up to the value."""
+        return 2 * self.base_dist.cdf(value) - 1
+
+    def icdf(self, value):
+        """The number below which an outcome falls with this probability."""
+        return self.base_dist.icdf((value + 1) / 2)
+
+    mode = property(lambda self: tg.zeros_like(self.scale))
+
     def entropy(self):
         return self.base_dist.entropy() - math.log(2)
 
@@ -135,6 +153,7 @@ class Uniform(Distribution):
 
     arg_constraints = dict(low=constraints.real, high=constraints.real)
     mean = property(lambda self: (self.high + self.low) / 2)
+    mode = property(lambda self: math.nan * self.high)
     stddev = property(lambda self: (self.high - self.low) / math.sqrt(12))
     variance = property(lambda self: (self.high - self.low) ** 2 / 12)
 
@@ -175,6 +194,7 @@ class Exponential(Distribution):
         super().__init__(self.rate.shape, (), validate_args)
 
     mean = stddev = property(lambda self: self.rate.reciprocal())
+    mode = property(lambda self: tg.zeros_like(self.rate))
     variance = property(lambda self: self.rate**-2)
 
     def rsample(self, sample_shape=()):
@@ -186,6 +206,10 @@ class Exponential(Distribution):
     def cdf(self, value):
         """The probability of an outcome up to the value."""
         return 1 - (-self.rate * value).exp()
+
+    def icdf(self, value):
+        """The number below which an outcome falls with this probability."""
+        return -tg.log1p(-value) / self.rate
 
     def entropy(self):
         return 1 - self.rate.log()
@@ -219,6 +243,11 @@ class Laplace(Distribution):
         away = value - self.loc
         return 0.5 - 0.5 * away.sign() * tg.expm1(-away.abs() / self.scale)
 
+    def icdf(self, value):
+        """The number below which an outcome falls with this probability."""
+        away = value - 0.5
+        return self.loc - self.scale * away.sign() * tg.log1p(-2 * away.abs())
+
     def entropy(self):
         return 1 + (2 * self.scale).log()
 
@@ -235,11 +264,19 @@ class Cauchy(Distribution):
         super().__init__(self.loc.shape, (), validate_args)
 
     mode = property(lambda self: self.loc)
-    mean = property(lambda self: self.loc * math.nan)
-    variance = property(lambda self: self.loc * math.inf)
+    mean = property(lambda self: tg.full_like(self.loc, math.nan))
+    variance = property(lambda self: tg.full_like(self.loc, math.inf))
 
     def rsample(self, sample_shape=()):
         return self.loc + tg.zeros(self.extended(sample_shape), dtype=self.loc.dtype).cauchy_() * self.scale
+
+    def cdf(self, value):
+        """The probability of an outcome up to the value."""
+        return ((value - self.loc) / self.scale).atan() / math.pi + 0.5
+
+    def icdf(self, value):
+        """The number below which an outcome falls with this probability."""
+        return (math.pi * (value - 0.5)).tan() * self.scale + self.loc
 
     def log_prob(self, value):
         return -math.log(math.pi) - self.scale.log() - (((self.checked(value) - self.loc) / self.scale) ** 2).log1p()
@@ -269,6 +306,14 @@ class Gumbel(Distribution):
         u = tg.rand(self.extended(sample_shape), dtype=self.loc.dtype)
         u = float(facts.tiny) + u * (1 - float(facts.eps) - float(facts.tiny))
         return self.loc - self.scale * (-u.log()).log()
+
+    def cdf(self, value):
+        """The probability of an outcome up to the value."""
+        return (-(-(value - self.loc) / self.scale).exp()).exp()
+
+    def icdf(self, value):
+        """The number below which an outcome falls with this probability."""
+        return self.loc - self.scale * (-value.log()).log()
 
     def log_prob(self, value):
         y = (self.loc - self.checked(value)) / self.scale
@@ -326,6 +371,10 @@ class Gamma(Distribution):
             drawn = Tensor(gamma_numbers(alpha.array).astype(alpha.dtype)) / self.rate
             return drawn.clamp(min=float(np.finfo(alpha.dtype).tiny))
 
+    def cdf(self, value):
+        """The probability of an outcome up to the value."""
+        return tg.special.gammainc(self.concentration, self.rate * value)
+
     def log_prob(self, value):
         value, a = self.checked(value), self.concentration
         return tg.xlogy(a, self.rate) + tg.xlogy(a - 1, value) - self.rate * value - tg.lgamma(a)
@@ -347,7 +396,14 @@ class Beta(Distribution):
 
     total = property(lambda self: self.concentration1 + self.concentration0, doc="Both concentrations together.")
     mean = property(lambda self: self.concentration1 / self.total)
-    mode = property(lambda self: (self.concentration1 - 1) / (self.total - 2))
+
+    @property
+    def mode(self):
+        """That of the two proportions."""
+        from .joint import Dirichlet
+
+        return Dirichlet(tg.stack([self.concentration1, self.concentration0], -1)).mode[..., 0]
+
     variance = property(lambda self: self.concentration1 * self.concentration0 / (self.total**2 * (self.total + 1)))
 
     def sample(self, sample_shape=()):

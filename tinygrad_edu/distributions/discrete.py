@@ -9,7 +9,8 @@ import tinygrad_edu as tg
 from ..autograd.modes import no_grad
 from ..nn import functional as F
 from . import constraints
-from .distribution import Distribution, lazy, tidy, together
+from .continuous import Gamma
+from .distribution import Distribution, lazy, tidy, together, where_not
 
 
 def either(kind, probs, logits):
@@ -53,6 +54,7 @@ class Bernoulli(Binary):
 
     support = constraints.boolean
     has_enumerate_support = True
+    mode = property(lambda self: where_not(self.probs == 0.5, (self.probs >= 0.5).to(self.probs), math.nan))
     mean = property(lambda self: self.probs)
     variance = property(lambda self: self.probs * (1 - self.probs))
 
@@ -77,6 +79,7 @@ class Geometric(Binary):
     """How many failures come before the first success."""
 
     support = constraints.nonnegative_integer
+    mode = property(lambda self: tg.zeros_like(self.probs))
     mean = property(lambda self: 1 / self.probs - 1)
     variance = property(lambda self: (1 / self.probs - 1) / self.probs)
 
@@ -106,6 +109,7 @@ class Poisson(Distribution):
         super().__init__(self.rate.shape, (), validate_args)
 
     mean = variance = property(lambda self: self.rate)
+    mode = property(lambda self: self.rate.floor())
 
     def sample(self, sample_shape=()):
         with no_grad():
@@ -137,7 +141,7 @@ class Categorical(Distribution):
             self.probs = probs / probs.sum(-1, keepdim=True)
         else:
             self.logits = logits - logits.logsumexp(-1, keepdim=True)
-        self.classes = given.shape[-1]
+        self.classes, self.given = given.shape[-1], ("logits",) if probs is None else ("probs",)
         super().__init__(given.shape[:-1], (), validate_args)
 
     @lazy
@@ -183,7 +187,20 @@ class Categorical(Distribution):
         return values.expand(-1, *self.batch_shape) if expand else values
 
 
-class OneHotCategorical(Distribution):
+class Chosen(Distribution):
+    """Distributions that are made of a Categorical, kept as `categorical`, and perhaps of other options."""
+
+    options: tuple = ()  # names of further arguments
+    probs = property(lambda self: self.categorical.probs)
+    logits = property(lambda self: self.categorical.logits)
+
+    def expand(self, batch_shape):
+        larger = self.categorical.expand(batch_shape)
+        given = dict(logits=larger.logits) if "logits" in self.categorical.given else dict(probs=larger.probs)
+        return type(self)(**{name: getattr(self, name) for name in self.options}, **given, validate_args=False)
+
+
+class OneHotCategorical(Chosen):
     """One of n classes, written as a 1 among zeros."""
 
     arg_constraints = Categorical.arg_constraints
@@ -198,6 +215,17 @@ class OneHotCategorical(Distribution):
     logits = property(lambda self: self.categorical.logits, doc="The logarithm of each probability.")
     variance = property(lambda self: self.probs * (1 - self.probs))
 
+    @property
+    def mode(self):
+        """The most likely class."""
+        return F.one_hot(self.probs.argmax(-1), self.categorical.classes).to(self.probs.dtype)
+
+    def enumerate_support(self, expand=True):
+        """All outcomes, along a new first dimension."""
+        n = self.categorical.classes
+        values = tg.eye(n, dtype=self.probs.dtype).view(n, *(1,) * len(self.batch_shape), n)
+        return values.expand(n, *self.batch_shape, n) if expand else values
+
     def sample(self, sample_shape=()):
         drawn = self.categorical.sample(sample_shape)
         return F.one_hot(drawn, self.categorical.classes).to(self.probs.dtype)
@@ -209,12 +237,13 @@ class OneHotCategorical(Distribution):
         return self.categorical.entropy()
 
 
-class RelaxedOneHotCategorical(Distribution):
+class RelaxedOneHotCategorical(Chosen):
     """A softened one-hot choice that lets the gradient through; the lower the temperature, the harder (Jang et al. 2017)."""
 
     arg_constraints = Categorical.arg_constraints
     support = constraints.simplex
     has_rsample = True
+    options = ("temperature",)
 
     def __init__(self, temperature, probs=None, logits=None, validate_args=None):
         self.temperature, self.categorical = temperature, Categorical(probs, logits, validate_args)
@@ -233,3 +262,124 @@ class RelaxedOneHotCategorical(Distribution):
         score = self.logits - logs * t
         score = (score - score.logsumexp(-1, keepdim=True)).sum(-1)
         return score + tg.lgamma(tg.tensor(float(k), dtype=logs.dtype)) + (k - 1) * t.log() - logs.sum(-1)
+
+
+class OneHotCategoricalStraightThrough(OneHotCategorical):
+    """A one-hot choice whose gradient is that of its probabilities (Bengio et al. 2013)."""
+
+    has_rsample = True
+
+    def rsample(self, sample_shape=()):
+        return self.sample(sample_shape) + (self.probs - self.probs.detach())
+
+
+class Binomial(Binary):
+    """How many of `total_count` attempts succeed, each with probability `probs`."""
+
+    has_enumerate_support = True
+
+    def __init__(self, total_count=1, probs=None, logits=None, validate_args=None):
+        either(type(self), probs, logits)
+        total, given = together(total_count, logits if probs is None else probs)
+        self.total_count = total.to(given.dtype)
+        super().__init__(None if probs is None else given, given if probs is None else None, validate_args)
+
+    @property
+    def support(self):
+        """From 0 to the number of attempts."""
+        return constraints.integers(0, self.total_count)
+
+    mean = property(lambda self: self.total_count * self.probs)
+    mode = property(lambda self: ((self.total_count + 1) * self.probs).floor().clamp(max=self.total_count))
+    variance = property(lambda self: self.total_count * self.probs * (1 - self.probs))
+
+    def expand(self, batch_shape):
+        shape, given = tuple(batch_shape), "logits" if "probs" in self.derived or "probs" not in self.__dict__ else "probs"
+        return type(self)(self.total_count.expand(shape), **{given: getattr(self, given).expand(shape)}, validate_args=False)
+
+    def sample(self, sample_shape=()):
+        shape = self.extended(sample_shape)
+        with no_grad():
+            return tg.binomial(self.total_count.expand(shape), self.probs.expand(shape))
+
+    def log_prob(self, value):
+        value, n = self.checked(value), self.total_count
+        size = n * self.logits.clamp(min=0) + n * tg.log1p((-self.logits.abs()).exp()) - tg.lgamma(n + 1)
+        return value * self.logits - tg.lgamma(value + 1) - tg.lgamma(n - value + 1) - size
+
+    def entropy(self):
+        if self.total_count.min() != self.total_count.max():
+            raise NotImplementedError("Inhomogeneous total count not supported by `entropy`.")
+        logs = self.log_prob(self.enumerate_support(False))
+        return -(logs.exp() * logs).sum(0)
+
+    def enumerate_support(self, expand=True):
+        """The outcomes, along a new first dimension."""
+        values = tg.arange(1 + int(self.total_count.max()), dtype=self.total_count.dtype).view(-1, *(1,) * len(self.batch_shape))
+        return values.expand(-1, *self.batch_shape) if expand else values
+
+
+class NegativeBinomial(Binary):
+    """How many attempts succeed before `total_count` have failed."""
+
+    support = constraints.nonnegative_integer
+
+    def __init__(self, total_count, probs=None, logits=None, validate_args=None):
+        either(type(self), probs, logits)
+        total, given = together(total_count, logits if probs is None else probs)
+        self.total_count = total.to(given.dtype)
+        super().__init__(None if probs is None else given, given if probs is None else None, validate_args)
+
+    expand = Binomial.expand
+    mean = property(lambda self: self.total_count * self.logits.exp())
+    mode = property(lambda self: ((self.total_count - 1) * self.logits.exp()).floor().clamp(min=0.0))
+    variance = property(lambda self: self.mean / (-self.logits).sigmoid())
+
+    def sample(self, sample_shape=()):
+        with no_grad():
+            return tg.poisson(Gamma(self.total_count, (-self.logits).exp()).sample(sample_shape))
+
+    def log_prob(self, value):
+        value, n = self.checked(value), self.total_count
+        plain = n * F.logsigmoid(-self.logits) + value * F.logsigmoid(self.logits)
+        size = -tg.lgamma(n + value) + tg.lgamma(1 + value) + tg.lgamma(n)
+        return plain - size.masked_fill(n + value == 0, 0.0)
+
+
+class Multinomial(Chosen):
+    """How often each of n classes is chosen in `total_count` choices."""
+
+    arg_constraints = Categorical.arg_constraints
+    options = ("total_count",)
+
+    def __init__(self, total_count=1, probs=None, logits=None, validate_args=None):
+        if not isinstance(total_count, int):
+            raise NotImplementedError("inhomogeneous total_count is not supported")
+        self.total_count, self.categorical = total_count, Categorical(probs, logits, validate_args)
+        super().__init__(self.categorical.batch_shape, (self.categorical.classes,), validate_args)
+
+    mean = property(lambda self: self.probs * self.total_count)
+    variance = property(lambda self: self.total_count * self.probs * (1 - self.probs))
+
+    @property
+    def support(self):
+        """Counts that sum to the number of choices."""
+        return constraints.multinomial(self.total_count)
+
+    def sample(self, sample_shape=()):
+        shape = (sample_shape,) if isinstance(sample_shape, int) else tuple(sample_shape)
+        chosen = self.categorical.sample((self.total_count, *shape))
+        counts = (chosen.unsqueeze(-1) == tg.arange(self.categorical.classes)).sum(0)
+        return counts.to(self.probs.dtype)
+
+    def log_prob(self, value):
+        logits, value = tg.broadcast_tensors(self.logits, self.checked(value))
+        logits = logits.masked_fill((value == 0) & (logits == -math.inf), 0.0)
+        return tg.lgamma(value.sum(-1) + 1) - tg.lgamma(value + 1).sum(-1) + (logits * value).sum(-1)
+
+    def entropy(self):
+        n = tg.tensor(float(self.total_count), dtype=self.probs.dtype)
+        one = Binomial(self.total_count, probs=self.probs)
+        values = one.enumerate_support(expand=False)[1:]
+        weighted = (one.log_prob(values).exp() * tg.lgamma(values + 1)).sum((0, -1))
+        return n * self.categorical.entropy() - tg.lgamma(n + 1) + weighted

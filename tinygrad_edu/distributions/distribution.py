@@ -38,6 +38,11 @@ def tidy(probs):
     return probs.clamp(min=eps, max=1 - eps)
 
 
+def where_not(condition, x, value):
+    """x, but a number where a condition holds."""
+    return tg.where(condition, tg.full_like(x, value), x)
+
+
 def sum_last(x, count):
     """The sum over the last `count` dimensions."""
     return x.sum(tuple(range(-count, 0))) if count else x

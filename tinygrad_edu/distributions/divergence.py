@@ -5,8 +5,9 @@ import math
 import tinygrad_edu as tg
 
 from .. import linalg
-from .continuous import Beta, Exponential, Gamma, Laplace, LogNormal, Normal, Uniform
-from .discrete import Bernoulli, Categorical, Geometric, OneHotCategorical, Poisson
+from .continuous import EULER, Beta, Cauchy, Exponential, Gamma, Gumbel, HalfNormal, Laplace, LogNormal, Normal, Uniform
+from .derived import Pareto
+from .discrete import Bernoulli, Binomial, Categorical, Geometric, OneHotCategorical, Poisson
 from .distribution import sum_last
 from .joint import Dirichlet, Independent, MultivariateNormal, half_log_determinant, squared_distance
 
@@ -152,3 +153,46 @@ def kl_independent(p, q):
     if p.reinterpreted_batch_ndims != q.reinterpreted_batch_ndims:
         raise NotImplementedError("kl_divergence: the two Independent distributions sum over different numbers of dimensions")
     return sum_last(kl_divergence(p.base_dist, q.base_dist), p.reinterpreted_batch_ndims)
+
+
+@register_kl(Cauchy, Cauchy)
+def kl_cauchy(p, q):
+    """ln ((σ + τ)² + (μ − ν)²) / 4στ (Chyzak and Nielsen 2019)"""
+    return ((p.scale + q.scale).pow(2) + (p.loc - q.loc).pow(2)).log() - (4 * p.scale * q.scale).log()
+
+
+@register_kl(HalfNormal, HalfNormal)
+def kl_half_normal(p, q):
+    """That of the two normal distributions."""
+    return kl_normal(p.base_dist, q.base_dist)
+
+
+@register_kl(Gumbel, Gumbel)
+def kl_gumbel(p, q):
+    """In terms of the ratio of the scales and lgamma."""
+    ratio, away, constant = p.scale / q.scale, q.loc / q.scale, p.loc / q.scale
+    return -ratio.log() - away + constant + ratio * EULER + (away + tg.lgamma(1 + ratio) - constant).exp() - (1 + EULER)
+
+
+@register_kl(Pareto, Pareto)
+def kl_pareto(p, q):
+    """ln α/β + β ln s/t + β/α − 1; infinite if p reaches below q"""
+    ratio = q.alpha / p.alpha
+    cost = q.alpha * (p.scale / q.scale).log() - ratio.log() + ratio - 1
+    return tg.where(p.scale < q.scale, tg.full_like(cost, math.inf), cost)
+
+
+@register_kl(Binomial, Binomial)
+def kl_binomial(p, q):
+    """n · (p · (logit p − logit q) + ln (1 − p)/(1 − q)) for one number of attempts"""
+    if bool((p.total_count < q.total_count).any()):
+        raise NotImplementedError("KL between Binomials where q.total_count > p.total_count is not implemented")
+    cost = p.total_count * (p.probs * (p.logits - q.logits) + (-p.probs).log1p() - (-q.probs).log1p())
+    return tg.where(p.total_count > q.total_count, tg.full_like(cost, math.inf), cost)
+
+
+@register_kl(Uniform, Normal)
+def kl_uniform_normal(p, q):
+    """ln √(2πσ²)/(b − a) + ((b − a)²/12 + ((a + b)/2 − μ)²) / 2σ²"""
+    width, spread = p.high - p.low, ((p.high + p.low - 2 * q.loc) / 2).pow(2)
+    return (math.sqrt(math.pi * 2) * q.scale / width).log() + (width.pow(2) / 12 + spread) * (1 / (2 * q.scale.pow(2)))

@@ -12,6 +12,7 @@ from ..autograd.tensor import Tensor
 from . import constraints
 from .continuous import gamma_numbers, standard_normal
 from .distribution import Distribution, lazy, sum_last
+from .transforms import ComposeTransform
 
 
 def squared_distance(lower, x):
@@ -93,6 +94,50 @@ class MultivariateNormal(Distribution):
         return 0.5 * self.event_shape[0] * (1 + math.log(2 * math.pi)) + half_log_determinant(self.lower)
 
 
+class LowRankMultivariateNormal(Distribution):
+    """A bell in n dimensions with covariance W·Wᵀ + diag(D): cov_factor W (…, n, m) and cov_diag D (…, n)."""
+
+    arg_constraints = dict(loc=constraints.real_vector, cov_factor=constraints.real, cov_diag=constraints.positive)
+    support = constraints.real_vector
+    has_rsample = True
+
+    def __init__(self, loc, cov_factor, cov_diag, validate_args=None):
+        n, m = loc.shape[-1], cov_factor.shape[-1]
+        if cov_factor.ndim < 2 or cov_factor.shape[-2] != n or cov_diag.shape[-1] != n:
+            raise ValueError(f"LowRankMultivariateNormal: loc {list(loc.shape)} needs cov_factor (…, {n}, m) and cov_diag (…, {n}); "
+                             f"got {list(cov_factor.shape)} and {list(cov_diag.shape)}")  # fmt: skip
+        batch = np.broadcast_shapes(tuple(loc.shape[:-1]), tuple(cov_factor.shape[:-2]), tuple(cov_diag.shape[:-1]))
+        self.loc, self.cov_factor, self.cov_diag = loc.expand(*batch, n), cov_factor.expand(*batch, n, m), cov_diag.expand(*batch, n)
+        self.scaled = self.cov_factor.mT / self.cov_diag.unsqueeze(-2)  # WᵀD⁻¹
+        self.capacitance = linalg.cholesky(self.scaled @ self.cov_factor + tg.eye(m, dtype=loc.dtype))
+        super().__init__(batch, (n,), validate_args)
+
+    mean = mode = property(lambda self: self.loc)
+    variance = property(lambda self: self.cov_factor.pow(2).sum(-1) + self.cov_diag)
+    covariance_matrix = property(lambda self: self.cov_factor @ self.cov_factor.mT + self.cov_diag.diag_embed(), doc="WWᵀ + D")
+    scale_tril = property(lambda self: linalg.cholesky(self.covariance_matrix), doc="The Cholesky factor of the covariance.")
+    precision_matrix = property(lambda self: linalg.inv(self.covariance_matrix), doc="The inverse of the covariance.")
+
+    def rsample(self, sample_shape=()):
+        shape = self.extended(sample_shape)
+        first = standard_normal((*shape[:-1], self.cov_factor.shape[-1]), self.loc)
+        second = standard_normal(shape, self.loc)
+        return self.loc + (self.cov_factor @ first.unsqueeze(-1)).squeeze(-1) + self.cov_diag.sqrt() * second
+
+    def half_log_det(self):
+        """½ ln det of the covariance"""
+        return half_log_determinant(self.capacitance) + 0.5 * self.cov_diag.log().sum(-1)
+
+    def log_prob(self, value):
+        away = self.checked(value) - self.loc
+        inner = (self.scaled @ away.unsqueeze(-1)).squeeze(-1)
+        distance = (away.pow(2) / self.cov_diag).sum(-1) - squared_distance(self.capacitance, inner)
+        return -0.5 * (self.event_shape[0] * math.log(2 * math.pi) + distance) - self.half_log_det()
+
+    def entropy(self):
+        return 0.5 * self.event_shape[0] * (1 + math.log(2 * math.pi)) + self.half_log_det()
+
+
 class Dirichlet(Distribution):
     """Random proportions that sum to 1."""
 
@@ -104,6 +149,14 @@ class Dirichlet(Distribution):
         super().__init__(concentration.shape[:-1], concentration.shape[-1:], validate_args)
 
     mean = property(lambda self: self.concentration / self.concentration.sum(-1, True))
+
+    @property
+    def mode(self):
+        """The most likely proportions; a single 1 where every concentration is under 1."""
+        above = (self.concentration - 1).clamp(min=0)
+        value = above / above.sum(-1, True)
+        corner = tg.nn.functional.one_hot(value.argmax(-1), value.shape[-1]).to(value)
+        return tg.where((self.concentration < 1).all(-1, keepdim=True), corner, value)
 
     @property
     def variance(self):
@@ -165,7 +218,10 @@ class TransformedDistribution(Distribution):
     def __init__(self, base_distribution, transforms, validate_args=None):
         self.base_dist = base_distribution
         self.transforms = list(transforms) if isinstance(transforms, (list, tuple)) else [transforms]
-        super().__init__(base_distribution.batch_shape, base_distribution.event_shape, validate_args)
+        whole, base_events = ComposeTransform(self.transforms), len(base_distribution.event_shape)
+        shape = tuple(whole.forward_shape(tuple(base_distribution.batch_shape) + tuple(base_distribution.event_shape)))
+        events = whole.codomain_dim + max(base_events - whole.domain_dim, 0)
+        super().__init__(shape[: len(shape) - events], shape[len(shape) - events :], validate_args)
 
     has_rsample = property(lambda self: self.base_dist.has_rsample)
 
@@ -186,9 +242,10 @@ class TransformedDistribution(Distribution):
         y, total, events = value, 0.0, len(self.event_shape)
         for transform in reversed(self.transforms):
             x = transform.inv(y)
-            total = total - sum_last(transform.log_abs_det_jacobian(x, y), events)
+            events += transform.domain_dim - transform.codomain_dim
+            total = total - sum_last(transform.log_abs_det_jacobian(x, y), events - transform.domain_dim)
             y = x
-        return total + self.base_dist.log_prob(y)
+        return total + sum_last(self.base_dist.log_prob(y), events - len(self.base_dist.event_shape))
 
     def cdf(self, value):
         """The probability of an outcome up to the value."""
@@ -197,6 +254,11 @@ class TransformedDistribution(Distribution):
         value = self.base_dist.cdf(value)
         sign = math.prod(transform.sign for transform in self.transforms)
         return value if isinstance(sign, int) and sign == 1 else sign * (value - 0.5) + 0.5
+
+    def icdf(self, value):
+        """The number below which an outcome falls with this probability."""
+        sign = math.prod(transform.sign for transform in self.transforms)
+        return self.through(self.base_dist.icdf(value if isinstance(sign, int) and sign == 1 else sign * (value - 0.5) + 0.5))
 
 
 class MixtureSameFamily(Distribution):

@@ -8,6 +8,7 @@ import tinygrad_edu as tg
 
 from ..autograd.tensor import Tensor
 from ..nn import functional as F
+from .distribution import sum_last
 
 
 class Transform:
@@ -17,7 +18,7 @@ class Transform:
     """
 
     sign = 1
-    event_dim = 0
+    domain_dim = codomain_dim = 0  # how many last dimensions of x, and of y, belong together
     bijective = True
 
     def __init__(self, cache_size=0):
@@ -45,6 +46,16 @@ class Transform:
         """The transform backwards."""
         return Inverse(self)
 
+    event_dim = property(lambda self: max(self.domain_dim, self.codomain_dim), doc="The larger of both numbers of dimensions.")
+
+    def forward_shape(self, shape):
+        """The shape of y for an x of this shape."""
+        return shape
+
+    def inverse_shape(self, shape):
+        """The shape of x for a y of this shape."""
+        return shape
+
     def __repr__(self):
         return f"{type(self).__name__}()"
 
@@ -67,6 +78,14 @@ class Inverse(Transform):
         return self.other
 
     sign = property(lambda self: self.other.sign)
+    domain_dim = property(lambda self: self.other.codomain_dim)
+    codomain_dim = property(lambda self: self.other.domain_dim)
+
+    def forward_shape(self, shape):
+        return self.other.inverse_shape(shape)
+
+    def inverse_shape(self, shape):
+        return self.other.forward_shape(shape)
 
     def log_abs_det_jacobian(self, x, y):
         """−ln |dx/dy| of the other direction."""
@@ -82,6 +101,34 @@ class ComposeTransform(Transform):
 
     sign = property(lambda self: math.prod(part.sign for part in self.parts))
 
+    @property
+    def domain_dim(self):
+        """What the first part that looks at several dimensions together, and those before it, need."""
+        count = self.parts[-1].codomain_dim if self.parts else 0
+        for part in reversed(self.parts):
+            count = max(count + part.domain_dim - part.codomain_dim, part.domain_dim)
+        return count
+
+    @property
+    def codomain_dim(self):
+        """What the last part, and those before it, give."""
+        count = self.parts[0].domain_dim if self.parts else 0
+        for part in self.parts:
+            count = max(count + part.codomain_dim - part.domain_dim, part.codomain_dim)
+        return count
+
+    def forward_shape(self, shape):
+        """The shape after every part."""
+        for part in self.parts:
+            shape = part.forward_shape(shape)
+        return shape
+
+    def inverse_shape(self, shape):
+        """The shape before every part."""
+        for part in reversed(self.parts):
+            shape = part.inverse_shape(shape)
+        return shape
+
     def forward(self, x):
         """x after every part."""
         for part in self.parts:
@@ -96,11 +143,13 @@ class ComposeTransform(Transform):
 
     def log_abs_det_jacobian(self, x, y):
         """The sum over the parts."""
-        total = 0.0
+        if not self.parts:
+            return tg.zeros_like(x)
+        total, count = 0.0, self.domain_dim
         for part in self.parts:
             z = part(x)
-            total = total + part.log_abs_det_jacobian(x, z)
-            x = z
+            total = total + sum_last(part.log_abs_det_jacobian(x, z), count - part.domain_dim)
+            count, x = count + part.codomain_dim - part.domain_dim, z
         return total
 
 
@@ -109,7 +158,7 @@ class AffineTransform(Transform):
 
     def __init__(self, loc, scale, event_dim=0, cache_size=0):
         super().__init__(cache_size)
-        self.loc, self.scale = loc, scale
+        self.loc, self.scale, self.domain_dim, self.codomain_dim = loc, scale, event_dim, event_dim
 
     @property
     def sign(self):
@@ -127,7 +176,7 @@ class AffineTransform(Transform):
     def log_abs_det_jacobian(self, x, y):
         """ln |scale|"""
         log = self.scale.abs().log() if isinstance(self.scale, Tensor) else math.log(abs(self.scale))
-        return tg.zeros_like(x) + log
+        return sum_last(tg.zeros_like(x) + log, self.domain_dim)
 
 
 class ExpTransform(Transform):
@@ -179,3 +228,262 @@ class TanhTransform(Transform):
     def log_abs_det_jacobian(self, x, y):
         """ln(1 − y²), written so that it stays exact far out"""
         return 2 * (math.log(2) - x - F.softplus(-2 * x))
+
+
+class PowerTransform(Transform):
+    """y = x to the power of a constant, for positive x"""
+
+    def __init__(self, exponent, cache_size=0):
+        super().__init__(cache_size)
+        self.exponent = exponent if isinstance(exponent, Tensor) else tg.tensor(exponent)
+
+    sign = property(lambda self: self.exponent.sign())
+
+    def forward(self, x):
+        """x^exponent"""
+        return x.pow(self.exponent)
+
+    def inverse(self, y):
+        """y^(1/exponent)"""
+        return y.pow(1 / self.exponent)
+
+    def log_abs_det_jacobian(self, x, y):
+        """ln |exponent · y / x|"""
+        return (self.exponent * y / x).abs().log()
+
+
+class SoftplusTransform(Transform):
+    """y = ln(1 + eˣ)"""
+
+    def forward(self, x):
+        """ln(1 + eˣ)"""
+        return F.softplus(x)
+
+    def inverse(self, y):
+        """ln(e^y − 1)"""
+        return (-y).expm1().neg().log() + y
+
+    def log_abs_det_jacobian(self, x, y):
+        """−ln(1 + e⁻ˣ)"""
+        return -F.softplus(-x)
+
+
+class AbsTransform(Transform):
+    """y = |x|, which cannot be undone: the inverse is y itself"""
+
+    bijective = False
+
+    def forward(self, x):
+        """|x|"""
+        return x.abs()
+
+    def inverse(self, y):
+        """y"""
+        return y
+
+
+class SoftmaxTransform(Transform):
+    """Numbers to proportions by exponentials; the logarithm brings them back up to a constant"""
+
+    domain_dim = codomain_dim = 1
+    bijective = False
+
+    def forward(self, x):
+        """The softmax over the last dimension."""
+        return F.softmax(x, -1)
+
+    def inverse(self, y):
+        """ln y"""
+        return y.log()
+
+
+class StickBreakingTransform(Transform):
+    """n numbers to n + 1 proportions: each breaks its share off what is left of a stick"""
+
+    domain_dim = codomain_dim = 1
+
+    def forward(self, x):
+        """The shares."""
+        offset = x.shape[-1] + 1 - tg.ones(x.shape[-1], dtype=x.dtype).cumsum(-1)
+        z = SigmoidTransform()(x - offset.log())
+        left = (1 - z).cumprod(-1)
+        return F.pad(z, [0, 1], value=1) * F.pad(left, [1, 0], value=1)
+
+    def inverse(self, y):
+        """What breaks those shares off."""
+        cut = y[..., :-1]
+        offset = y.shape[-1] - tg.ones(cut.shape[-1], dtype=y.dtype).cumsum(-1)
+        left = (1 - cut.cumsum(-1)).clamp(min=float(np.finfo(y.dtype).tiny))
+        return cut.log() - left.log() + offset.log()
+
+    def log_abs_det_jacobian(self, x, y):
+        """Σ (−x + ln sigmoid x + ln y)"""
+        offset = x.shape[-1] + 1 - tg.ones(x.shape[-1], dtype=x.dtype).cumsum(-1)
+        x = x - offset.log()
+        return (-x + F.logsigmoid(x) + y[..., :-1].log()).sum(-1)
+
+    def forward_shape(self, shape):
+        return (*shape[:-1], shape[-1] + 1)
+
+    def inverse_shape(self, shape):
+        return (*shape[:-1], shape[-1] - 1)
+
+
+class LowerCholeskyTransform(Transform):
+    """Any square matrix to a lower triangle with a positive diagonal"""
+
+    domain_dim = codomain_dim = 2
+
+    def forward(self, x):
+        """What is below the diagonal, and e to the power of the diagonal."""
+        return x.tril(-1) + x.diagonal(dim1=-2, dim2=-1).exp().diag_embed()
+
+    def inverse(self, y):
+        """What is below the diagonal, and the logarithm of the diagonal."""
+        return y.tril(-1) + y.diagonal(dim1=-2, dim2=-1).log().diag_embed()
+
+
+class PositiveDefiniteTransform(LowerCholeskyTransform):
+    """Any square matrix to a positive definite one"""
+
+    def forward(self, x):
+        """L · Lᵀ"""
+        lower = super().forward(x)
+        return lower @ lower.mT
+
+    def inverse(self, y):
+        """The Cholesky factor, with the logarithm of its diagonal."""
+        return super().inverse(tg.linalg.cholesky(y))
+
+
+class CumulativeDistributionTransform(Transform):
+    """Outcomes to their probabilities, by a distribution's cdf"""
+
+    def __init__(self, distribution, cache_size=0):
+        super().__init__(cache_size)
+        self.distribution = distribution
+
+    def forward(self, x):
+        """cdf(x)"""
+        return self.distribution.cdf(x)
+
+    def inverse(self, y):
+        """icdf(y)"""
+        return self.distribution.icdf(y)
+
+    def log_abs_det_jacobian(self, x, y):
+        """ln of the density at x"""
+        return self.distribution.log_prob(x)
+
+
+class ReshapeTransform(Transform):
+    """Another shape for the last dimensions"""
+
+    def __init__(self, in_shape, out_shape, cache_size=0):
+        super().__init__(cache_size)
+        self.in_shape, self.out_shape = tuple(in_shape), tuple(out_shape)
+        if math.prod(self.in_shape) != math.prod(self.out_shape):
+            raise ValueError(f"ReshapeTransform: {list(in_shape)} and {list(out_shape)} have different numbers of elements")
+        self.domain_dim, self.codomain_dim = len(self.in_shape), len(self.out_shape)
+
+    def forward(self, x):
+        """x in the second shape."""
+        return x.reshape(self.forward_shape(tuple(x.shape)))
+
+    def inverse(self, y):
+        """y in the first shape."""
+        return y.reshape(self.inverse_shape(tuple(y.shape)))
+
+    def log_abs_det_jacobian(self, x, y):
+        """0"""
+        return tg.zeros(x.shape[: x.ndim - self.domain_dim], dtype=x.dtype)
+
+    def forward_shape(self, shape):
+        return (*shape[: len(shape) - self.domain_dim], *self.out_shape)
+
+    def inverse_shape(self, shape):
+        return (*shape[: len(shape) - self.codomain_dim], *self.in_shape)
+
+
+class IndependentTransform(Transform):
+    """A transform whose last dimensions are judged together"""
+
+    def __init__(self, base_transform, reinterpreted_batch_ndims, cache_size=0):
+        super().__init__(cache_size)
+        self.base_transform, self.reinterpreted_batch_ndims = base_transform, reinterpreted_batch_ndims
+        self.domain_dim = base_transform.domain_dim + reinterpreted_batch_ndims
+        self.codomain_dim = base_transform.codomain_dim + reinterpreted_batch_ndims
+
+    sign = property(lambda self: self.base_transform.sign)
+
+    def forward(self, x):
+        """What the transform makes of x."""
+        return self.base_transform(x)
+
+    def inverse(self, y):
+        """What the transform made y of."""
+        return self.base_transform.inv(y)
+
+    def log_abs_det_jacobian(self, x, y):
+        """The sum over the last dimensions."""
+        return sum_last(self.base_transform.log_abs_det_jacobian(x, y), self.reinterpreted_batch_ndims)
+
+    def forward_shape(self, shape):
+        return self.base_transform.forward_shape(shape)
+
+    def inverse_shape(self, shape):
+        return self.base_transform.inverse_shape(shape)
+
+
+class Pieces(Transform):
+    """Several transforms, each for its own part along a dimension; a subclass says how the parts are cut and joined."""
+
+    def __init__(self, tseq, dim=0, lengths=None, cache_size=0):
+        super().__init__(cache_size)
+        self.transforms, self.dim = list(tseq), dim
+        self.lengths = [1] * len(self.transforms) if lengths is None else list(lengths)
+        self.domain_dim = self.codomain_dim = max(t.event_dim for t in self.transforms)
+
+    def forward(self, x):
+        """Each part by its transform."""
+        return self.join([t(part) for t, part in zip(self.transforms, self.cut(x))])
+
+    def inverse(self, y):
+        """Each part by its transform, backwards."""
+        return self.join([t.inv(part) for t, part in zip(self.transforms, self.cut(y))])
+
+    def log_abs_det_jacobian(self, x, y):
+        """Each part's, side by side."""
+        parts = zip(self.transforms, self.cut(x), self.cut(y))
+        found = [sum_last(t.log_abs_det_jacobian(a, b), self.domain_dim - t.domain_dim) for t, a, b in parts]
+        dim = self.dim - x.ndim if self.dim >= 0 else self.dim
+        if dim + self.domain_dim >= 0:
+            return sum(found[1:], found[0])
+        return self.join(found, dim + self.domain_dim)
+
+
+class CatTransform(Pieces):
+    """Transforms for parts of given lengths, one behind the other"""
+
+    def cut(self, x):
+        """The parts."""
+        return x.split(self.lengths, self.dim)
+
+    def join(self, parts, dim=None):
+        """The parts, one behind the other."""
+        return tg.cat(parts, self.dim if dim is None else dim)
+
+
+class StackTransform(Pieces):
+    """Transforms for the slices of a dimension"""
+
+    def cut(self, x):
+        """The slices."""
+        return x.unbind(self.dim)
+
+    def join(self, parts, dim=None):
+        """The slices, stacked."""
+        return tg.stack(parts, self.dim)
+
+
+identity_transform = ComposeTransform([])

@@ -63,11 +63,11 @@ class Numbered(Module):
         return self
 
     def insert(self, index, module):
-        """Put a module at a place, the later ones moving up; returns the container."""
+        """Put a module at a place, the later ones moving up; a Sequential returns itself, a ModuleList nothing, as in PyTorch."""
         modules = list(self._steps)
         modules.insert(index, checked(self, index, module))
         self._refill(modules)
-        return self
+        return self if isinstance(self, Sequential) else None
 
     def pop(self, index=-1):
         """Take a module out and return it."""
@@ -245,13 +245,13 @@ def as_parameter(value):
     return Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value
 
 
-def described(named):
-    """What repr shows of parameters and other values."""
+def described(named, kind_of=lambda t: f"torch.{t.dtype}"):
+    """What repr shows of parameters and other values, each with its type in PyTorch's words."""
     lines = []
     for name, value in named:
         kind = type(value).__name__
         if isinstance(value, Tensor):
-            kind = f"{'Parameter' if isinstance(value, Parameter) else 'Tensor'} containing: [{value.dtype} of size {'x'.join(map(str, value.shape))}]"
+            kind = f"{'Parameter' if isinstance(value, Parameter) else 'Tensor'} containing: [{kind_of(value)} of size {'x'.join(map(str, value.shape))}]"
             lines.append(f"  ({name}): {kind}")
         else:
             lines.append(f"  ({name}): Object of type: {kind}")
@@ -408,7 +408,7 @@ class ParameterDict(Module):
         return self
 
     def extra_repr(self):
-        return described(self.items())
+        return described(self.items(), lambda t: t.type())
 
     def __call__(self, *args, **kwargs):
         raise RuntimeError("ParameterDict holds parameters and computes nothing; index it")

@@ -287,7 +287,9 @@ class Module:
         with modes.no_grad():
             done = set()
             for module in self.modules() if recurse else [self]:
-                for _, t in [*own_parameters(module), *own_buffers(module)]:
+                for name, t in own_buffers(module):
+                    module.__dict__[name] = fn(t)
+                for _, t in own_parameters(module):
                     if t in done:
                         continue
                     done.add(t)

@@ -5,6 +5,7 @@ from . import (
     arithmetic,
     functions,
     fused,
+    incomplete,
     indexing,
     linalg,
     losses,
@@ -17,6 +18,6 @@ from . import (
     windows,
 )
 
-__all__ = ["activations", "arithmetic", "functions", "fused", "indexing", "linalg", "losses", "normalization", "products", "recurrent", "reductions",
+__all__ = ["activations", "arithmetic", "functions", "fused", "incomplete", "indexing", "linalg", "losses", "normalization", "products", "recurrent", "reductions",
            "shapes", "special", "windows"]  # fmt: skip
 

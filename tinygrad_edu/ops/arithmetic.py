@@ -1,5 +1,7 @@
 """Arithmetic, comparison and logic, element by element."""
 
+from math import log
+
 import numpy as np
 
 from ..autograd.operator import elementwise, undifferentiable
@@ -49,6 +51,8 @@ def pow_base(g, x, y):
 
 def pow_exponent(g, x, y, out):
     """x^y · ln x, and 0 where x is 0 and y is not negative."""
+    if isinstance(x, (int, float)) and x > 0:
+        return g * (out * log(x))
     zero = (x == 0) & (y >= 0)
     return np.where(zero, 0, g * (out * np.log(np.where(zero, 1, x))))
 
@@ -59,11 +63,19 @@ def pow(x, y):
     return x**y
 
 
+def refuse_zero(x, y):
+    """Whole numbers cannot be divided by 0: an error, where NumPy warns and gives 0."""
+    whole = isinstance(y, int) or getattr(y, "dtype", np.dtype(float)).kind in "iu"
+    if whole and (isinstance(x, int) or getattr(x, "dtype", np.dtype(float)).kind in "iu") and not np.all(y):
+        raise RuntimeError("ZeroDivisionError: a whole number was divided by 0; convert the tensors first, as in x.float()")
+
+
 @elementwise(np.remainder, symbol="mod", domain=dict(x=(4.1, 6), y=(3.1, 3.9)),
              x=lambda g: g,
              y=lambda g, x, y: -g * np.floor(x / y))  # fmt: skip
 def remainder(x, y):
     """x − y · ⌊x / y⌋, with the sign of y"""
+    refuse_zero(x, y)
     return np.remainder(x, y)
 
 
@@ -72,6 +84,7 @@ def remainder(x, y):
              y=lambda g, x, y: -g * np.trunc(x / y))  # fmt: skip
 def fmod(x, y):
     """x − y · trunc(x / y), with the sign of x"""
+    refuse_zero(x, y)
     return np.fmod(x, y)
 
 
@@ -173,6 +186,7 @@ def ldexp_integer(x, y):
 @undifferentiable(np.floor_divide, symbol="//")
 def floor_divide(x, y):
     """⌊x / y⌋"""
+    refuse_zero(x, y)
     return np.floor_divide(x, y)
 
 

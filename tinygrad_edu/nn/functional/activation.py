@@ -5,15 +5,16 @@ import warnings
 import numpy as np
 
 from ...api.create import dtype_of
+from ...api.elementwise import named
 from ...api.spelling import check_dim
 from ...autograd import memory
 from ...autograd.tensor import Tensor, array_of
 from ...ops import activations as ops
-from ...ops import reductions
-from ...ops.activations import logsigmoid, sigmoid, softsign, tanhshrink
-from ...ops.activations import relu as relu_operator
-from ...ops.functions import tanh
+from ...ops import functions, reductions
 from ...ops.indexing import where
+
+logsigmoid, softsign, tanhshrink = named(ops.logsigmoid), named(ops.softsign), named(ops.tanhshrink)
+relu_operator = ops.relu
 
 
 def overwrite(input, name, function):
@@ -29,6 +30,16 @@ def relu(input, inplace=False):
     tensor([0., 2.])
     """
     return overwrite(input, "relu_", relu_operator) if inplace else relu_operator(input)
+
+
+def sigmoid(input):
+    """1 / (1 + e^(−input))"""
+    return ops.sigmoid(input)
+
+
+def tanh(input):
+    """The hyperbolic tangent"""
+    return functions.tanh(input)
 
 
 def relu6(input, inplace=False):

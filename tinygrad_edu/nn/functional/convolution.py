@@ -2,6 +2,7 @@
 
 from math import prod
 
+from ...autograd.operands import ShapeError
 from ...autograd.tensor import Tensor, array_of
 from ...ops import windows as ops
 
@@ -12,7 +13,7 @@ def per_axis(name, argument, value, n):
         if len(value) == 1:
             value = tuple(value) * n
         if len(value) != n:
-            raise ValueError(f"{name}: {argument}={tuple(value)} has {len(value)} numbers; give one number, or {n}")
+            raise ShapeError(f"{name}: {argument}={tuple(value)} has {len(value)} numbers; give one number, or {n}")
         return tuple(int(v) for v in value)
     return (int(value),) * n
 
@@ -20,7 +21,7 @@ def per_axis(name, argument, value, n):
 def at_least(name, argument, values, least):
     """Refuse numbers below `least`."""
     if any(v < least for v in values):
-        raise ValueError(f"{name}: {argument} must be at least {least}, got {list(values)}")
+        raise ShapeError(f"{name}: {argument} must be at least {least}, got {list(values)}")
     return values
 
 
@@ -33,7 +34,7 @@ def batched(name, input, n):
     if input.array.ndim == n + 1:
         return input.unsqueeze(0), True
     sizes = ", ".join(("L",) if n == 1 else ("D", "H", "W")[-n:])
-    raise ValueError(
+    raise ShapeError(
         f"{name}: the input has shape {list(input.array.shape)}; it must be (N, C, {sizes}), or (C, {sizes}) for a single sample"
     )
 
@@ -44,9 +45,9 @@ def borders(name, padding, kernel, stride, dilation):
         if padding == "valid":
             return ((0, 0),) * len(kernel)
         if padding != "same":
-            raise ValueError(f'{name}: padding must be a number, "valid" or "same", not {padding!r}')
+            raise ShapeError(f'{name}: padding must be a number, "valid" or "same", not {padding!r}')
         if any(s != 1 for s in stride):
-            raise ValueError(f'{name}: padding="same" needs stride 1, got {list(stride)}; give the padding in numbers')
+            raise ShapeError(f'{name}: padding="same" needs stride 1, got {list(stride)}; give the padding in numbers')
         totals = [d * (k - 1) for k, d in zip(kernel, dilation)]
         return tuple((t // 2, t - t // 2) for t in totals)
     return tuple((p, p) for p in at_least(name, "padding", per_axis(name, "padding", padding, len(kernel)), 0))
@@ -55,17 +56,17 @@ def borders(name, padding, kernel, stride, dilation):
 def check_channels(name, input, weight, bias, groups, given, result, shape):
     """Refuse weights that do not fit the input."""
     if array_of(weight).ndim != array_of(input).ndim:
-        raise ValueError(f"{name}: weight has shape {list(weight.shape)}; it must be {shape}")
+        raise ShapeError(f"{name}: weight has shape {list(weight.shape)}; it must be {shape}")
     if groups < 1 or given % groups or result % groups:
-        raise ValueError(f"{name}: groups={groups} must divide the {given} input channels and the {result} output channels")
+        raise ShapeError(f"{name}: groups={groups} must divide the {given} input channels and the {result} output channels")
     if input.array.shape[1] != given:
-        raise ValueError(
+        raise ShapeError(
             f"{name}: the input has {input.array.shape[1]} channels, shape {list(input.array.shape)}; "
             f"this weight, of shape "
             f"{list(weight.shape)} with groups={groups}, wants {given}"
         )
     if bias is not None and tuple(bias.shape) != (result,):
-        raise ValueError(f"{name}: bias has shape {list(bias.shape)}; it must be [{result}], one number per output channel")
+        raise ShapeError(f"{name}: bias has shape {list(bias.shape)}; it must be [{result}], one number per output channel")
 
 
 def convolve(name, n, input, weight, bias, stride, padding, dilation, groups):
@@ -228,7 +229,7 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
             [1., 2., 1.]])
     """
     if input.ndim not in (2, 3):
-        raise ValueError(f"fold: the input has shape {list(input.shape)}; it must be (N, C·kh·kw, number of windows)")
+        raise ShapeError(f"fold: the input has shape {list(input.shape)}; it must be (N, C·kh·kw, number of windows)")
     single = input.ndim == 2
     input = input.unsqueeze(0) if single else input
     shape = per_axis("fold", "output_size", output_size, 2)

@@ -6,6 +6,7 @@ import numpy as np
 
 from ...api.elementwise import xlogy
 from ...autograd import modes
+from ...autograd.operands import ShapeError
 from ...autograd.tensor import Tensor, array_of
 from ...ops import losses
 from ...ops.activations import logsigmoid
@@ -28,14 +29,14 @@ def check_shapes(name, input, target, first="input", second="target"):
         if tuple(n for n in a if n != 1) == tuple(n for n in b if n != 1):
             wrong, right = (second, a) if len(b) < len(a) else (first, b)
             hint = f"give them one shape, as in {wrong}.reshape({', '.join(map(str, right))})"
-        raise ValueError(f"{name}: {first} has shape {list(a)} and {second} {list(b)}; they would be broadcast to every pair of "
+        raise ShapeError(f"{name}: {first} has shape {list(a)} and {second} {list(b)}; they would be broadcast to every pair of "
                          f"elements, which is no loss: {hint}")  # fmt: skip
 
 
 def check_reduction(name, reduction):
     """Refuse unknown reductions."""
     if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f'{name}: reduction must be "mean", "sum" or "none", not {reduction!r}')
+        raise ShapeError(f'{name}: reduction must be "mean", "sum" or "none", not {reduction!r}')
 
 
 def chosen(name, size_average, reduce, reduction):
@@ -55,7 +56,7 @@ def weighted(values, weight, reduction, name):
     """Losses with a weight each; their mean is divided by the sum of the weights."""
     if not isinstance(weight, Tensor) or weight.array.shape != values.array.shape:
         shape = list(weight.array.shape) if isinstance(weight, Tensor) else type(weight).__name__
-        raise ValueError(f"{name}: weight must hold one number for each loss, shape {list(values.array.shape)}; got {shape}")
+        raise ShapeError(f"{name}: weight must hold one number for each loss, shape {list(values.array.shape)}; got {shape}")
     values = values * weight
     return values.sum() / weight.sum() if reduction == "mean" else reduced(values, reduction)
 
@@ -143,7 +144,7 @@ def class_rows(name, input, target, weight, ignore_index):
     """Scores as (n, c), classes as (n), the shape of the losses, and ignore_index, None where it ignores nothing."""
     a, b = input.array.shape, target.array.shape
     if not a or b != a[:-1] * (len(a) == 1) + (a[:1] + a[2:]) * (len(a) > 1):
-        raise ValueError(f"{name}: scores of shape {list(a)} need one class index for each item, shape "
+        raise ShapeError(f"{name}: scores of shape {list(a)} need one class index for each item, shape "
                          f"{list(a[:1] + a[2:] if len(a) > 1 else ())}; the target has {list(b)}")  # fmt: skip
     if target.array.dtype.kind not in "iu":
         raise RuntimeError(f"{name}: class indices must be integers, not {target.array.dtype}; use target.long()")
@@ -261,10 +262,10 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
         if b == a[:-1]:
             var = var.unsqueeze(-1)
         elif b != (*a[:-1], 1):
-            raise ValueError(f"gaussian_nll_loss: var must have the input's shape {list(a)}, or 1 in place of the last dimension, or "
+            raise ShapeError(f"gaussian_nll_loss: var must have the input's shape {list(a)}, or 1 in place of the last dimension, or "
                              f"none there; got {list(b)}")  # fmt: skip
     if (array_of(var) < 0).any():
-        raise ValueError("gaussian_nll_loss: var holds negative numbers, and a variance has none; exp or softplus make positive ones")
+        raise ShapeError("gaussian_nll_loss: var holds negative numbers, and a variance has none; exp or softplus make positive ones")
     with modes.no_grad():
         lift = Tensor(np.maximum(eps - array_of(var), 0).astype(var.dtype))  # the lower bound takes no part in the derivative
     safe = var + lift
@@ -275,7 +276,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
 def check_signs(name, target, shape):
     """A target of signs: one for each item, or a single one for all."""
     if target.array.shape != shape and target.array.size != 1:
-        raise ValueError(f"{name}: the target must hold 1 or −1 for each item, shape {list(shape)}; got {list(target.array.shape)}")
+        raise ShapeError(f"{name}: the target must hold 1 or −1 for each item, shape {list(shape)}; got {list(target.array.shape)}")
 
 
 def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"):
@@ -322,7 +323,7 @@ def triplet_margin_with_distance_loss(anchor, positive, negative, *, distance_fu
 def triplets(name, anchor, positive, negative, distance, margin, swap, reduction):
     """What the two triplet losses share; swap takes the smaller of the distances anchor–negative and positive–negative."""
     if margin <= 0:
-        raise ValueError(f"{name}: margin must be positive, and it is {margin}")
+        raise ShapeError(f"{name}: margin must be positive, and it is {margin}")
     check_shapes(name, anchor, positive, "anchor", "positive")
     check_shapes(name, anchor, negative, "anchor", "negative")
     near, far = distance(anchor, positive), distance(anchor, negative)
@@ -350,9 +351,9 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
     """Σ max(0, margin − input[target] + inputᵢ)ᵖ over the other classes i, divided by c; input (n, c) or (c), target (n) or ()"""
     reduction = chosen("multi_margin_loss", size_average, reduce, reduction)
     if p not in (1, 2):
-        raise ValueError(f"multi_margin_loss: p must be 1 or 2, not {p}")
+        raise ShapeError(f"multi_margin_loss: p must be 1 or 2, not {p}")
     if input.ndim > 2:
-        raise ValueError(f"multi_margin_loss: the input must be (n, c) or (c), got {list(input.shape)}")
+        raise ShapeError(f"multi_margin_loss: the input must be (n, c) or (c), got {list(input.shape)}")
     rows, index, shape, _ = class_rows("multi_margin_loss", input, target.reshape(()) if input.ndim == 1 else target, weight, None)
     excess = (margin - pick(rows, classes=index).unsqueeze(-1) + rows).clamp(min=0)
     if p == 2:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ...autograd import modes
+from ...autograd.operands import ShapeError
 from ...autograd.tensor import Tensor, array_of
 from ...ops.normalization import moments, normalize, rms_normalize
 from ...ops.windows import avg_pool
@@ -17,7 +18,7 @@ def check_affine(name, input, **given):
     """Refuse weights, biases and statistics that do not have one number per channel."""
     if not isinstance(input, Tensor) or input.array.ndim < 2:
         given_shape = list(input.shape) if isinstance(input, Tensor) else type(input).__name__
-        raise ValueError(f"{name}: the input must be (N, C, *), and it is {given_shape}")
+        raise ShapeError(f"{name}: the input must be (N, C, *), and it is {given_shape}")
     channels = input.array.shape[1]
     for argument, values in given.items():
         if values is not None and tuple(values.shape) != (channels,):
@@ -55,7 +56,7 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     axes = (0, *range(2, ndim))
     n = input.array.size // max(1, input.array.shape[1])
     if n <= 1:
-        raise ValueError(
+        raise ShapeError(
             f"batch_norm: one value per channel has no variance: the input is {list(input.shape)}; use a larger batch, or eval()"
         )
     mean, variance = moments(input.array, axes)
@@ -154,7 +155,7 @@ def instance_norm(
     axes = tuple(range(2, ndim))
     n = int(np.prod(input.array.shape[2:]))
     if n <= 1:
-        raise ValueError(
+        raise ShapeError(
             f"instance_norm: one value per channel has no variance: the input is {list(input.shape)}; use a larger image"
         )
     mean, variance = moments(input.array, axes)
@@ -179,7 +180,7 @@ def local_response_norm(input, size, alpha=0.0001, beta=0.75, k=1.0):
     tensor([0.3333, 0.2500, 0.3333])
     """
     if array_of(input).ndim < 3:
-        raise ValueError(
+        raise ShapeError(
             f"local_response_norm: the input must be (N, C, L) or have more dimensions, and it is {list(input.shape)}"
         )
     n, channels = input.array.shape[:2]

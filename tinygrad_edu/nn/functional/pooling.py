@@ -4,6 +4,7 @@ from math import prod
 
 import numpy as np
 
+from ...autograd.operands import ShapeError
 from ...autograd.tensor import Tensor
 from ...ops import windows as ops
 from ...ops.indexing import gather_along, setitem
@@ -118,7 +119,7 @@ def average(name, n, input, kernel_size, stride, padding, ceil_mode, count_inclu
     lengths, borders = count(name, sizes, kernel, stride, padding, dilation, ceil_mode)
     if divisor_override is not None:
         if divisor_override == 0:
-            raise ValueError(f"{name}: divisor_override must not be 0")
+            raise ShapeError(f"{name}: divisor_override must not be 0")
         divisor = divisor_override
     elif any(padding) or ceil_mode:  # windows at the edge have fewer elements
         low, high = (
@@ -202,7 +203,7 @@ def output_sizes(name, n, output_size, sizes):
     """The wanted sizes; None keeps the input's."""
     wanted = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * n
     if len(wanted) != n:
-        raise ValueError(f"{name}: output_size={tuple(wanted)} has {len(wanted)} numbers; give one number, or {n}")
+        raise ShapeError(f"{name}: output_size={tuple(wanted)} has {len(wanted)} numbers; give one number, or {n}")
     return tuple(m if w is None else int(w) for w, m in zip(wanted, sizes))
 
 
@@ -323,7 +324,7 @@ def unpool(name, n, input, indices, kernel_size, stride, padding, output_size):
     input, single = batched(name, input, n)
     kernel, stride, padding, _ = window(name, n, kernel_size, stride, padding)
     if tuple(indices.shape) != tuple(input.shape)[single:]:
-        raise ValueError(
+        raise ShapeError(
             f"{name}: indices have shape {list(indices.shape)} and the input {list(input.shape)[single:]}; they must be the same"
         )
     if output_size is None:

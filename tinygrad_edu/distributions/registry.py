@@ -1,0 +1,48 @@
+"""From any real numbers to those that a constraint allows: what a parameter of a distribution is optimised through."""
+
+from . import constraints
+from .transforms import (
+    AffineTransform,
+    ComposeTransform,
+    ExpTransform,
+    LowerCholeskyTransform,
+    PositiveDefiniteTransform,
+    SigmoidTransform,
+    SoftmaxTransform,
+    StickBreakingTransform,
+    identity_transform,
+)
+
+
+class Registry:
+    """Finds the transform for a constraint; `register` adds one."""
+
+    def __init__(self, simplex):
+        self.factories = {
+            constraints.real: lambda c: identity_transform, constraints.real_vector: lambda c: identity_transform,
+            constraints.positive: lambda c: ExpTransform(), constraints.nonnegative: lambda c: ExpTransform(),
+            constraints.unit_interval: lambda c: SigmoidTransform(), constraints.simplex: lambda c: simplex(),
+            constraints.lower_cholesky: lambda c: LowerCholeskyTransform(),
+            constraints.positive_definite: lambda c: PositiveDefiniteTransform(),
+        }  # fmt: skip
+
+    def register(self, constraint, factory=None):
+        """Use `factory(constraint)` for a constraint; without a factory, a decorator."""
+        if factory is None:
+            return lambda given: self.register(constraint, given)
+        self.factories[constraint] = factory
+        return factory
+
+    def __call__(self, constraint):
+        if constraint in self.factories:
+            return self.factories[constraint](constraint)
+        low, high = constraint.lower_bound, constraint.upper_bound
+        if low is not None and high is not None:
+            return ComposeTransform([SigmoidTransform(), AffineTransform(low, high - low)])
+        if low is not None or high is not None:
+            return ComposeTransform([ExpTransform(), AffineTransform(low, 1) if high is None else AffineTransform(high, -1)])
+        raise NotImplementedError(f"no transform is registered for numbers that must be {constraint}; add one with register(constraint, factory)")
+
+
+biject_to = Registry(StickBreakingTransform)  # with an inverse on both sides
+transform_to = Registry(SoftmaxTransform)  # perhaps with more coordinates than needed, but simpler
