@@ -215,10 +215,10 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     """
     outputs, inputs = sequence(outputs), sequence(inputs)
     if is_grads_batched:
-        if grad_outputs is None:
-            raise RuntimeError("grad(is_grads_batched=True): pass grad_outputs, with one gradient of the outputs in each row")
+        from .rows import rows_of_gradients
+
         options = dict(create_graph=create_graph, allow_unused=allow_unused, materialize_grads=materialize_grads)
-        return rows_of_gradients(outputs, inputs, sequence(grad_outputs), retain_graph, options)
+        return rows_of_gradients(outputs, inputs, grad_outputs, retain_graph, options)
     gradients = (None,) * len(outputs) if grad_outputs is None else sequence(grad_outputs)
     grads = start(outputs, gradients, create_graph, "grad()")
     for k, x in enumerate(inputs):
@@ -246,22 +246,3 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
 
 
 __all__ = ["Node", "backprop", "backward", "grad", "sum_to"]
-
-
-def rows_of_gradients(outputs, inputs, batches, retain_graph, options):
-    """`grad` once for each row of the given gradients of the outputs, the results stacked."""
-    rows = [grad(outputs, inputs, row, retain_graph=True, **options) for row in zip(*batches)]
-    if not retain_graph and not options["create_graph"]:
-        for node in ancestors(*(t.node for t in outputs)):
-            node.saved = None if node.op is not None and node.op.keeps_values else node.saved
-    stacked = []
-    for column in zip(*rows):
-        if column[0] is None:
-            stacked.append(None)
-        elif options["create_graph"]:
-            from ..ops.shapes import stack
-
-            stacked.append(stack(*column, axis=0))
-        else:
-            stacked.append(Tensor(np.stack([g.array for g in column])))
-    return tuple(stacked)
