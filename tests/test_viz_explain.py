@@ -69,6 +69,20 @@ def test_paths_of_a_diamond_are_summed():
     assert "path 3 of 3" in e.text and "= 48" in e.text
 
 
+def test_a_variable_that_is_assigned_again_and_again_gets_an_index():
+    w = tg.tensor(0.5, requires_grad=True)
+
+    def f():
+        h = w * 2.0
+        for _ in range(2):
+            h = tg.tanh(h * w)
+        return h
+
+    e = tg.explain(f, w)
+    assert e.count == 3 and "∂h₃/∂h₂ · ∂h₂/∂h₁ · ∂h₁/∂w" in e.text
+    assert r"\frac{\partial h_{3}}{\partial h_{2}}" in e.latex and "<msub><mi>h</mi><mn>3</mn></msub>" in e.mathml
+
+
 def test_naive_order_is_shown_to_be_wrong():
     a = tg.tensor(3.0, requires_grad=True)
 

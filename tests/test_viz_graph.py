@@ -508,6 +508,15 @@ def test_dot_takes_over_where_the_engine_of_this_process_gives_up(monkeypatch):
     assert svg.startswith("<svg") and "0.4621" in svg and "legend" in svg
 
 
+def test_make_dot_as_torchviz_has_it():
+    from graphviz import Digraph
+
+    model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
+    graph = viz.make_dot(model(tg.rand(4, 2)).mean(), params=dict(model.named_parameters()), show_attrs=True, show_saved=True)
+    assert isinstance(graph, Digraph) and "2.weight|[1, 3]" in graph.source and len(arrows(graph.source)) == 12
+    assert render.render_svg(graph.source).startswith("<svg")
+
+
 ERRORS = [
     (lambda: viz.draw(3), TypeError, "a tensor or a function"),
     (lambda: viz.draw(tg.tensor(1.0)), ValueError, "requires_grad=True"),

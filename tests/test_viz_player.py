@@ -6,13 +6,13 @@ import shutil
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from test_viz_explain import compute, programs
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn, viz
-from tinygrad_edu.viz import text
+from tinygrad_edu.viz import text, trace
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
@@ -90,7 +90,7 @@ def test_network_page_is_small_and_right():
     grads = final(player)
     for name, p in model.named_parameters():
         np.testing.assert_allclose(grads[name], p.grad.numpy().reshape(-1), rtol=1e-6)
-    assert "why the transpose" in player.html and "finite difference" in player.html
+    assert "where the transpose comes from" in player.html and "finite difference" in player.html
     assert not re.search(r"(src|href)=[\"']?(https?:)?//", player.html)
 
 
@@ -214,29 +214,99 @@ def test_no_text_leaves_its_box_or_covers_another(browser, tmp_path, width, sche
         assert opened.page.evaluate(OVERFLOWS) == [], f"step {k}"
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_generated_programs_in_a_browser(browser, tmp_path, seed):
-    rng = np.random.default_rng(seed)
-    w = [tg.tensor(float(v), dtype=tg.float64, requires_grad=True) for v in rng.uniform(-1, 1, 3)]
+EVERY_STEP = """() => data.steps.map((step, k) => { player.go(k); return [step.phase, document.getElementById("log").textContent,
+    Object.entries(data.boxes).map(([id, box]) => [box.name, [...boxes[id].querySelectorAll("text")].map(t => t.textContent)])]; })"""
 
-    def f():
-        values = list(w)
-        for k in rng.integers(0, 3, 7) if not values[3:] else ():
-            a, b = (values[int(i)] for i in np.random.default_rng(seed + len(values)).integers(0, len(values), 2))
-            values.append([tg.tanh(a), a * b, a + b][int(k)])
-        return sum(values[3:], values[0])
 
-    rng = np.random.default_rng(seed)
+@pytest.fixture(scope="module")
+def reused(browser, tmp_path_factory):
+    """One page for many contents, the file they are read from, and what it complains about or asks for."""
+    path = tmp_path_factory.mktemp("pages") / "play.html"
+    page = browser.new_page(viewport=dict(width=1200, height=800))
+    complaints = []
+    page.on("pageerror", lambda e: complaints.append(str(e)))
+    page.on("console", lambda m: complaints.append(m.text))
+    page.on("request", lambda r: complaints.append(r.url) if r.url != path.as_uri() else None)
+    return page, path, complaints
+
+
+@settings(phases=[Phase.explicit, Phase.reuse, Phase.generate])  # to shrink a failure would open a thousand pages
+@given(program=programs(), shape=st.sampled_from([(), (), (2,), (2, 2)]))
+def test_every_step_of_generated_programs_in_a_browser(reused, program, shape):
+    """Values, gradients and what is not yet known, at every step, read back from the page; 300 programs in the nightly profile."""
     with tg.recording():
-        out = f()
-    opened = Opened(browser, viz.play(out, names={f"w{i}": t for i, t in enumerate(w)}).save(tmp_path / "play.html"))
-    out.backward()
-    opened.page.keyboard.press("End")
-    shown = opened.page.evaluate(READ)
-    for i, t in enumerate(w):
-        if t.grad is not None:
-            assert shown[f"w{i}"][-1] == f"grad {text.number(t.grad.item())}"
-    assert opened.errors == []
+        leaves, out = compute(*program, shape)
+    if not out.requires_grad or out.node.op is None:
+        return
+    html = viz.play(out, names={"L": out, **{f"leaf{i}": t for i, t in enumerate(leaves)}}).html
+    out.backward()  # the engine's gradients, of results too, for the graph was recorded
+    order = tg.autograd.ancestors(out.node)
+    engine = {n: trace.array_of(n.grad if n.op is None else n.note.gradient) for n in order}
+    values = {**{t.node: t.detach().numpy() for t in leaves}, **{n: n.note.value for n in order if n.op is not None}}
+    page, path, complaints = reused
+    path.write_text(html, encoding="utf-8")
+    page.goto(path.as_uri())
+    steps = page.evaluate(EVERY_STEP)
+    assert complaints == []
+    computed = [n for n in order if n.op is not None]
+    uses = {n: sum(p is n for m in computed for p in m.parents) for n in order}
+    arrived = dict.fromkeys(order, 0)
+    assert len({name for name, _ in steps[0][2]}) == len(order), "two tensors have the same name"
+    for k, (phase, log, shown) in enumerate(steps):
+        for node, (name, rows) in zip(order, shown, strict=True):
+            wanted = text.array(values[node]).split("\n")
+            if node.op is None or computed.index(node) < k:
+                assert rows[1 : 1 + len(wanted)] == wanted
+            else:
+                assert rows[1] == "…"
+            arrived[node] += phase == "backward" and log.startswith(f"∂L/∂{name} = ")
+            grads = [row for row in rows[1 + len(wanted) :] if row]
+            if phase in ("start", "forward"):
+                assert grads == ["grad —"]
+            elif arrived[node] == uses[node] and node is not out.node:
+                assert grads == gradient_rows(engine[node]), (k, name)
+    assert all(arrived[n] == uses[n] for n in order if n is not out.node)
+
+
+def gradient_rows(g):
+    """What the page writes as a gradient."""
+    rows = text.array(g).split("\n")
+    return ["grad", *rows] if len(rows) > 1 else [f"grad {rows[0]}"]
+
+
+def product_model():
+    W, x = tg.tensor([[1.0, -2.0, 3.0], [0.5, 0.0, -1.0]], requires_grad=True), tg.tensor([[1.0, 2.0], [3.0, -1.0], [0.0, 4.0], [2.0, 2.0]])
+    return W, x, lambda: (x @ W).tanh().sum()
+
+
+def test_a_matrix_product_is_shown_entry_by_entry(browser, tmp_path):
+    W, x, f = product_model()
+    player = viz.play(f, names=dict(W=W, x=x))
+    opened = Opened(browser, player.save(tmp_path / "play.html"))
+    page = opened.page
+    forward = next(k for k, s in enumerate(player.steps) if "matmul" in s["title"])
+    backward = next(k for k, s in enumerate(player.steps) if s["title"] == "backward: through matmul to W")
+    page.evaluate(f"player.go({forward})")
+    products = (x @ W).tolist()
+    for i, j in ((0, 0), (3, 2), (1, 1)):
+        page.click(f"button[data-at='{i},{j}']")
+        terms = " + ".join(f"{bracket(a)} · {bracket(b)}" for a, b in zip(x.tolist()[i], [row[j] for row in W.tolist()]))
+        assert page.inner_text(".entry").startswith(f"entry [{i}, {j}] = row {i} times column {j} = {terms} = {text.number(products[i][j])}")
+        marked = page.evaluate("[...document.querySelectorAll('.product .on')].map(e => e.textContent)")
+        assert marked == [text.number(v) for v in [*x.tolist()[i], *(row[j] for row in W.tolist()), products[i][j]]]
+        assert page.get_attribute(f"button[data-at='{i},{j}']", "aria-pressed") == "true"
+    page.evaluate(f"player.go({backward})")
+    assert "column i of x and column j of ∂L/∂" in page.inner_text("#body") and "so x is turned" in page.inner_text("#body")
+    f().backward()
+    page.click("button[data-at='1,2']")
+    assert page.inner_text("button[data-at='1,2']") == text.number(W.grad[1, 2].item())
+    assert page.text_content("#say").startswith("entry [1, 2] = row 1 times column 2")
+    assert opened.errors == [] and len(opened.requests) == 1
+
+
+def bracket(v):
+    words = text.number(v)
+    return f"({words})" if words.startswith("−") else words
 
 
 def xor_film():

@@ -50,7 +50,10 @@ def spread(g, shape):
     if isinstance(g, Tensor) or prod_of(shape) > 4096:
         return broadcast_to(g, shape=shape)
     out = np.empty(shape, g.dtype)
-    out[...] = g
+    try:
+        out[...] = g
+    except ValueError:  # viz/formula.py runs rules on symbols
+        return broadcast_to(g, shape=shape)
     return out
 
 

@@ -4,6 +4,10 @@ A Symbol stands for an array: it has the array's value and shape, so that a rule
 is done to it. Python's operators, NumPy's functions (through NumPy's own protocols) and methods of arrays all arrive here.
 """
 
+import ast
+import inspect
+import textwrap
+from functools import cache
 from html import escape
 
 import numpy as np
@@ -13,6 +17,8 @@ from . import text
 WORDS = {np.add: "+", np.subtract: "−", np.multiply: "·", np.true_divide: "/", np.power: "^", np.matmul: "@", np.negative: "neg",
          np.greater: ">", np.less: "<", np.greater_equal: "≥", np.less_equal: "≤", np.equal: "=", np.not_equal: "≠",
          np.bitwise_and: "and", np.bitwise_or: "or", np.absolute: "abs"}  # fmt: skip
+SUMS = {(np.add, "reduce"): "sum", (np.multiply, "reduce"): "prod", (np.maximum, "reduce"): "max", (np.minimum, "reduce"): "min",
+        (np.add, "accumulate"): "cumsum", (np.multiply, "accumulate"): "cumprod"}  # fmt: skip
 RANK = {"and": 1, "or": 1, ">": 2, "<": 2, "≥": 2, "≤": 2, "=": 2, "≠": 2, "+": 3, "−": 3, "·": 4, "/": 4, "@": 4,
         "neg": 4, "^": 6, "T": 7}  # fmt: skip
 TEX = {"≥": r"\ge", "≤": r"\le", "≠": r"\ne", "·": r"\cdot", "@": r"\,", "−": "-", "and": r"\wedge", "or": r"\vee"}
@@ -43,11 +49,25 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
         return bool(self.value)
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
-        if method not in ("__call__", "reduce", "accumulate") or kwargs.pop("out", None) is not None:
+        into = kwargs.pop("out", None)
+        if method not in ("__call__", "reduce", "accumulate") or into is not None and (len(into) != 1 or not isinstance(into[0], Symbol)):
             return NotImplemented  # a rule that writes into arrays has no formula
         with np.errstate(all="ignore"):
             value = getattr(ufunc, method)(*map(value_of, inputs), **kwargs)
-        return made(WORDS.get(ufunc, ufunc.__name__), value, *map(symbol, inputs))
+        if method == "__call__":
+            result = made(WORDS.get(ufunc, ufunc.__name__), value, *map(symbol, inputs))
+        else:
+            result = made(SUMS.get((ufunc, method), f"{ufunc.__name__}.{method}"), value, symbol(inputs[0]))
+        if into is None:
+            return result
+        into[0].become(result)  # t /= s: the same object stands for something else from now on
+        return into[0]
+
+    def become(self, other):
+        """Stand for what another symbol stands for."""
+        before = Symbol(self.value, self.head, self.args)
+        self.value, self.head = other.value, other.head
+        self.args = tuple(before if a is self else a for a in other.args)
 
     def __array_function__(self, function, types, args, kwargs):
         value = function(*map(value_of, args), **{k: value_of(v) for k, v in kwargs.items()})
@@ -88,11 +108,20 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
     def mean(self, axis=None, keepdims=False):
         return made("mean", self.value.mean(axis=axis, keepdims=keepdims), self)
 
-    def max(self, axis=None, keepdims=False):
-        return made("max", self.value.max(axis=axis, keepdims=keepdims), self)
+    def max(self, axis=None, keepdims=False, **options):
+        return made("max", self.value.max(axis=axis, keepdims=keepdims, **options), self)
 
-    def min(self, axis=None, keepdims=False):
-        return made("min", self.value.min(axis=axis, keepdims=keepdims), self)
+    def min(self, axis=None, keepdims=False, **options):
+        return made("min", self.value.min(axis=axis, keepdims=keepdims, **options), self)
+
+    def prod(self, axis=None, keepdims=False, **options):
+        return made("prod", self.value.prod(axis=axis, keepdims=keepdims), self)
+
+    def all(self, axis=None):
+        return self.value.all(axis=axis)
+
+    def any(self, axis=None):
+        return self.value.any(axis=axis)
 
     def __str__(self):
         return written(self)
@@ -257,12 +286,20 @@ def tex_escape(words):
 
 def tex_name(words):
     """A variable's name: w1 becomes w with index 1, longer words stand upright."""
-    words = str(words)
-    stem = words.rstrip("0123456789")
-    index = words[len(stem) :]
+    stem, index, lowered = name_and_index(words)
     if len(stem) == 1 and stem.isalpha():
         return f"{stem}_{{{index}}}" if index else stem
-    return rf"\text{{{tex_escape(words)}}}"
+    return rf"\text{{{tex_escape(stem)}}}_{{{index}}}" if lowered else rf"\text{{{tex_escape(words)}}}"
+
+
+def name_and_index(words):
+    """("w", "1", False) for w1; ("loss", "2", True) where the index is written as one: loss₂."""
+    words = str(words)
+    stem = words.rstrip("₀₁₂₃₄₅₆₇₈₉")
+    if stem and stem != words:
+        return stem, words[len(stem) :].translate(str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")), True
+    stem = words.rstrip("0123456789")
+    return stem, words[len(stem) :], False
 
 
 def mathml(x, numbers=False, digits=4):
@@ -326,9 +363,8 @@ def ml_name(words):
     if words.startswith("∂") and "/∂" in words:
         above, _, below = words[1:].partition("/∂")
         return f"<mfrac><mrow><mo>∂</mo>{ml_name(above)}</mrow><mrow><mo>∂</mo>{ml_name(below)}</mrow></mfrac>"
-    stem = words.rstrip("0123456789")
-    index = words[len(stem) :]
-    if len(stem) == 1 and index:
+    stem, index, lowered = name_and_index(words)
+    if index and (len(stem) == 1 or lowered):
         return f"<msub><mi>{escape(stem)}</mi><mn>{index}</mn></msub>"
     return f"<mi>{escape(words)}</mi>"
 
@@ -341,7 +377,9 @@ def forward_on_symbols(op, arrays, params, called):
         out = symbol(op.forward(*arguments, **params))
     except Exception:  # a function that looks into its arrays: the caller shows its docstring's formula instead
         return None
-    return out if out.head not in ("number", "name", "part") and isinstance(out.value, (np.ndarray, np.generic, float, int)) else None
+    if out.head == "part" and "index" not in params:
+        return None
+    return out if out.head not in ("number", "name") and isinstance(out.value, (np.ndarray, np.generic, float, int)) else None
 
 
 def products(x, found=None):
@@ -355,14 +393,36 @@ def products(x, found=None):
     return found
 
 
+@cache
+def rule_in_words(op, i):
+    """How an operator's table of rules describes the one of input `i`: the first line of its docstring, or its source."""
+    rule = op.together or (op.rules[0] if op.variadic else op.rules[i] if i < len(op.rules) else None)
+    if op.kind == "function":
+        return (inspect.getdoc(op.function.backward) or f"{op.name}.backward").partition("\n")[0]
+    if rule is None:
+        return ""
+    if rule.__doc__:
+        return inspect.getdoc(rule).partition("\n")[0]
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(op.forward)))
+    except (OSError, TypeError, SyntaxError):  # typed into a console
+        return ""
+    wanted = "together" if op.together else op.inputs[0 if op.variadic else i]
+    for decorator in getattr(tree.body[0], "decorator_list", ()):
+        for keyword in getattr(decorator, "keywords", ()):
+            if keyword.arg == wanted:
+                return ast.unparse(keyword.value.body if isinstance(keyword.value, ast.Lambda) else keyword.value)
+    return ""
+
+
 def rule_on_symbols(op, i, saved, called=None, g=None, g_name="g", out_name="out"):
     """The derivative rule of input `i` as a Symbol, or None where the rule cannot be read that way.
 
     `called` maps input names to what they are called in the formula. The symbol's value is what the rule really gives.
     """
     wants = op.wants[0] if op.variadic else op.wants[i] if i < len(op.wants) else ()
-    rule = op.rules[0] if op.variadic else op.rules[i] if i < len(op.rules) else None
-    if rule is None or saved is None:
+    rule = op.together or (op.rules[0] if op.variadic else op.rules[i] if i < len(op.rules) else None)
+    if rule is None or saved is None or op.kind == "function":
         return None
     called = called or {}
     arguments = []
@@ -377,6 +437,7 @@ def rule_on_symbols(op, i, saved, called=None, g=None, g_name="g", out_name="out
     start = Symbol(np.asarray(1.0)) if g is None else name(g_name, g) if np.size(g) > 1 or g_name != "g" else Symbol(g)
     try:
         out = rule(start, *arguments)
+        out = out[i] if op.together else out
     except Exception:  # a rule that looks into its arrays: the caller shows numbers instead
         return None
     out = symbol(out)

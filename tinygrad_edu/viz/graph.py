@@ -16,6 +16,7 @@ from .legend import with_legend
 LEVELS = ("values", "shapes", "modules")
 FOLD = 150
 LABELLED = 100  # operators; in larger pictures the words on arrows become tooltips, for each one costs a rank of the layout
+TANGLED = 300  # operators; in larger pictures the layout stops to improve early: 1,000 with random inputs took 6 s, and take 1
 FAR = 40  # places between a tensor and its use; beyond it the tensor is named again at the use, for arrows become a tangle
 INK, FAINT, ALARM = "#1b2733", "#5b6b7a", "#c62828"
 LOOKS = {  # kind: (shape, style, fill, border, words in the legend)
@@ -161,6 +162,20 @@ def to_dot(tensor, *args, **options):
     return draw(tensor, *args, **options).source
 
 
+def make_dot(tensor, params=None, show_attrs=False, show_saved=False, max_attr_chars=50):
+    """`torchviz.make_dot`, for programs that call it: the graph of a tensor with names from `params`, as a `graphviz.Digraph`.
+
+    What a rule saved is always marked, so `show_attrs`, `show_saved` and `max_attr_chars` change nothing. `draw` shows more.
+    `.source`, `.save()` and the like are graphviz's own; its `.render()` needs the program dot, `draw(…).save()` does not.
+
+    >>> import tinygrad_edu as tg
+    >>> w = tg.tensor(3.0, requires_grad=True)
+    >>> "w" in tg.viz.make_dot(w * 2.0, params={"w": w}).source
+    True
+    """
+    return draw(tensor, params=params, legend=False).graph
+
+
 def is_tensors(value):
     """True for a list, tuple or dict of tensors."""
     return isinstance(value, (list, tuple, dict)) and bool(trace.tensors_in(value))
@@ -223,6 +238,8 @@ class Sketch:
                    ranksep="0.32", bgcolor="transparent", tooltip=" ")  # fmt: skip
         graph.attr("node", fontname="Courier New", fontsize="10", fontcolor=INK, margin="0.09,0.05", height="0.3")
         graph.attr("edge", fontname="Courier New", fontsize="9", fontcolor=FAINT, color="#45525e", arrowsize="0.6", tooltip=" ")
+        if len(self.places) > TANGLED:
+            graph.attr("graph", nslimit="0.2", nslimit1="0.2", mclimit="0.1")
         note = self.caption()
         if title or note:
             graph.attr("graph", label="\\n".join(line_of(t) for t in (title, *note) if t) + "\\n", labelloc="t")

@@ -159,16 +159,24 @@ class Writer:
             named = self.names_of_inputs(node)
             arrays = [a if isinstance(a, (int, float, type(None))) else np.asarray(a) for a in trace.given(node)]
             found = formula.forward_on_symbols(node.op, arrays, node.params, named) if node.op.kind != "function" else None
-            words = formula.written(found) if found is not None else None
             value = self.value(node)
+            if found is not None and not (np.shape(found.value) == np.shape(value) and np.allclose(np.asarray(found.value, float), value, rtol=1e-4, equal_nan=True)):
+                found = None
             result = text.array(value, newline=" ")
-            if found is None or len(words) > 90:
-                math, log = f"<p>{escape(node.op.formula)}</p>", f"{out} = {node.op.name}: {result}"
+            said = []
+            if found is None or len(formula.written(found)) > 90:  # its function looks into arrays: name it, and say its formula
+                inside = [named[x] if p is not None else self.names.constant(node, i) or text.shortened(text.array(a, newline=" "), 24)
+                          for i, (x, p, a) in enumerate(zip(named, trace.parents(node), arrays)) if a is not None]  # fmt: skip
+                found, call = None, trace.call_of(node)
+                words = f"{call.op.name}({', '.join(inside)})" + (f", output {node.op.position}" if call is not node else "")
+                math, log = typeset(formula.ml_name(out), f"<mtext>{escape(words)}</mtext>", matrix(value)), f"{out} = {words} = {result}"
+                said = [escape(call.op.formula)]
             else:
-                numbers = formula.written(found, True)
+                words, numbers = formula.written(found), formula.written(found, True)
                 math = typeset(formula.ml_name(out), formula.mathml(found), *([formula.mathml(found, True)] if small(found) else []), matrix(value))
                 log = f"{out} = {words}" + (f" = {numbers}" if numbers != words and small(found) else "") + f" = {result}"
-            notes = [escape(text.source_line(node.note.line))] if node.note.line else []
+                math += product_view(found)
+            notes = said + ([escape(text.source_line(node.note.line))] if node.note.line else [])
             notes += [f"shapes: {escape(', '.join(text.shape(np.shape(a)) for a in arrays if a is not None))} → {text.shape(node.shape)}"] if node.shape else []
             steps.append(dict(phase="forward", title=f"forward: {node.op.name}", log=escape(log), body=math + "".join(f"<p class=note>{n}</p>" for n in notes),
                               show=[self.sketch.id(node)], edges=self.arrows(node), focus=[self.sketch.op_id(node), self.sketch.id(node)]))  # fmt: skip
@@ -205,7 +213,7 @@ class Writer:
         upstream = f"∂{loss}/∂{out}" if node is not self.root else "g"  # at the loss it is 1, and drops out of the formulas
         named = self.names_of_inputs(node)
         found = None
-        if not node.op.together and node.op.kind != "function":
+        if node.op.kind != "function":
             found = formula.rule_on_symbols(node.op, slot, saved, named, g, upstream, out)
         if found is not None and (len(formula.written(found)) > 110 or not agrees(found, c)):
             found = None
@@ -234,9 +242,15 @@ class Writer:
                 lines_of_body.append(typeset(d(loss, p), formula.mathml(found) if old is None else d(loss, p, "old") + "<mo>+</mo>" + formula.mathml(found), matrix(new)))
                 log += f" = {'' if old is None else 'old + '}{formula.written(found)} = {text.array(new, newline=' ')}"
             else:
-                lines_of_body.append(typeset(d(loss, p), matrix(new)))
-                log += f" = {'' if old is None else text.array(old, newline=' ') + ' + '}{shown} = {text.array(new, newline=' ')}"
+                lines_of_body.append(typeset(d(loss, p), d(loss, p, "old") + "<mo>+</mo>" + matrix(c), matrix(new)) if old is not None else typeset(d(loss, p), matrix(new)))
+                log += f" = {text.array(new, newline=' ')}" if old is None else f" = old + {shown} = {text.array(new, newline=' ')}"
+        if found is not None:
+            lines_of_body.append(product_view(found))
         notes = self.notes(node, slot, parent, found, c)
+        if found is None and (not scalar or node.op.kind != "elementwise"):
+            op = trace.call_of(node).op
+            words = formula.rule_in_words(op, slot)
+            notes.insert(0, f"{op.name}: {op.formula}.  Its rule for {trace.input_name(op, slot)}: {words}" if words else f"{op.name}: {op.formula}")
         if old is not None:
             notes.insert(0, f"{p} is used {uses} times: this gradient is added to what it had ({text.array(old, newline=' ')})")
         elif uses > 1:
@@ -256,13 +270,11 @@ class Writer:
             if left.ndim == 2 and right.ndim == 2:
                 notes.append(f"shapes: {text.shape(left.shape)} @ {text.shape(right.shape)} → {text.shape(whole.shape)}")
                 if "T" in (left.head, right.head):
-                    turned = left if left.head == "T" else right
-                    notes.append(f"why the transpose: the gradient must have the shape {text.shape(parent.shape)} of {self.called[parent]}, and each entry sums over what "
-                                 f"the forward pass shared; {text.shape(turned.args[0].shape)} turned to {text.shape(turned.shape)} brings that to the inside")  # fmt: skip
-                    row, column = np.asarray(left.value)[0], np.asarray(right.value)[:, 0]
-                    if len(row) <= 6:
-                        terms = " + ".join(f"{bracket(a)}·{bracket(b)}" for a, b in zip(row, column))
-                        notes.append(f"entry [0, 0] of the product = {terms} = {text.number(float(row @ column))}")
+                    pair = " and ".join(f"{'column' if (x.head == 'T') != (x is right) else 'row'} {i} of {formula.written(x.args[0] if x.head == 'T' else x)}"
+                                        for x, i in ((left, "i"), (right, "j")))  # fmt: skip
+                    turned = " and ".join(formula.written(x.args[0]) for x in (left, right) if x.head == "T")
+                    notes.append(f"where the transpose comes from: entry [i, j] of the gradient sums over what the forward pass shared, the products of {pair}. "
+                                 f"@ pairs rows with columns, so {turned} is turned; and the shape becomes {text.shape(parent.shape)}, that of {self.called[parent]}")  # fmt: skip
                 break
         if node.op.kind == "elementwise":
             stretched = graph.stretched(node, parent.shape) if len(parent.shape) else f"a single number, used {int(np.prod(node.shape))} times" if node.shape else ""
@@ -372,6 +384,26 @@ def matrix(value):
         return formula.ml_number(text.number(value[()]))
     rows = "".join("<mtr>" + "".join(f"<mtd>{formula.ml_number(text.number(v))}</mtd>" for v in row) + "</mtr>" for row in np.atleast_2d(value))
     return f"<mrow><mo>[</mo><mtable>{rows}</mtable><mo>]</mo></mrow>"
+
+
+def product_view(found):
+    """The matrix product inside of a formula, entry by entry: the page marks a row, a column and what they give."""
+    for left, right, whole in formula.products(found):
+        a, b, c = (np.asarray(x.value) for x in (left, right, whole))
+        if max(a.ndim, b.ndim) == 2 and min(a.ndim, b.ndim) >= 1 and max(a.size, b.size, c.size) <= SHOWN and 1 <= a.shape[-1] <= 8:
+            a, b = np.atleast_2d(a), b if b.ndim == 2 else b[:, None]
+            c = c.reshape(len(a), b.shape[1])
+            parts = [table(formula.written(left), a, left.shape, "left"), "<span>@</span>", table(formula.written(right), b, right.shape, "right"),
+                     "<span>=</span>", table(f"{formula.written(left)} @ {formula.written(right)}", c, whole.shape, "whole")]  # fmt: skip
+            return f'<div class=product>{"".join(parts)}</div><p class="note entry"></p>'
+    return ""
+
+
+def table(name, rows, shape, kind):
+    """A matrix of the product; the entries of the result are buttons."""
+    cell = (lambda i, j, v: f'<button data-at="{i},{j}">{v}</button>') if kind == "whole" else (lambda i, j, v: v)
+    body = "".join("<tr>" + "".join(f"<td>{cell(i, j, text.number(v))}" for j, v in enumerate(row)) for i, row in enumerate(rows))
+    return f"<table class={kind}><caption>{escape(name)} {text.shape(shape)}</caption>{body}</table>"
 
 
 def typeset(*parts):

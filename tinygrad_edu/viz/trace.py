@@ -21,6 +21,9 @@ def array_of(value):
     return value.array if isinstance(value, Tensor) else value
 
 
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
 class Run:
     """One run of the learner's function while everything was recorded: results, names in scope, and an error if it failed."""
 
@@ -174,6 +177,13 @@ class Names:
             self.assigned.update(unpacked(target, made))
         for node, name in self.assigned.items():
             self.nodes.setdefault(node, name)
+        often: dict = {}
+        for node in nodes:
+            if node in self.nodes and node.op is not None:
+                often.setdefault(self.nodes[node], []).append(node)
+        for name, same in often.items():
+            for k, node in enumerate(same if len(same) > 1 else (), 1):  # `h = …` in a loop: h₁, h₂, h₃
+                self.nodes[node] = name + str(k).translate(SUBSCRIPTS)
 
     def add(self, name, value):
         """Remember one name, unless the thing has one already."""
@@ -225,7 +235,7 @@ def call_of(node):
 
 def parents(node):
     """The nodes that a result was computed from, None for constants."""
-    return call_of(node).parents
+    return node.parents[0].parents if type(node.op) is Select else node.parents
 
 
 def given(node):
