@@ -62,7 +62,7 @@ def main(arguments=None):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        top.error(f"{error.filename}: {error.strerror}")
+        top.exit(2, f"{error.filename}: {error.strerror}\n")
 
 
 def named(name, top):
@@ -76,7 +76,7 @@ def named(name, top):
         return list(exercises.values())[int(name) - 1]
     if name not in exercises:
         near = get_close_matches(name, exercises, 1, 0.6)
-        top.error(f"no exercise {name!r}" + (f"; do you mean {near[0]!r}?" if near else "; `zoo list` shows all"))
+        top.exit(2, f"no exercise {name!r}" + (f"; do you mean {near[0]!r}?\n" if near else "; `zoo list` shows all\n"))
     return exercises[name]
 
 

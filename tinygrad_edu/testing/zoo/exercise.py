@@ -58,7 +58,7 @@ class Exercise:
         _, _, rest = self.broken.partition("\n")
         what = self.right.partition("\n")[0].strip('"')
         command = f"python -m tinygrad_edu.testing zoo check {self.number}"
-        head = [what, "", f"Bug {self.number}: {self.title}", "", *filled(self.symptom), "",
+        head = [*filled(what, 75), "", f"Bug {self.number}: {self.title}", "", *filled(self.symptom), "",
                 *filled("One place in this file is wrong; the rest is as it should be. Run the file to see what happens, find the "
                         "place, and mend it. Then:"), "", f"    {command}", "", "What it should print:", "",
                 *(f"    {line}".rstrip() for line in expected_output(self.program).splitlines())]  # fmt: skip
