@@ -2,8 +2,6 @@
 
 from math import log
 
-from math import log
-
 import numpy as np
 
 from ..autograd.operator import elementwise, undifferentiable
@@ -53,8 +51,6 @@ def pow_base(g, x, y):
 
 def pow_exponent(g, x, y, out):
     """x^y · ln x, and 0 where x is 0 and y is not negative."""
-    if isinstance(x, (int, float)) and x > 0:
-        return g * (out * log(x))
     if isinstance(x, (int, float)) and x > 0:
         return g * (out * log(x))
     zero = (x == 0) & (y >= 0)
