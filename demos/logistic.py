@@ -152,7 +152,7 @@ def the_loss(found):
 def main(arguments=None):
     """Show the loss and its gradient, then train one neuron."""
     demo = Demo("logistic", __doc__, arguments)
-    iterations = 200 if demo.quick else 2000
+    iterations = 100 if demo.quick else 2000
     found = {}
     the_loss(found)
 

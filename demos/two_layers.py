@@ -40,7 +40,7 @@ def by_hand(model, x, y):
 def main(arguments=None):
     """Back propagation by hand, then one layer against two."""
     demo = Demo("two_layers", __doc__, arguments)
-    iterations = 200 if demo.quick else 2000
+    iterations = 100 if demo.quick else 2000
     x, y, new_x, new_y = logistic.data(demo.seed)
     tg.manual_seed(demo.seed)
     one, two = logistic.one_layer(), two_layers()

@@ -160,7 +160,7 @@ def test_logistic(run, tmp_path):
     if FULL:
         assert loss < 0.06 and trained > 0.98 and new > 0.9
     else:
-        assert loss < 0.35 and trained > 0.9 and new > 0.8
+        assert loss < 0.5 and trained > 0.9 and new > 0.7
     assert pictures(tmp_path, "logistic", out) == {"graph.svg", "loss.svg", "pictures.png", "weights.png", "bernoulli.svg"}
 
 
