@@ -6,6 +6,7 @@ and back propagation looks closer only at nodes older than the last write.
 
 import weakref
 import zlib
+from itertools import repeat
 
 import numpy as np
 
@@ -49,9 +50,8 @@ def note_writes(arrays, what):
     """Remember that `what` has overwritten the memory of several arrays at once."""
     global last_write
     last_write = births()
-    for array in arrays:
-        memory = array if array.base is None else owner(array)
-        writes[id(memory)] = (last_write, what, weakref.ref(memory))
+    owners = [array if array.base is None else owner(array) for array in arrays]
+    writes.update(zip(map(id, owners), zip(repeat(last_write), repeat(what), map(weakref.ref, owners))))
 
 
 def last_write_to(array):

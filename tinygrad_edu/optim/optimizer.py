@@ -4,6 +4,7 @@ import functools
 import warnings
 from collections import defaultdict
 from copy import deepcopy
+from operator import attrgetter
 
 import numpy as np
 
@@ -11,7 +12,6 @@ from ..autograd import dtypes, memory, modes
 from ..autograd.node import births
 from ..autograd.tensor import Tensor
 
-ndarray = np.ndarray
 PIECE = 32768  # elements that are updated at a time: their parameter, gradient, state and scratch stay in the cache
 
 HOOKS = ("step_pre", "step_post", "state_dict_pre", "state_dict_post", "load_state_dict_pre", "load_state_dict_post")
@@ -91,17 +91,15 @@ class Optimizer:
                 loss = closure()
         first = None
         for group in self.param_groups:
-            params = [p for p in group["params"] if (p.node or p).grad is not None]
+            params, arrays, grads = gathered(group["params"])
             if not params:
                 continue
-            gradients = [(p.node or p).grad for p in params]  # a node's slot is read faster than the property
-            arrays = [p.array if p.array.__class__ is ndarray else memory.as_memory(p) for p in params]
             if first is None:
-                first = gradients[0]
+                first = (params[0].node or params[0]).grad
                 if first.used and not self.warned:
                     self.check_gradients(first)
             try:
-                self.update_group(params, arrays, [g.array for g in gradients], group)
+                self.update_group(params, arrays, grads, group)
             except ValueError:
                 for p in params:
                     memory.writable(p, f"{type(self).__name__}.step()")
@@ -276,6 +274,22 @@ class Elementwise(Optimizer):
         sweep(self.kernel, c, p, g, [state[name].array for name in self.arrays(group)], self.scratch)
 
     shared_constants = True  # False: they differ between parameters at the same step
+
+
+array_of, gradient_of = attrgetter("array"), attrgetter("node.grad.array")
+
+
+def gathered(params):
+    """The parameters that have a gradient, their arrays, and the arrays of their gradients."""
+    try:
+        grads = list(map(gradient_of, params))  # all of them, as a rule
+    except AttributeError:
+        params = [p for p in params if (p.node or p).grad is not None]
+        grads = [(p.node or p).grad.array for p in params]
+    arrays = list(map(array_of, params))
+    if {*map(type, arrays)} != {np.ndarray}:
+        arrays = [memory.as_memory(p) for p in params]
+    return params, arrays, grads
 
 
 def sweep(kernel, c, p, g, arrays, scratch):

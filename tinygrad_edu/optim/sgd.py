@@ -1,11 +1,13 @@
 """Stochastic gradient descent."""
 
+from operator import attrgetter
+
 import numpy as np
 
 from ..autograd.tensor import Tensor
 from .optimizer import Optimizer, check_flags, check_options, decayed, number, sweep
 
-subtract = np.subtract
+dtype_of, size_of, subtract = attrgetter("dtype"), attrgetter("size"), np.subtract
 
 
 class SGD(Optimizer):
@@ -35,15 +37,14 @@ class SGD(Optimizer):
         lr = number(group["lr"])
         if group["maximize"]:
             lr = -lr
-        kind = None
-        for p, g in zip(arrays, grads):
-            if p.dtype is not kind:
-                kind = p.dtype
-                rate = np.array(lr, kind)  # NumPy takes half the time for a constant that is a 0-d array
-            if p.size < 4096:
+        kinds = {*map(dtype_of, arrays)}
+        if len(kinds) == 1 and max(map(size_of, arrays)) < 4096:
+            rate = np.array(lr, *kinds)  # NumPy takes half the time for a constant that is a 0-d array
+            for p, g in zip(arrays, grads):
                 subtract(p, g * rate, p)
-            else:
-                sweep(descend, (rate, None, None, None, False, False), p, g, (), self.scratch)
+        else:
+            for p, g in zip(arrays, grads):
+                sweep(descend, (np.array(lr, p.dtype), None, None, None, False, False), p, g, (), self.scratch)
 
     def update(self, p, g, state, group):
         momentum, key = group["momentum"], p.dtype.num
