@@ -132,7 +132,9 @@ def place_of(step):
 
 def line_text(line):
     """", at train.py:12"; nothing for code that has no file."""
-    return f", at {os.path.basename(line[0])}:{line[1]}" if line and not line[0].startswith("<") else ""
+    if not line or line[0].startswith("<"):
+        return ""
+    return f", in line {line[1]} of its cell" if "ipykernel" in line[0] else f", at {os.path.basename(line[0])}:{line[1]}"
 
 
 def inside(step, evidence, i, rtol):

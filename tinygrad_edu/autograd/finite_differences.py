@@ -90,6 +90,12 @@ def sides(problem, i, way, eps):
     return (up - down) / (2 * eps), (here - down) / eps, (up - here) / eps
 
 
+def jitter(problem, i, way, eps):
+    """How much the outputs scatter by rounding: the largest second difference between five places on a line, on both sides."""
+    ups, downs = zip(*(along(problem, i, way, eps * (1 + 0.5 * k)) for k in range(5)))
+    return np.maximum(*(np.abs(np.diff(np.array(values), 2, axis=0)).max(axis=0) for values in (ups, downs)))
+
+
 def refined(problem, i, way):
     """The slope of input i along `way`, from many steps: Richardson's extrapolation, and the step at which it is steadiest.
 
