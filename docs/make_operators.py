@@ -15,8 +15,8 @@ HEAD = """# All operators
 
 This page is written by `docs/make_operators.py` from the registry. `g` is the gradient of the result, and `out` the result; a rule gives the
 gradient of the input that it stands for, before the engine sums it over broadcast dimensions. *Keeps* is what stays in memory until the
-backward pass, and nothing else does. *At kinks* says which gradient is chosen where there is none, out of the
-[conventions](reference/conventions.md), whose rows are tested. [How to write one](howto/new_operator.md).
+backward pass, and nothing else does. Below a formula stands which gradient is chosen where there is
+none, out of the [conventions](reference/conventions.md), whose rows are tested. [How to write one](howto/new_operator.md).
 
 Kinds: *elementwise* treats each element alone; *linear* is linear in its data; *general* is any other; *constant* has no derivative;
 *composite* is a function made of operators.
@@ -95,7 +95,8 @@ def kinks():
             name = re.match(r"[\w.]*?(\w+)\(", call)[1]
         name = name if name in registry else SPELLINGS.get(name)
         if name in registry:
-            found.setdefault(name, []).append(f"{code(call)} at {code(at)}: {code(gradient)}")
+            shown = code(re.sub(r"\b(tg|nn\.functional)\.", "", call))
+            found.setdefault(name, []).append(f"gradient of {shown} at {code(at)}: {code(gradient)}")
     return found
 
 
@@ -109,7 +110,8 @@ def row(op, kinks):
         source = rules(op)
         lines = [f"{'all' if x == 'together' else x}: {spelled(op, text)}" for x, text in source.items()]
         shown, keeps = "<br>".join(lines), kept(op)
-    return f"| {code(signature(op))} | {cell(op.formula)} | {op.kind} | {shown} | {keeps} | {'<br>'.join(kinks.get(op.name, []))} |"
+    formula = "<br>".join([cell(op.formula), *kinks.get(op.name, [])])
+    return f"| {code(signature(op))} | {formula} | {op.kind} | {shown} | {keeps} |"
 
 
 def page():
@@ -122,7 +124,7 @@ def page():
         title = module.rpartition(".")[2]
         doc = (inspect.getdoc(importlib.import_module(module)) or "").partition("\n")[0]
         parts.append(f"## {title}\n\n{doc} {len(members)} in `{module.replace('.', '/')}.py`.\n")
-        parts.append("| operator | formula | kind | derivative rules | keeps | at kinks |\n|---|---|---|---|---|---|")
+        parts.append("| operator | formula | kind | derivative rules | keeps |\n|---|---|---|---|---|")
         parts.append("\n".join(row(op, chosen) for op in sorted(members, key=lambda op: op.name)) + "\n")
     return "\n".join(parts)
 
