@@ -70,17 +70,20 @@ def source_of(op):
     general = f"    return apply(op, {args}, {params})"
     if op.variadic or op.view or op.kind == "constant":
         return "\n".join([*lines, general])
-    lines += ["    remember = modes.remembering() if modes.special else True", "    if remember is not None:", *classified(op)]
     call = ", ".join(f"{x}_array" for x in xs)
     nodes = [f"{x}_node" for x in xs]
     tracked = " or ".join(f"{n} is not None" for n in nodes)
-    lines += ["        if plain:",
+    lines += ["    remember = modes.remembering() if modes.special else True",
+              f"    if remember is not None{condition(op)}:",
+              *classified(op),
+              "        if plain:",
               f"            try: out = forward({call}{keywords})",
               f"            except Exception as error: raise explained(error, op, ({call},), {params})",
               f"            if not (remember and ({tracked})): return Tensor(out)"]  # fmt: skip
-    if len(xs) > 1:
-        held = " or ".join(f"({x}_node is None and isinstance({x}, Tensor) and held_by_user({x}))" for x in xs)
-        lines += [f"            if {held}:", "    " * 3 + general]
+    kept = {w for wants in op.wants for w in wants}
+    held = [f"{x}_node is None and {tensor_check(op, x)}held_by_user({x})" for x in xs if x in kept and len(xs) > 1]
+    if held:
+        lines += [f"            if {' or '.join(held)}:", "    " * 3 + general]
     rules = op.rules if not op.together else (op.together,) * len(xs)
     parents = ", ".join(n if rule else "None" for n, rule in zip(nodes, rules))
     rows = []
@@ -94,30 +97,56 @@ def source_of(op):
     return "\n".join([*lines, general])
 
 
+def number_allowed(op):
+    """True if either of the two inputs may be a Python number while the other is a tensor."""
+    return op.kind == "elementwise" and len(op.inputs) == 2 and 0 in op.promoted and 1 in op.promoted
+
+
+def condition(op):
+    """The source of a test that the required arguments are tensors; where one may be a number, `classified` looks."""
+    return "" if number_allowed(op) else "".join(f" and isinstance({x}, Tensor)" for x in op.inputs if x not in op.defaults)
+
+
+def tensor_check(op, x):
+    """The source of a test for a tensor, where that is not known yet."""
+    return f"isinstance({x}, Tensor) and " if number_allowed(op) or x in op.defaults else ""
+
+
 def classified(op):
-    """The lines that take arrays and nodes out of the arguments, and find out whether this is the plain case."""
-    first, *others = op.inputs
-    lines = [f"        if isinstance({first}, Tensor):",
-             f"            {first}_array = {first}.array; {first}_node = {first}.node; shared_dtype = {first}_array.dtype",
-             "            plain = shared_dtype is float32 or shared_dtype is float64"]  # fmt: skip
-    for x in others:
-        i = op.inputs.index(x)
-        lines += [f"            if isinstance({x}, Tensor):",
-                  f"                {x}_array = {x}.array; {x}_node = {x}.node"]  # fmt: skip
-        if i in op.promoted:
-            lines += [f"                if {x}_array.dtype is not shared_dtype: plain = False"]
-        if op.kind == "elementwise" and i in op.promoted:
-            lines += [f"            elif type({x}) is float or type({x}) is int: {x}_array = {x}; {x}_node = None"]
-        if x in op.defaults:
-            lines += [f"            elif {x} is None: {x}_array = {x}_node = None"]
-        lines += ["            else: plain = False"]
-    if op.kind == "elementwise" and len(others) == 1 and 0 in op.promoted:
-        (y,) = others
-        lines += [f"        elif isinstance({y}, Tensor) and (type({first}) is float or type({first}) is int):",
-                  f"            {y}_array = {y}.array; {y}_node = {y}.node; shared_dtype = {y}_array.dtype",
-                  f"            {first}_array = {first}; {first}_node = None",
-                  "            plain = shared_dtype is float32 or shared_dtype is float64"]  # fmt: skip
-    return [*lines, "        else: plain = False"]
+    """The lines that take arrays and nodes out of the arguments, and find out whether all have one floating-point type."""
+    if number_allowed(op):
+        x, y = op.inputs
+        lines = [f"        if isinstance({x}, Tensor):",
+                 f"            {x}_array = {x}.array; {x}_node = {x}.node; kind = {x}_array.dtype",
+                 f"            if isinstance({y}, Tensor):",
+                 f"                {y}_array = {y}.array; {y}_node = {y}.node",
+                 f"                plain = {y}_array.dtype is kind and (kind is float32 or kind is float64)",
+                 "            else:",
+                 f"                {y}_array = {y}; {y}_node = None",
+                 f"                plain = ({y}.__class__ is float or {y}.__class__ is int) and (kind is float32 or kind is float64)",
+                 f"        elif isinstance({y}, Tensor):",
+                 f"            {y}_array = {y}.array; {y}_node = {y}.node; kind = {y}_array.dtype",
+                 f"            {x}_array = {x}; {x}_node = None",
+                 f"            plain = ({x}.__class__ is float or {x}.__class__ is int) and (kind is float32 or kind is float64)",
+                 "        else: plain = False"]  # fmt: skip
+        return lines
+    lines = []
+    for i, x in enumerate(op.inputs):
+        taken = f"{x}_array = {x}.array; {x}_node = {x}.node"
+        if not i:
+            lines += [f"        {taken}; kind = {x}_array.dtype; plain = kind is float64 or kind is float32"]
+            continue
+        differs = f"if {x}_array.dtype is not kind: plain = False"
+        if x not in op.defaults:
+            lines += [f"        {taken}"]
+            lines += [f"        {differs}"] * (i in op.promoted)
+        else:
+            lines += [f"        if {x} is None: {x}_array = {x}_node = None",
+                      f"        elif isinstance({x}, Tensor):",
+                      f"            {taken}",
+                      *[f"            {differs}"] * (i in op.promoted),
+                      "        else: plain = False"]  # fmt: skip
+    return lines
 
 
 def value_of(op, want):

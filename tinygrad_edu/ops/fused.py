@@ -1,13 +1,15 @@
 """Two layers in one step: small networks are all overhead, and one node with one rule halves it."""
 
 from ..autograd.operator import general
-from .activations import sigmoid
+from .activations import sigmoid, sigmoid_rule
 from .products import affine, linear_bias, linear_input, linear_weight
+
+affine_of, sigmoid_of = affine.op.forward, sigmoid.op.forward
 
 
 def affine_sigmoid_rule(g, x, weight, out, needs):
     """The gradient before the sigmoid, g · out · (1 − out), handed on as the affine map does"""
-    g = sigmoid.op.rules[0](g, out)
+    g = sigmoid_rule(g, out)
     return (
         linear_input(g, weight) if needs[0] else None,
         linear_weight(g, x) if needs[1] else None,
@@ -19,4 +21,4 @@ def affine_sigmoid_rule(g, x, weight, out, needs):
          promote=("x", "weight", "bias"), together=affine_sigmoid_rule)  # fmt: skip
 def affine_sigmoid(x, weight, bias=None):
     """σ(x @ weightᵀ + bias), shapes (…, in), (out, in), (out) → (…, out)"""
-    return sigmoid.op.forward(affine.op.forward(x, weight, bias))
+    return sigmoid_of(affine_of(x, weight, bias))
