@@ -273,8 +273,11 @@ class Sketch:
             if lines and len(self.places) > LABELLED:
                 graph.edge(tail, head, **{**style, "tooltip": "\\n".join(lines)})
                 continue
-            above = "\\n " if len(lines) == 1 and self.direction in ("LR", "RL") else ""  # lifts a single line off the arrow
-            graph.edge(tail, head, label="\\n".join(lines) + above, **style)
+            if self.direction in ("LR", "RL"):
+                label = "\\n".join(lines) + ("\\n " if len(lines) == 1 else "")  # lifts a single line off the arrow
+            else:
+                label = "\\n".join(f"  {line} " for line in lines)  # off the arrow at its left
+            graph.edge(tail, head, label=label, **style)
         return graph
 
     def caption(self):
@@ -312,7 +315,7 @@ class Sketch:
         for k, (step, below) in enumerate((s, t) for s, t in tree.items() if s != "boxes"):
             with graph.subgraph(name=f"{prefix}_{k}") as inside:
                 inside.attr(label=line_of(step[1]), style="rounded", color="#9aa7b3", fontcolor=FAINT, fontsize="10",
-                            labeljust="r", tooltip=line_of(step[1]))  # fmt: skip
+                            labeljust="r" if self.direction in ("LR", "RL") else "l", tooltip=line_of(step[1]))  # fmt: skip
                 self.emit(inside, below, f"{prefix}_{k}")
 
     # --- clusters ----------------------------------------------------------------------------------------------------
@@ -391,7 +394,7 @@ class Sketch:
         self.kinds.add(kind)
         shape, style, fill, border, _ = LOOKS[kind]
         label = upright(rows, self.direction) if "record" in shape else plain("\\n".join(line_of(r) for r in rows))
-        room = dict(peripheries="2") if kind == "kept" else {}
+        room = dict(peripheries="2") if kind == "kept" else dict(margin="0.14,0.09") if kind == "folded" else {}
         return dict(**room, label=label, shape=shape, style=style, fillcolor=fill, color=border,
                     tooltip=line_of("\n".join(t for t in tip if t)) or " ")  # fmt: skip
 

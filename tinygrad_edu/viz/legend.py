@@ -46,7 +46,7 @@ def swatch(shape, style, fill, border, x, y, w=SWATCH, h=13.0):
         return polygon([(0, 0), (w - 4, 0), (w, 4), (w, h), (0, h)], x, y, paint) + polygon([(w - 4, 0), (w - 4, 4), (w, 4)], x, y, paint)
     if shape == "box3d":
         return (polygon([(3, 0), (w, 0), (w, h - 3), (w - 3, h), (0, h), (0, 3)], x, y, paint)
-                + polygon([(0, 3), (w - 3, 3), (w, 0), (w - 3, 3), (w - 3, h)], x, y, f'fill="none" stroke="{border}"'))  # fmt: skip
+                + polygon([(0, 3), (w - 3, 3), (w, 0), (w - 3, 3), (w - 3, h), (w - 3, 3)], x, y, f'fill="none" stroke="{border}"'))  # fmt: skip
     round_ = ' rx="4"' if shape == "Mrecord" else ""
     out = f'<rect x="{x:.1f}" y="{y:.1f}" width="{w}" height="{h}"{round_} {paint}/>'
     return out + f'<rect x="{x + 2:.1f}" y="{y + 2:.1f}" width="{w - 4}" height="{h - 4}" fill="none" stroke="{border}"/>' if shape == "box" else out

@@ -219,11 +219,16 @@ class Canvas:
         densest = max(len(a) * len(b) for a, b in zip(self.columns, self.columns[1:]))
         self.across = ACROSS + 16 * max(0, min(densest, 48) - 4) ** 0.85
         self.down = DOWN + (12 if densest > 9 else 0)
-        self.left = MARGIN + 40
-        self.width = max(self.left + self.across * (len(sizes) - 1) + RADIUS + MARGIN + (90 if outputs is not None else 20), 300)
+        self.left = max(MARGIN + 40, RADIUS + 14 + self.longest(names))
+        right = max(RADIUS + MARGIN + 20, RADIUS + 20 + self.longest(outputs))
+        self.width = max(self.left + self.across * (len(sizes) - 1) + right, 300)
         self.height = MARGIN * 2 + self.down * max(self.rows - 1, 0) + 2 * RADIUS + 44
         self.taken: list = []  # (center, half width, half height, angle) of labels and circles
         self.parts: list = []
+
+    def longest(self, names):
+        """How much room the names beside a column need."""
+        return max((7.4 * len(text.shortened(name, 12)) for name in names), default=0) if names is not None else 0
 
     def place(self, column, row):
         """The center of a neuron."""
