@@ -850,6 +850,25 @@ def test_two_pages_and_a_closed_one(served):
     assert not second.is_alive()
 
 
+def test_full_inbox_of_a_worker_that_has_ended():
+    """Nobody waits for it: neither a page that goes on sending, nor the end of the server."""
+    still = Still()
+    for _ in range(100):
+        still.inbox.put("x")
+    server.deliver(still, "one more")
+    server.deliver(still, Future())
+
+
+def test_inbox_that_is_full_for_a_moment():
+    still = Still()
+    for _ in range(100):
+        still.inbox.put('{"do": "code"}')
+    still.start()
+    server.deliver(still, '{"do": "lesson", "name": 77}')
+    server.stop(still)
+    assert not still.is_alive() and any("no lesson 77" in m["text"] for m in still.told() if m["kind"] == "error")
+
+
 def test_too_many_pages(served, monkeypatch):
     monkeypatch.setattr(server, "MOST", 1)
     page = Page(served)

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
+from queue import Empty, Full
 from urllib.parse import urlsplit
 
 from .commands import LIMIT, Refused
@@ -90,13 +91,20 @@ class Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
+def deliver(worker, message):
+    """Put a message into a worker's inbox, and wait while that is full; a worker that has ended needs no message."""
+    while worker.is_alive():
+        with contextlib.suppress(Full):
+            return worker.inbox.put(message, timeout=0.5)
+
+
 def stop(worker):
     """End a worker's thread: what it has not read yet does not matter any more."""
     while worker.is_alive():
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Full):
             worker.inbox.put(None, timeout=0.1)
             break
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Empty):
             worker.inbox.get_nowait()
     worker.join(2.0)
 
@@ -171,7 +179,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             while worker.is_alive():
                 try:
-                    worker.inbox.put(websocket.receive())
+                    deliver(worker, websocket.receive())
                 except TooLong as error:
                     websocket.send(json.dumps(dict(kind="error", text=str(error), answered=None)))
         except Closed:
@@ -186,7 +194,7 @@ class Handler(BaseHTTPRequestHandler):
         if worker is None:
             return self.refuse(404, "This session has ended: open the player from the playground's page.")
         future: Future = Future()
-        worker.inbox.put(future)
+        deliver(worker, future)
         try:
             page = play(*future.result(timeout=10))
         except (Refused, TimeoutError) as error:

@@ -38,7 +38,6 @@ function take(message) {
   if (before?.settings.task !== settings.task || first) taskChanged(settings.task);
   if (before?.training !== state.training) {
     find("train").textContent = state.training ? "Pause" : "Train";
-    find("train").setAttribute("aria-pressed", String(state.training));
     find("chart").setAttribute("aria-label", chart.summary());
     if (before) say(state.training ? "Training." : `Paused at step ${find("at-step").textContent}, loss ${find("at-loss").textContent}.`);
   }
@@ -116,7 +115,6 @@ function closed(reason) {
   if (state) {
     state.training = false;
     find("train").textContent = "Train";
-    find("train").setAttribute("aria-pressed", "false");
   }
 }
 
@@ -189,7 +187,7 @@ function legends() {
 
 /** One number for each hidden layer, to change, to remove, to add. */
 function layerEditor(units) {
-  const focused = document.activeElement?.id;
+  const inside = find("layers").contains(document.activeElement), focused = document.activeElement?.id;
   const change = next => set({units: next});
   find("layers").replaceChildren(...units.map((n, k) => element("span", {class: "choice"}, element("label", {}, `Hidden ${k + 1} `,
     element("input", {type: "number", id: `units-${k}`, min: 1, max: 12, value: n, "aria-label": `Neurons in hidden layer ${k + 1}`,
@@ -200,7 +198,7 @@ function layerEditor(units) {
       }})),
     element("button", {"aria-label": `Remove hidden layer ${k + 1}`, title: "Remove this layer", onclick: () => change(units.filter((_, j) => j !== k))}, "✕"))),
     element("button", {id: "add-layer", disabled: units.length >= 5, onclick: () => change([...units, units.at(-1) ?? 4])}, "Add a layer"));
-  if (focused) find(focused)?.focus();
+  if (inside) (find(focused) ?? find("add-layer")).focus();
 }
 
 async function share() {
