@@ -194,7 +194,7 @@ def main(arguments=None):
     tg.manual_seed(demo.seed)
     data = encode(text)
     model = GPT(len(letters), context=CONTEXT)
-    steps = 40 if demo.quick else 1300
+    steps = 40 if demo.quick else 1100
     print(f"{len(text)} letters, {len(letters)} different ones; {sum(p.numel() for p in model.parameters())} parameters")
     before = write(model, 80)
     print(f"\nbefore training:\n{before.strip()}\n")

@@ -138,6 +138,13 @@ def test_above_the_line_is_drawn_in_a_terminal(capsys, tmp_path):
     assert capsys.readouterr().err.count("blue # says above") > 20
 
 
+def test_without_a_screen_there_is_no_window(monkeypatch):
+    matplotlib = pytest.importorskip("matplotlib")
+    monkeypatch.setattr(matplotlib, "get_backend", lambda **options: "agg")
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    assert load_demo("above_the_line").open_window() is None
+
+
 def test_regression(run, tmp_path):
     numbers, out = run("regression")
     assert numbers["line"] == pytest.approx(numbers["least squares"], abs=1e-6)
