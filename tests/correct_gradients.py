@@ -1,5 +1,7 @@
 """Correct functions by the thousand: every operator of the registry, and random compositions; no cause may be claimed for any."""
 
+import os
+
 import numpy as np
 import operator_kit as kit
 
@@ -7,6 +9,7 @@ import tinygrad_edu as tg
 from tinygrad_edu.autograd import engine
 from tinygrad_edu.autograd.gradcheck import check_gradient, check_gradients
 
+SEED = int(os.environ.get("GRADCHECK_SEED", 7))
 CASES = [case for op in kit.differentiable_operators().values() for case in kit.cases_of(op)]
 
 UNARY = [tg.sin, tg.cos, tg.tanh, tg.sigmoid, tg.exp, tg.square, tg.relu, tg.abs, lambda x: (x * x + 0.5).sqrt(), lambda x: (x * x + 0.5).log(),
@@ -64,10 +67,10 @@ def tame(function, arrays):
 
 def check(number):
     """Check correct function `number`; returns (its name, the GradientCheck)."""
-    rng = np.random.default_rng([7, number])
+    rng = np.random.default_rng([SEED, number])
     if number % 2:
         case = CASES[(number // 2) % len(CASES)]
-        arrays, name = case.arrays(number), repr(case)
+        arrays, name = case.arrays(number + 100_000 * (SEED - 7)), repr(case)
         single = number % 10 == 1 and all(a.dtype.kind != "f" or np.abs(a).max(initial=0) < 100 for a in arrays)
         tensors = [tg.tensor(a.astype(np.float32) if single and a.dtype.kind == "f" else a, requires_grad=k in case.active)
                    for k, a in enumerate(arrays)]  # fmt: skip

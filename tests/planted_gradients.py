@@ -10,6 +10,7 @@ from tinygrad_edu.autograd import Function, engine
 from tinygrad_edu.autograd.gradcheck import check_gradient, check_gradients
 
 RNG = np.random.default_rng(0)
+SEED = [0]  # of the numbers; other ones must lead to the same causes
 PLANTED = {}  # name → (kind, words that the message holds, function that returns the GradientCheck)
 
 
@@ -17,16 +18,21 @@ def planted(kind, *words):
     """Enter a check under the function's name."""
 
     def enter(function):
-        PLANTED[function.__name__] = (kind, words, function)
+        def check():
+            RNG.bit_generator.state = np.random.default_rng(SEED[0]).bit_generator.state
+            tg.manual_seed(SEED[0])
+            return function()
+
+        PLANTED[function.__name__] = (kind, words, check)
         return function
 
     return enter
 
 
 def leaf(*shape, low=0.3, high=2.0, seed=0, signs=False):
-    values = np.random.default_rng(seed).uniform(low, high, shape)
+    values = np.random.default_rng(seed + 100 * SEED[0]).uniform(low, high, shape)
     if signs:
-        values *= np.random.default_rng(seed + 9).choice([-1.0, 1.0], shape)
+        values *= np.where(np.arange(values.size).reshape(shape) % 2, 1.0, -1.0)
     return tg.tensor(values, requires_grad=True)
 
 
@@ -390,7 +396,7 @@ def weight_decay_in_one():
 
 @planted("l1_penalty", "sign(x)", "L1 penalty")
 def l1_in_one():
-    w, a = RNG.normal(size=5), RNG.normal(size=5)
+    w, a = RNG.uniform(0.5, 2, size=5) * [1, -1, 1, -1, 1], RNG.normal(size=5)
     return check_gradient(lambda w: np.sin(a * w).sum() + 0.2 * np.abs(w).sum(), lambda w: a * np.cos(a * w), w)
 
 

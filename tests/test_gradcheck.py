@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.autograd import Function, GradcheckError, gradcheck, gradgradcheck
+from tinygrad_edu.autograd import Function, GradcheckError, examination, gradcheck, gradgradcheck
 from tinygrad_edu.autograd.gradcheck import check_gradient, check_gradients
 
 
@@ -270,6 +270,11 @@ def test_fast_mode_calls_the_function_a_few_times():
     assert check_gradients(function, x, fast_mode=True).ok and len(calls) <= 6
 
 
+def test_too_many_derivatives_are_refused():
+    with pytest.raises(ValueError, match="250,000,000 derivatives.*fast_mode"):
+        gradcheck(lambda x: x.repeat(10), tg.zeros(5000, dtype=tg.float64, requires_grad=True))
+
+
 @pytest.mark.parametrize("factor, word", [(2.0, "twice"), (0.5, "half"), (0.0, "zero"), (1.01, "1.01")])
 def test_fast_mode_names_causes_of_large_inputs(factor, word):
     x = tg.rand(300, 200, dtype=tg.float64).add_(0.5).requires_grad_()
@@ -339,3 +344,61 @@ def test_empty_and_zero_dimensional_inputs():
 def test_inputs_that_are_results():
     x = leaf(1.0, 2.0)
     assert gradcheck(lambda y: y * y, (x * 3,))
+
+
+# --- the replay of the graph -------------------------------------------------------------------------------------------------
+
+
+def in_place(x):
+    y = x * 2
+    y[0] += x[1] * x[2]
+    y.mul_(x)
+    return (y.view(-1)[3:] ** 2).sum() + y[0].sum()
+
+
+def branching(x):
+    return (x * x if x.sum() > 0 else x * 3).sum()
+
+
+def with_a_number_taken_out(x):
+    return (x * x.max().item()).sum()
+
+
+def with_numpy_inside(x):
+    return (x * tg.tensor(np.sin(x.detach().numpy()))).sum()
+
+
+class Buffered(tg.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = tg.nn.Linear(4, 4).double()
+        self.register_buffer("mean", tg.zeros(4, dtype=tg.float64))
+
+    def forward(self, x):
+        y = self.linear(x)
+        self.mean = 0.9 * self.mean + 0.1 * y.detach().mean(0)
+        return y - self.mean
+
+
+@pytest.mark.parametrize("function", [in_place, branching, with_a_number_taken_out, with_numpy_inside, Buffered(), tg.nn.functional.relu,
+                                      lambda x: x, lambda x: x.T, lambda x: (x[0], x.sum(), x.exp()), lambda x: x.unbind(0),
+                                      lambda x: wrong(1.0)(x).sum(), lambda x: tg.nn.functional.max_pool1d(x, 2)])  # fmt: skip
+def test_replayed_slopes_are_those_of_the_function(function, monkeypatch):
+    x = tg.tensor(np.random.default_rng(0).normal(size=(4, 4)), requires_grad=True)
+    short = check_gradients(function, x)
+    monkeypatch.setattr(examination, "replays", lambda *args: None)
+    called = check_gradients(function, x)
+    assert short.ok == called.ok and short.numeric.keys() == called.numeric.keys()
+    for key, slopes in called.numeric.items():
+        assert np.allclose(short.numeric[key], slopes, 0, 1e-8 * (1 + np.abs(slopes).max(initial=0)))
+
+
+def test_most_functions_are_replayed():
+    x, w = (tg.tensor(np.random.default_rng(k).normal(size=(4, 4)), requires_grad=True) for k in range(2))
+    calls = []
+
+    def function(x, w):
+        calls.append(1)
+        return (x @ w).tanh().sum()
+
+    assert gradcheck(function, (x, w)) and len(calls) < 10  # and not 64 and more

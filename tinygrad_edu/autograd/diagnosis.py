@@ -475,7 +475,8 @@ def transformed(evidence, i):
     yield Hypothesis("squared", lambda E: E.same(i, E.N[i] ** 2) or E.same(i, np.sign(E.N[i]) * E.N[i] ** 2),
                      "each derivative is the square of the slope: a factor is multiplied in twice")  # fmt: skip
     limit = float(np.abs(evidence.A[i]).max(initial=0))
-    if limit and (np.abs(N) > limit * 1.01).any() and (np.abs(np.abs(evidence.A[i]) - limit) < 1e-12).sum() == (np.abs(N) >= limit * 0.999).sum():
+    at_limit = int((np.abs(np.abs(evidence.A[i]) - limit) < 1e-12).sum())
+    if limit and at_limit > 1 and (np.abs(N) > limit * 1.01).any() and at_limit == (np.abs(N) >= limit * 0.999).sum():
         yield Hypothesis("clipped", lambda E: E.same(i, np.clip(E.N[i], -limit, limit)),
                          f"the gradient is cut off at ±{limit:.4g}: clip gradients after back propagation, not in a derivative")  # fmt: skip
 

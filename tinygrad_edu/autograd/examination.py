@@ -209,6 +209,10 @@ def upstream_fault(problem, k, weights, i):
 
 def compare_all(problem, double, shapes, options, result):
     """Every derivative, one by one."""
+    count = sum(a.size for a in problem.arrays) * sum(int(np.prod(s)) for s in shapes)
+    if count > LARGEST:
+        raise ValueError(f"gradcheck: {problem.title} has {count:,} derivatives, too many to compare one by one; use fast_mode=True, reduce the "
+                         "result to a number, as in .sum(), or check a smaller example")  # fmt: skip
     claimed = claimed_columns(problem, shapes, options)
     rng = np.random.default_rng(1)
     fault, _ = linear_in_upstream(problem, [rng.uniform(0.5, 1.5, s) for s in shapes], claimed, options) if options.backward else (None, None)
@@ -270,6 +274,7 @@ def rounding_explains(problem, evidence, wrong, bad, options):
     return all(np.abs(evidence.A[i] - evidence.N[i])[bad[i]].max() <= 10 * spread[i] + allowed * max(1, np.abs(evidence.A[i]).max()) for i in wrong)
 
 
+LARGEST = 200_000_000  # derivatives: two matrices of so many float64 numbers are 3 GB
 ACCEPTED = ("kink", "near_kink", "step", "uncertain")  # differences that are the measurement's, not the gradient's
 
 
@@ -604,7 +609,7 @@ def grouped(patterns):
 
 def tensor_causes(problem, evidence, wrong, options, order):
     """Of the engine's gradients: which step is wrong and why; if none is, what happens between the steps."""
-    second = elsewhere(evidence)
+    second = elsewhere(evidence) if all(np.isfinite(evidence.A[i]).all() for i in wrong) else None
     if second is not None and not any(second.wrong(i).any() for i in wrong) and any(np.abs(n).max(initial=0) > 0 for n in second.N):
         return [Cause("special_point", "only at this point: nearby all gradients agree. Pieces of the function have kinks here that cancel (as in "
                       "relu(x) − relu(−x) at 0), or a derivative is 0/0; each piece is right by its convention", wrong)]  # fmt: skip
@@ -665,12 +670,17 @@ def located(problem, fault, options):
 
 
 def wrong_shape(problem, mismatch, options, result):
-    """A claimed gradient does not have its input's shape."""
-    with np.errstate(all="ignore"):
-        outputs = problem.start()
-        result.causes.append(explain_shape(problem, mismatch, [y.shape for y in outputs], options.eps, options.rtol))
+    """A claimed gradient does not have its input's shape; the others are compared all the same."""
+    shapes = [y.shape for y in problem.start()]
+    result.causes.append(explain_shape(problem, mismatch, shapes, options.eps, options.rtol))
+    columns = problem.jacobian(shapes)
     for i, (name, array) in enumerate(zip(problem.names, problem.arrays)):
-        result.rows.append(Compared(name, array.shape, array.size, array.size if i == mismatch.i else 0, np.nan))
+        try:
+            error = np.abs(matrix(problem, i, columns[i]) - (slope := slopes(problem, i, options.eps)))
+            wrong = int((error > options.atol + options.rtol * np.abs(slope)).sum())
+            result.rows.append(Compared(name, array.shape, error.size, wrong, float(error.max(initial=0.0))))
+        except ShapeMismatch:
+            result.rows.append(Compared(name, array.shape, array.size, array.size, np.nan))
 
 
 def explained_error(problem, error, options, result):

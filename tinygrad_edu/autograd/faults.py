@@ -389,8 +389,10 @@ def engine_fault(problem, evidence, wrong, order):
                 break
         uses = len(users(outputs, found[0].parents[found[1]])) if found else 0
         if uses > 1:
-            return Cause("overwritten", f"the result of {found[0].parents[found[1]].name} is used {uses} times, and the contribution of "
-                         f"{found[0].name} is lost: gradients of several uses are overwritten where they must be added (=  for +=)", wrong)  # fmt: skip
+            shared = found[0].parents[found[1]]
+            what = problem.names[leaves.index(shared)] if shared in leaves else f"the result of {shared.name}"
+            return Cause("overwritten", f"{what} is used {uses} times, and the contribution of "
+                         f"{found[0].name} is lost: gradients of several uses are overwritten where they must be added (= for +=)", wrong)  # fmt: skip
         return Cause("engine", "every derivative rule is right, but back propagation loses or doubles contributions on the way: the engine "
                      "visits a step too early, or overwrites instead of adding", wrong)  # fmt: skip
     if close(by_graph, by_engine):

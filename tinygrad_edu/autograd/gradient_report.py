@@ -102,6 +102,8 @@ class GradientCheck:
         what = f"random projections of {what}" if self.fast else what
         if self.ok:
             return f"gradcheck: {self.title}: all {self.compared} {what} agree with the measured slopes"
+        if not self.mismatches and any(row.wrong for row in self.rows):
+            return f"gradcheck: {self.title}: the gradient of {listed([r.name for r in self.rows if r.wrong])} is wrong"
         if not self.mismatches:
             return f"gradcheck: {self.title}: the {what} could not be confirmed"
         return f"gradcheck: {self.title}: {sum(r.wrong for r in self.rows)} of {self.compared} {what} differ from the measured slopes"
