@@ -1,17 +1,14 @@
-"""The bug zoo: every planted bug shows, is found by the checkers of the package, and no tempting wrong fix is accepted."""
+"""The bug zoo: every planted bug is found by the checkers of the package, no tempting wrong fix is accepted; the command line."""
 
-import contextlib
-import io
+import os
 import subprocess
 import sys
-import warnings
 
-import numpy as np
 import pytest
 
 from tinygrad_edu.testing import zoo
 from tinygrad_edu.testing.zoo.cli import main
-from tinygrad_edu.testing.zoo.exercise import expected_output, source_of
+from tinygrad_edu.testing.zoo.exercise import source_of
 
 EXERCISES = list(zoo.exercises.values())
 BY_HAND = [e for e in EXERCISES if e.program != "engine"]  # the others are in test_testing_zoo_engines.py
@@ -34,20 +31,6 @@ def test_wrong_fixes_are_refused(exercise):
     for source in exercise.wrong_fixes:
         assert source not in (exercise.right, exercise.broken)
         assert not zoo.check(exercise, source).ok
-
-
-@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.name)
-def test_the_symptom_shows(exercise):
-    """Running the broken file prints something else than the mended one, or ends in an error."""
-    out, names = io.StringIO(), {"__name__": "bug"}
-    with contextlib.redirect_stdout(out), np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        exec(compile(exercise.file, exercise.name, "exec"), names)
-        try:
-            names["main"]()
-        except Exception as error:
-            print(type(error).__name__)
-    assert out.getvalue() != expected_output(exercise.program)
 
 
 def test_exercises_are_complete():
@@ -100,7 +83,7 @@ def test_a_learner_finds_a_bug(tmp_path, monkeypatch, capsys):
     exercise = zoo.exercises["uphill"]
     number = str(exercise.number)
     assert run(capsys, "check", number) == (2, f"bug_zoo/bug_{number}.py is not there yet; write it with  start {number}\n".replace(
-        "bug_zoo/", f"bug_zoo{__import__('os').sep}"))  # fmt: skip
+        "bug_zoo/", f"bug_zoo{os.sep}"))  # fmt: skip
     status, text = run(capsys, "start", number)
     path = tmp_path / "bug_zoo" / f"bug_{number}.py"
     assert status == 0 and exercise.title in text and path.read_text(encoding="utf-8") == exercise.file
@@ -127,7 +110,7 @@ def test_a_learner_finds_a_bug(tmp_path, monkeypatch, capsys):
     assert run(capsys, "start", number, "--force")[0] == 0 and path.read_text(encoding="utf-8") == exercise.file
     status, text = run(capsys, "solution", number)
     assert status == 0 and "-        p += lr * g" in text and "+        p -= lr * g" in text
-    assert "uphill" in text and "  45 " in run(capsys, "show", number)[1]
+    assert "uphill" in text and " 154 " in run(capsys, "show", number)[1]
 
 
 def test_lists(tmp_path, monkeypatch, capsys):

@@ -46,7 +46,7 @@ class Result:
             if len(told) == 1:
                 lines += textwrap.wrap(told[0], 78, initial_indent="      ", subsequent_indent="      ")
             else:  # a report of its own, up to 80 columns wide: moved in as far as there is room
-                room = max(min(80 - max(map(len, told), default=0), 6), 0)
+                room = max(min([80 - len(line) for line in told if len(line) <= 80] + [6]), 0)
                 for line in told:
                     inside = " " * (room + len(line) - len(line.lstrip()))
                     lines += textwrap.wrap(line, 80, initial_indent=" " * room, subsequent_indent=inside) if len(line) > 80 else [f"{' ' * room}{line}".rstrip()]
