@@ -131,8 +131,10 @@ def stack(*sizes):
     return nn.Sequential(*layers)
 
 
-@pytest.mark.parametrize("sizes", [(1, 1), (3, 1), (2, 2, 2, 2, 2), (4, 5, 3), (6, 6, 6), (8, 8), (64, 20, 3), (1, 8, 1)], ids=str)
-@pytest.mark.parametrize("scale", [1.0, 1e-6, 12345.678])
+STACKS = [(1, 1), (3, 1), (2, 2, 2, 2, 2), (4, 5, 3), (6, 6, 6), (8, 8), (64, 20, 3), (1, 8, 1)]
+
+
+@pytest.mark.parametrize("sizes, scale", [*((s, 1.0) for s in STACKS), *((s, k) for s in STACKS[1:4] for k in (1e-6, 12345.678))], ids=str)
 def test_labels_of_networks_never_meet(page, sizes, scale):
     model = stack(*sizes)
     with tg.no_grad():

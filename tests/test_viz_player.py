@@ -177,6 +177,10 @@ def test_the_page_in_a_browser(browser, tmp_path):
         assert shown[name][-len(lines)].removeprefix("grad ") == lines[0]
     page.keyboard.press("Home")
     assert "grad —" in page.evaluate(READ)["0.weight"]
+    assert page.get_attribute("#fit", "aria-pressed") == "false"
+    page.click("#fit")
+    assert page.evaluate("document.querySelector('#picture svg').getBoundingClientRect().width <= find('picture').clientWidth")
+    page.click("#fit")
     page.click("#next")
     page.fill("#slider", "4")
     assert page.inner_text("#count").startswith("4 of")
@@ -209,6 +213,7 @@ OVERFLOWS = """() => {
 @pytest.mark.parametrize("width, scheme", [(1400, "light"), (900, "dark"), (400, "light")])
 def test_no_text_leaves_its_box_or_covers_another(browser, tmp_path, width, scheme):
     opened = Opened(browser, viz.play(network()[1]).save(tmp_path / "play.html"), width, 800, scheme)
+    opened.page.add_style_tag(content="#picture.fit svg{max-width:none}")  # as large as it is, for pixels are counted
     for k in range(opened.page.evaluate("player.data.steps.length")):
         opened.page.evaluate(f"player.go({k})")
         assert opened.page.evaluate(OVERFLOWS) == [], f"step {k}"
@@ -307,6 +312,30 @@ def test_a_matrix_product_is_shown_entry_by_entry(browser, tmp_path):
 def bracket(v):
     words = text.number(v)
     return f"({words})" if words.startswith("−") else words
+
+
+def test_the_page_serves_those_who_do_not_see_it_or_print_it(browser, tmp_path):
+    W, x, f = product_model()
+    opened = Opened(browser, viz.play(f, names=dict(W=W, x=x)).save(tmp_path / "play.html"))
+    page = opened.page
+    reached = []
+    for _ in range(9):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id"))
+    assert reached[:4] == ["picture", "play", "next", "last"] and "slider" in reached  # First and Back have nothing to do yet
+    assert page.get_attribute("#say", "aria-live") == "polite"
+    page.evaluate("player.go(1)")
+    assert page.text_content("#say").startswith("forward: matmul. v1 = x @ W = ")
+    dashes = "getComputedStyle(document.querySelector('.edge.now path')).strokeDasharray"
+    assert page.evaluate(dashes) == "none"
+    page.evaluate("player.go(player.data.steps.length - 2)")
+    assert page.evaluate(dashes) != "none"  # backward differs from forward without its colour
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert not page.is_visible("#controls") and page.locator("#all li").count() == len(page.evaluate("data.steps"))
+    assert page.is_visible("#all li:last-child")
+    assert page.evaluate("document.querySelector('#picture svg').getBoundingClientRect().width <= innerWidth")
+    assert opened.errors == []
 
 
 def xor_film():

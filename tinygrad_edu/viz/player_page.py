@@ -26,7 +26,7 @@ math{font-size:1.15rem;margin:.35rem 0;max-width:100%}
 table{border-collapse:collapse;margin:.4rem 0}caption{text-align:left;color:var(--faint)}
 td,th{border:1px solid var(--line);padding:.15em .6em;text-align:left;font-variant-numeric:tabular-nums;font-weight:normal}
 .product{display:flex;flex-wrap:wrap;gap:.4em .7em;align-items:center;margin:.5rem 0 .2rem}
-.product table{margin:0;border-left:2px solid var(--ink);border-right:2px solid var(--ink)}.product td{text-align:right;padding:.1em .45em}
+.product caption{white-space:nowrap}.product table{margin:0;border-left:2px solid var(--ink);border-right:2px solid var(--ink)}.product td{text-align:right;padding:.1em .45em}
 .product td:has(button){padding:0}.product button{border:0;border-radius:0;padding:.1em .45em;width:100%;text-align:right}
 .product .on{font-weight:bold;outline:2px solid var(--forward);outline-offset:-2px}
 #say{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
@@ -140,7 +140,7 @@ document.addEventListener("keydown", e => {
 });
 addEventListener("beforeprint", () => { find("all").open = true; });
 window.player = {go, state, entry, data, get at() { return at; }};
-if (document.querySelector("#picture svg").clientWidth * 0.62 < find("picture").clientWidth) find("fit").click();
+if (document.querySelector("#picture svg").getBoundingClientRect().width * 0.68 < find("picture").clientWidth) find("fit").click();
 draw();
 </script></body></html>
 """
