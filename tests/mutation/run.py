@@ -94,6 +94,7 @@ def parsed():
     parser.add_argument("--limit", type=int, default=10**9, help="stop after so many mutants")
     parser.add_argument("--seconds", type=float, default=10**9, help="stop after so much time")
     parser.add_argument("--match", default="", help="only keys that contain this text")
+    parser.add_argument("--shuffle", action="store_true", help="in an order that has nothing to do with the code: what is done is a fair sample")
     parser.add_argument("--quick", action="store_true", help="only the checks of the operators' samples")
     parser.add_argument("--report", action="store_true")
     return parser.parse_args()
@@ -567,6 +568,8 @@ class Server:
         gc.collect()
         gc.freeze()  # after the search, which does not find what is frozen
         todo = [(f, m) for f in files for m in everything[f][2] if self.options.match in m.key and self.is_open(m)]
+        if self.options.shuffle:
+            todo.sort(key=lambda pair: mutation.text_digest(pair[1].key))
         print(f"{sum(len(e[2]) for e in everything.values())} mutants, {len(todo)} to do, {len(items)} tests", flush=True)
         if todo:
             self.run_all(session, items, files, everything, todo)
