@@ -518,6 +518,27 @@ def test_pictures_wait_for_the_page():
     assert [m["frame"] for m in still.turns(3)] == [2]
 
 
+@pytest.mark.parametrize(("cost", "between"), [(0.001, 1 / 30), (0.01, 0.08), (0.5, 0.2)])
+def test_pictures_leave_time_for_training(cost, between):
+    """On a slow machine they come less often, yet never less than five times a second."""
+    still = Still()
+    still.does("train")
+    view = still.session.view
+
+    def slow():
+        still.now += cost
+        return view()
+
+    still.session.view = slow
+    still.turns()
+    assert still.between == pytest.approx(between)
+    still.does("pause")
+    still.does("seen", frame=1)
+    still.now += 0.5
+    still.turns()
+    assert still.between == pytest.approx(1 / 30), "without training there is nothing to wait for"
+
+
 def test_nothing_to_do_is_slept_through():
     still = Still()
     still.turns()

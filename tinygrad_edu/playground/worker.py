@@ -17,7 +17,8 @@ from .program import program
 from .session import Session
 from .websocket import Closed
 
-PICTURES = 1 / 30  # seconds between two pictures at least
+PICTURES, SELDOM = 1 / 30, 1 / 5  # seconds between two pictures at least; and at most, however slow the machine is
+SHARE = 1 / 8  # of the time of training may go into pictures
 SLICE = 0.004  # seconds of training between two looks into the inbox
 FORGOTTEN = 3.0  # seconds without an answer to a picture, after which nobody seems to look
 NOTHING = object()  # no message has arrived
@@ -34,6 +35,7 @@ class Worker(threading.Thread):
         self.session = Session()
         self.looking, self.changed = True, True  # is the page in sight; is there something new to see
         self.sent, self.seen, self.sent_at = 0, 0, -1.0  # pictures: last one sent, last one drawn, when
+        self.between = PICTURES
         self.pace(), self.measure()
 
     # --- the loop -----------------------------------------------------------------------------------------------------
@@ -92,7 +94,7 @@ class Worker(threading.Thread):
         """Seconds until the next picture; for ever if there is nothing new, or the last one has not been drawn yet."""
         if not self.changed or not self.looking or self.seen != self.sent:
             return float("inf")
-        return self.sent_at + PICTURES - self.clock()
+        return self.sent_at + self.between - self.clock()
 
     # --- training -----------------------------------------------------------------------------------------------------
 
@@ -123,6 +125,7 @@ class Worker(threading.Thread):
 
     def show(self):
         """Send a picture."""
+        begun = self.clock()
         facts, arrays = self.session.view()
         now = self.clock()
         if now - self.measured_from > 0.5:
@@ -132,6 +135,7 @@ class Worker(threading.Thread):
         facts.update(frame=self.sent, speed=round(self.speed, 1) if self.session.training else 0)
         self.sent_at, self.changed = now, False
         self.send(packed(facts, arrays))
+        self.between = max(PICTURES, min((self.clock() - begun) / SHARE, SELDOM)) if self.session.training else PICTURES
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
