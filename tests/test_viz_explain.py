@@ -69,6 +69,82 @@ def test_paths_of_a_diamond_are_summed():
     assert "path 3 of 3" in e.text and "= 48" in e.text
 
 
+LATEX = r"""\begin{aligned}
+\text{path 1} &= \frac{\partial L}{\partial c} \cdot \frac{\partial c}{\partial b} \cdot \frac{\partial b}{\partial a} \\
+&= 6 \cdot 1 \cdot 3 = 18 \\
+\text{path 2} &= \frac{\partial L}{\partial c} \cdot \frac{\partial c}{\partial a} \\
+&= 6 \cdot 1 = 6 \\
+\text{path 3} &= \frac{\partial L}{\partial b} \cdot \frac{\partial b}{\partial a} \\
+&= 8 \cdot 3 = 24 \\
+\frac{\partial L}{\partial a} &= 18 + 6 + 24 = 48 \\
+\frac{\partial L}{\partial c} &= b = 6 \\
+\frac{\partial c}{\partial b} &= 1 \\
+\frac{\partial b}{\partial a} &= 3 \\
+\frac{\partial c}{\partial a} &= 1 \\
+\frac{\partial L}{\partial b} &= c = 8
+\end{aligned}"""
+
+NAIVE = """\
+Naive order: follow the inputs depth first, the last input first, and pass on what has arrived by then.
+
+  c was visited when 1 of its 2 gradients had arrived: it passed on 42 instead of 78
+  b was visited when 2 of its 3 gradients had arrived: it passed on 504 instead of 972
+
+  ∂L/∂a = 1008   naive
+  ∂L/∂a = 1944   youngest first: a tensor is visited after everything made from it
+
+Nodes are numbered at birth, and a result is always younger than its inputs: going from the youngest
+to the oldest, every gradient is complete before it is passed on."""
+
+
+def test_golden_latex_and_mathml():
+    a = tg.tensor(2.0, requires_grad=True)
+
+    def f():
+        b = a * 3.0
+        c = b + a
+        return c * b
+
+    e = tg.explain(f, a)
+    assert e.latex == LATEX
+    table = ET.fromstring(e.mathml)[0]
+    rows = ["".join(row.itertext()) for row in table]
+    assert rows == ["path 1=∂L∂c·∂c∂b·∂b∂a", "=6·1·3=18", "path 2=∂L∂c·∂c∂a", "=6·1=6", "path 3=∂L∂b·∂b∂a", "=8·3=24", "∂L∂a=18 + 6 + 24=48",
+                    "∂L∂c=b=6", "∂c∂b=1", "∂b∂a=3", "∂c∂a=1", "∂L∂b=c=8"]  # fmt: skip
+    assert e._repr_mimebundle_()["text/latex"] == f"$${LATEX}$$"
+
+
+def test_golden_naive_order():
+    a = tg.tensor(3.0, requires_grad=True)
+
+    def f():
+        b = a + a
+        c = b * b
+        d = c + b
+        return d * c
+
+    assert tg.explain(f, a, order="naive").text == NAIVE
+
+
+MATRICES = [lambda x, w: tg.tanh(x @ w), lambda x, w: tg.sigmoid(w.T @ x.T).T, lambda x, w: (x @ w).softmax(1), lambda x, w: (x @ w).sum(0, keepdim=True) * x[:, :2],
+            lambda x, w: tg.cat([x @ w, x @ w * 2.0]), lambda x, w: (x @ w).cumsum(0), lambda x, w: tg.relu(x @ w) + w[:1]]  # fmt: skip
+
+
+@given(st.sampled_from(range(len(MATRICES))), st.integers(0, 10**6), st.integers(0, 5))
+def test_the_sum_is_the_engines_gradient_for_matrices(which, seed, element):
+    rng = np.random.default_rng(seed)
+    x, w = tg.tensor(rng.normal(size=(4, 3)), dtype=tg.float64), tg.tensor(rng.normal(size=(3, 2)), dtype=tg.float64, requires_grad=True)
+
+    def f():
+        return (MATRICES[which](x, w) ** 2).mean()
+
+    f().backward()
+    place = np.unravel_index(element, (3, 2))
+    e = tg.explain(f, w, index=tuple(map(int, place)), most=5)
+    right = w.grad.numpy()[place]
+    assert abs(e.total - right) <= 1e-12 * max(1, abs(right)) and abs(e.gradient - right) <= 1e-12 * max(1, abs(right))
+
+
 def test_a_variable_that_is_assigned_again_and_again_gets_an_index():
     w = tg.tensor(0.5, requires_grad=True)
 

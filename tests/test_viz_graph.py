@@ -361,6 +361,19 @@ def test_names_of_variables_come_from_the_lines_that_assign_them():
     assert 'total' in source and "hidden" in source and "out|" in source
 
 
+def test_boxes_tell_the_line_that_computed_them():
+    w, b, x = neuron()
+
+    def f():
+        z = w * x + b
+        return z.tanh()
+
+    svg = ET.fromstring(viz.draw(f).svg)
+    tips = [a.get("{http://www.w3.org/1999/xlink}title") or "" for a in svg.iter("{http://www.w3.org/2000/svg}a")]
+    line = f.__code__.co_firstlineno + 1
+    assert any(f"test_viz_graph.py:{line} z = w * x + b" in " ".join(tip.split()) for tip in tips)
+
+
 def test_drawing_reads_and_changes_nothing():
     w, b, x = neuron()
     with tg.recording():
