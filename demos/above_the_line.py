@@ -211,7 +211,9 @@ def plot_gradients(rows):
     figure = Figure(figsize=(9, 4), layout="constrained")
     axes, place = figure.add_subplot(), np.arange(len(rows))
     axes.bar(place - 0.2, [a for _, a, _ in rows], 0.4, color="#1f5fae", label="back propagation")
-    axes.bar(place + 0.2, [b for _, _, b in rows], 0.4, color="#b3401f", hatch="///", edgecolor="white", label="numerical, h = 0.01")
+    axes.bar(
+        place + 0.2, [b for _, _, b in rows], 0.4, color="#b3401f", hatch="///", edgecolor="white", label="numerical, h = 0.01"
+    )
     axes.set_xticks(place, [name for name, _, _ in rows], rotation=45, ha="right", fontsize=8)
     axes.set_ylabel("gradient of the cost")
     axes.axhline(0, color="#1b2733", linewidth=0.8)

@@ -210,9 +210,14 @@ def main(arguments=None):
     known, said = set(words_of(text)), words_of(sample)[1:-1]
     real = sum(word in known for word in said) / max(len(said), 1)
     copied = longest_copy(sample, text)
-    demo.save("loss.svg", lambda: viz.curves({"cross-entropy": losses}, smooth=20), "the loss over the steps, and its running mean")
+    demo.save(
+        "loss.svg", lambda: viz.curves({"cross-entropy": losses}, smooth=20), "the loss over the steps, and its running mean"
+    )
     print(f"\nafter training:\n{sample.strip()}\n")
-    print(f"{real:.0%} of the words are words of the text; the longest piece copied from it has {len(copied)} letters: {copied.strip()!r}")
+    print(
+        f"{real:.0%} of the words are words of the text; "
+        f"the longest piece copied from it has {len(copied)} letters: {copied.strip()!r}"
+    )
     demo.finish()
     return dict(losses=losses, seconds=took, guess=guess, before=before, sample=sample, real=real, copied=len(copied))
 

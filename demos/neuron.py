@@ -72,7 +72,11 @@ def main(arguments=None):
     loss.backward()
     trained = [(w.detach().numpy().T, None, "sigmoid")]
     demo.save("network.svg", lambda: viz.network(trained, [1.0, 0.0, 0.0]), "the trained neuron, answering [1, 0, 0]")
-    demo.save("graph.svg", lambda: viz.draw(loss, names=dict(x=x, y=y, w=w)), "the computation of the loss, with every value and gradient")
+    demo.save(
+        "graph.svg",
+        lambda: viz.draw(loss, names=dict(x=x, y=y, w=w)),
+        "the computation of the loss, with every value and gradient",
+    )
     demo.save("loss.svg", lambda: viz.curves({"½ · sum of squared errors": losses}, log=True), "the loss over the steps")
     demo.finish()
     return dict(answer=answer, short=short, weights=w.tolist(), losses=losses, worst=worst)

@@ -103,7 +103,9 @@ def main(arguments=None):
         loss = loss_of(model(alice), target)
     loss.backward()
     pictured = dict(alice=alice, target=target)
-    demo.save("graph.svg", lambda: viz.draw(loss, model=model, names=pictured), "the computation of Alice's loss, with every gradient")
+    demo.save(
+        "graph.svg", lambda: viz.draw(loss, model=model, names=pictured), "the computation of Alice's loss, with every gradient"
+    )
     demo.save(
         "network.svg",
         lambda: viz.network(model, alice, names=["weight", "height"], outputs=["female"]),

@@ -158,12 +158,16 @@ def main(arguments=None):
         loss = nn.MSELoss()(model(x[:3]), y[:3])
     loss.backward()
     demo.save("line.svg", lambda: plot_line(x, y, model), "the points and the line")
-    demo.save("valley.svg", lambda: plot_valley(x, y, (0.05, 0.5, largest_rate(x) * 1.02)), "gradient descent as walking downhill")
+    demo.save(
+        "valley.svg", lambda: plot_valley(x, y, (0.05, 0.5, largest_rate(x) * 1.02)), "gradient descent as walking downhill"
+    )
     named = {f"learning rate {lr:g}": c for lr, c in rates.items()}
     demo.save("rates.svg", lambda: viz.curves(named, log=True), "the loss for six learning rates; the largest diverges")
     demo.save("loss.svg", lambda: viz.curves({"mean squared error": losses}, log=True), "the loss at learning rate 0.1")
     demo.save("scaling.svg", lambda: plot_scaling(curves), "the loss with and without feature scaling")
-    demo.save("graph.svg", lambda: viz.draw(loss, model=model), "the computation of the loss of three points, with every gradient")
+    demo.save(
+        "graph.svg", lambda: viz.draw(loss, model=model), "the computation of the loss of three points, with every gradient"
+    )
     print("\nTo click points into a plane and watch the line follow: python -m tinygrad_edu playground")
     demo.finish()
     return found

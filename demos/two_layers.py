@@ -54,7 +54,9 @@ def main(arguments=None):
     for name, parameter, g in zip(("W1", "b1", "W2", "b2"), two.parameters(), gradients):
         found["apart"][name] = ((parameter.grad - g).abs().max() / g.abs().max()).item()
         shape = " × ".join(map(str, g.shape))
-        print(f"  d{name} ({shape}): largest element {g.abs().max().item():.6f}, the two differ by {found['apart'][name]:.0e} of it")
+        print(
+            f"  d{name} ({shape}): largest element {g.abs().max().item():.6f}, the two differ by {found['apart'][name]:.0e} of it"
+        )
     found["loss by hand"], found["loss"] = loss, value.item()
 
     print(f"\n{iterations} iterations at learning rate 0.005:")
@@ -68,7 +70,10 @@ def main(arguments=None):
 
     with tg.no_grad():
         found["silent"] = int(((two[0](x) > 0).sum(0) == 0).sum().item())
-    print(f"  {found['silent']} of the seven neurons are below 0 for every picture: ReLU stops their gradient, and their weights stay noise")
+    print(
+        f"  {found['silent']} of the seven neurons are below 0 for every picture: "
+        "ReLU stops their gradient, and their weights stay noise"
+    )
 
     with tg.recording():
         loss = nn.BCELoss()(two(x), y)

@@ -81,14 +81,20 @@ def main(arguments=None):
         neuron[0].bias.fill_(-2.0)
     one = neuron(tg.tensor([1.0, 0.0])).item()
     print(f"one neuron: σ(7 · 1 + 3 · 0 − 2) = σ(5) = {one:.4f}")
-    demo.save("neuron.svg", lambda: viz.network(neuron, tg.tensor([1.0, 0.0])), "one neuron: weights on the arrows, bias and sum at it")
+    demo.save(
+        "neuron.svg", lambda: viz.network(neuron, tg.tensor([1.0, 0.0])), "one neuron: weights on the arrows, bias and sum at it"
+    )
 
     model = network(demo.seed)
     x, y = DATA[2]
     with tg.recording():
         loss = nn.MSELoss()(model(x), y)
     loss.backward()
-    demo.save("graph.svg", lambda: viz.draw(loss, model=model, names=dict(x=x, y=y)), "the computation of the first loss, with every gradient")
+    demo.save(
+        "graph.svg",
+        lambda: viz.draw(loss, model=model, names=dict(x=x, y=y)),
+        "the computation of the first loss, with every gradient",
+    )
 
     losses, _ = train(model, iterations, each=lambda i, loss: demo.progress(i, iterations, f"loss {loss:.5f}"))
     print(f"\nafter {iterations} iterations from seed {demo.seed}:")

@@ -131,7 +131,9 @@ def documented_methods(cls, prefix, skip=(), inherited=False):
         if name in skip or not own:
             continue
         is_property = not inspect.isfunction(value)
-        lines += entry("property" if is_property else "method", f"{prefix}{name}", "" if is_property else signature_of(value), own)
+        lines += entry(
+            "property" if is_property else "method", f"{prefix}{name}", "" if is_property else signature_of(value), own
+        )
     return lines
 
 
@@ -194,7 +196,9 @@ class Api(SphinxDirective):
         """The lines of a class's methods. Those that are functions of the package too are only named."""
         top = importlib.import_module(PACKAGE)
         every = dict(members(cls, "inherited" in self.options))
-        same = sorted(n for n in every if not n.endswith("_") and getattr(top, n, None) is not None and inspect.isfunction(every[n]))
+        same = sorted(
+            n for n in every if not n.endswith("_") and getattr(top, n, None) is not None and inspect.isfunction(every[n])
+        )
         in_place = sorted(n for n in every if n.endswith("_") and n[:-1] in every)
         prefix = f"{self.options.get('as', cls.__name__)}."
         lines = []

@@ -118,7 +118,9 @@ def test_above_the_line(run, tmp_path):
     costs = numbers["curves"]["back propagation, single points, rate 1"]
     nudged = numbers["curves"]["numerical, single points, rate 1"]
     assert costs[-1] < costs[0] and nudged == pytest.approx(costs[: len(nudged)], rel=0.05)
-    assert {"back propagation, biases, single points, rate 1", "back propagation, biases, batches of 100, rate 10"} <= set(numbers)
+    assert {"back propagation, biases, single points, rate 1", "back propagation, biases, batches of 100, rate 10"} <= set(
+        numbers
+    )
     assert numbers["live"] == numbers["back propagation, single points, rate 1"][:2]  # watching changes nothing
     assert pictures(tmp_path, "above_the_line", out) == {
         "graph.svg", "loss.svg", "network.svg", "boundary.svg", "gradients.svg", "stages.svg", "training.html"}  # fmt: skip

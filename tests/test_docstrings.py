@@ -43,7 +43,13 @@ def without_words(module):
             for member, plain in vars(value).items():
                 plain_function = getattr(plain, "__func__", plain)
                 is_one = inspect.isfunction(plain_function) or isinstance(plain, property)
-                if is_one and member not in fields and not member.startswith("_") and member not in ("forward", "kernel") and not text_of(value, member, value):
+                if (
+                    is_one
+                    and member not in fields
+                    and not member.startswith("_")
+                    and member not in ("forward", "kernel")
+                    and not text_of(value, member, value)
+                ):
                     yield f"{name}.{member}"
 
 
