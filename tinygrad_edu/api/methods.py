@@ -69,8 +69,8 @@ def as_number(kind):
     return convert
 
 
-for kind in (float, int, complex):
-    methods[f"__{kind.__name__}__"] = as_number(kind)
+for python_type in (float, int, complex):
+    methods[f"__{python_type.__name__}__"] = as_number(python_type)
 methods["__iter__"] = lambda self: iter(methods["unbind"](self)) if self.ndim else refuse_iteration()
 methods["__reversed__"] = lambda self: methods["flip"](self, 0)
 

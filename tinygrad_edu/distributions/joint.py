@@ -115,8 +115,16 @@ class LowRankMultivariateNormal(Distribution):
     mean = mode = property(lambda self: self.loc)
     variance = property(lambda self: self.cov_factor.pow(2).sum(-1) + self.cov_diag)
     covariance_matrix = property(lambda self: self.cov_factor @ self.cov_factor.mT + self.cov_diag.diag_embed(), doc="WWᵀ + D")
-    scale_tril = property(lambda self: linalg.cholesky(self.covariance_matrix), doc="The Cholesky factor of the covariance.")
-    precision_matrix = property(lambda self: linalg.inv(self.covariance_matrix), doc="The inverse of the covariance.")
+
+    @property
+    def scale_tril(self):
+        """The Cholesky factor of the covariance."""
+        return linalg.cholesky(self.covariance_matrix)
+
+    @property
+    def precision_matrix(self):
+        """The inverse of the covariance."""
+        return linalg.inv(self.covariance_matrix)
 
     def rsample(self, sample_shape=()):
         shape = self.extended(sample_shape)

@@ -1,9 +1,10 @@
-"""Optimizers that scale each element's step by its own past: RMSprop, Adagrad, Adadelta, Rprop; and averaged SGD."""
+"""Optimizers that scale each element's step by its own past: RMSprop, Adagrad, Adadelta, Rprop, Adafactor; and averaged SGD."""
 
 import numpy as np
 
+from ..autograd.modes import enable_grad, no_grad
 from ..autograd.tensor import Tensor
-from .optimizer import Elementwise, check_flags, check_options, decayed, number, scalar_type
+from .optimizer import Elementwise, Optimizer, check_flags, check_options, decayed, number, scalar_type
 
 
 class RMSprop(Elementwise):
@@ -251,3 +252,64 @@ class ASGD(Elementwise):
             s = np.subtract(p, average, s)
             s *= mu
             average += s
+
+
+class Adafactor(Optimizer):
+    """As Adam without momentum, but a matrix keeps only the means of its rows' and columns' squared gradients. (Shazeer, Stern 2018)
+
+    >>> import tinygrad_edu as tg
+    >>> w = tg.ones(2, 2).requires_grad_()
+    >>> optimizer = tg.optim.Adafactor([w], lr=0.1)
+    >>> (w * w).sum().backward(); optimizer.step(); w[0].detach()
+    tensor([0.9000, 0.9000])
+    """
+
+    def __init__(self, params, lr=1e-2, beta2_decay=-0.8, eps=(None, 1e-3), d=1.0, weight_decay=0.0, *, foreach=None, maximize=False):
+        check_options("Adafactor", lr=lr, weight_decay=weight_decay)
+        if beta2_decay > 0 or d < 1:
+            raise ValueError(f"Adafactor: beta2_decay={beta2_decay} must not be positive, and d={d} must be at least 1")
+        super().__init__(params, dict(lr=lr, beta2_decay=beta2_decay, eps=eps, d=d, weight_decay=weight_decay, foreach=foreach,
+                                      maximize=maximize))  # fmt: skip
+
+    @no_grad()
+    def step(self, closure=None):
+        """One step; `closure`, if given, computes the loss anew."""
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    self.update(p, group, self.state[p])
+        return loss
+
+    def update(self, p, group, state):
+        """One parameter's step."""
+        g = -p.grad.array if group["maximize"] else p.grad.array
+        if not state:
+            state["step"] = Tensor(np.zeros((), scalar_type()))
+            for name, shape in dict(row_var=(*g.shape[:-1], 1), col_var=(*g.shape[:-2], 1, *g.shape[-1:])).items() if g.ndim > 1 else ():
+                state[name] = Tensor(np.zeros(shape, g.dtype))
+            if g.ndim <= 1:
+                state["variance"] = Tensor(np.zeros_like(g))
+        state["step"] += 1
+        step, (eps1, eps2), lr = float(state["step"]), group["eps"], number(group["lr"])
+        eps1 = float(np.finfo(p.dtype).eps) if eps1 is None else eps1
+        new = step ** group["beta2_decay"]
+        alpha = max(eps2, np.linalg.norm(p.array) / p.array.size**0.5) * min(lr, step**-0.5)
+        if group["weight_decay"]:
+            p.mul_(1 - lr * group["weight_decay"])
+        squared = g * g
+        if g.ndim > 1:
+            for name, axis in (("row_var", -1), ("col_var", -2)):
+                mean = state[name].array
+                mean += new * (squared.mean(axis, keepdims=True) - mean)
+            rows = state["row_var"].array
+            estimate = rows @ state["col_var"].array / np.maximum(rows.mean(-2, keepdims=True), eps1)
+        else:
+            estimate = state["variance"].array
+            estimate += new * (squared - estimate)
+        update = g / np.sqrt(np.maximum(estimate, eps1 * eps1))
+        size = np.linalg.norm(update) / (update.size**0.5 * group["d"])
+        p.add_(Tensor(update), alpha=-alpha / max(1.0, float(size)))

@@ -48,8 +48,8 @@ def interpolate(
             f"interpolate: align_corners has a meaning for linear, bilinear, bicubic and trilinear, "
             f"not for {mode!r}; leave it out"
         )
-    if antialias:
-        raise NotImplementedError("interpolate(antialias=True) is not supported; smooth the input first, as by avg_pool2d")
+    if antialias and mode not in ("bilinear", "bicubic"):
+        raise ValueError("interpolate: antialias has a meaning for bilinear and bicubic of images (N, C, H, W)")
     if (size is None) == (scale_factor is None):
         raise ValueError("interpolate: give either size or scale_factor")
     sizes = tuple(input.array.shape[2:])
@@ -70,7 +70,7 @@ def interpolate(
         return adaptive_average("interpolate", n, input, wanted)
     out = input
     for axis, (m, w, f) in enumerate(zip(sizes, wanted, scales)):
-        places, shares = neighbours(mode, m, w, f, bool(align_corners))
+        places, shares = (smooth_neighbours if antialias else neighbours)(mode, m, w, f, bool(align_corners))
         if shares is not None or w != m or not (places[:, 0] == np.arange(m)).all():
             out = ops.resample(out, axis=axis + 2, places=places, shares=shares)
     return out.clone() if out is input else out
@@ -105,6 +105,26 @@ def neighbours(mode, size, wanted, factor, align_corners):
     t = at - low
     shares = np.stack([cubic_far(t + 1), cubic_near(t), cubic_near(1 - t), cubic_far(2 - t)], 1)
     return np.clip(low[:, None] + np.arange(-1, 3), 0, size - 1), shares
+
+
+def smooth_neighbours(mode, size, wanted, factor, align_corners):
+    """As `neighbours`, with a kernel that is wide enough to see every element where the image is made smaller."""
+    step = 1 / factor if factor is not None else size / wanted
+    if align_corners:
+        step = (size - 1) / (wanted - 1) if wanted > 1 else 0.0
+    wide = max(step, 1.0)
+    support = wide * (1 if mode == "bilinear" else 2)
+    centre = step * (np.arange(wanted) + 0.5)
+    first = np.maximum((centre - support + 0.5).astype(int), 0)
+    count = np.minimum((centre + support + 0.5).astype(int), size) - first
+    k = np.arange(count.max())
+    t = np.abs((k + first[:, None] - centre[:, None] + 0.5) / wide)
+    if mode == "bilinear":
+        shares = np.maximum(1 - t, 0)
+    else:
+        shares = np.where(t < 1, cubic_near(t, -0.5), np.where(t < 2, cubic_far(t, -0.5), 0))
+    shares = np.where(k < count[:, None], shares, 0)
+    return np.minimum(first[:, None] + k, size - 1), shares / shares.sum(1, keepdims=True)
 
 
 def cubic_near(t, a=-0.75):

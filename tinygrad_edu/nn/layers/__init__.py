@@ -2,9 +2,11 @@
 
 from . import (
     activation,
+    adaptive,
     attention,
     convolution,
     dropout,
+    lazy,
     linear,
     normalization,
     padding,
@@ -16,9 +18,11 @@ from . import (
     transformer,
 )
 from .activation import *  # noqa: F403
+from .adaptive import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .convolution import *  # noqa: F403
 from .dropout import *  # noqa: F403
+from .lazy import *  # noqa: F403
 from .linear import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .padding import *  # noqa: F403
@@ -31,9 +35,11 @@ from .transformer import *  # noqa: F403
 
 families = [
     activation,
+    adaptive,
     attention,
     convolution,
     dropout,
+    lazy,
     linear,
     normalization,
     padding,

@@ -79,7 +79,7 @@ class LazyLinear(Linear):
 
     def __init__(self, out_features, bias=True, device=None, dtype=None):
         super().__init__(0, out_features, bias, device, dtype)
-        self.in_features = None
+        self.in_features = 0
 
     def reset_parameters(self):
         """Draw initial values, once the number of inputs is known."""
@@ -87,7 +87,7 @@ class LazyLinear(Linear):
             super().reset_parameters()
 
     def forward(self, input):
-        if self.in_features is None:
+        if not self.in_features:
             self.in_features = input.shape[-1]
             self.weight.data = weight_of(self.out_features, self.in_features, self.weight.dtype).data
             self.reset_parameters()

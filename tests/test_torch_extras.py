@@ -1,0 +1,251 @@
+"""What PyTorch programs do around tensors: complex numbers, Fourier transforms, pruning, checkpointing, mixed precision, old names."""
+
+import math
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu import nn
+from tinygrad_edu.autograd import gradcheck, gradgradcheck
+from tinygrad_edu.nn.utils import prune
+from tinygrad_edu.utils.checkpoint import checkpoint, checkpoint_sequential
+
+pytestmark = pytest.mark.usefixtures("float64")
+SEED = np.random.default_rng(3)
+
+
+def leaf(*shape):
+    return tg.tensor(SEED.normal(size=shape), requires_grad=True)
+
+
+# --- complex numbers -----------------------------------------------------------------------------------------------------
+
+COMPLEX = [
+    lambda a, b: tg.view_as_real(tg.complex(a, b) * tg.complex(b, a) / (tg.complex(a, b) + 3)),
+    lambda a, b: (tg.complex(a, b) @ tg.complex(b, a).mT.conj()).abs(),
+    lambda a, b: tg.complex(a, b).exp().angle() + tg.polar(a.exp(), b).real,
+    lambda a, b: tg.view_as_real(tg.einsum("ij,kj->ik", tg.complex(a, b), tg.complex(b, a))),
+    lambda a, b: tg.view_as_real(tg.cat([tg.complex(a, b), tg.complex(b, a)[:, :2] ** 2], 1)),
+    lambda a, b: tg.view_as_complex(tg.stack([a, b], -1)).transpose(0, 1).reshape(-1).sum().abs(),
+]
+
+
+@pytest.mark.parametrize("function", COMPLEX)
+def test_complex_numbers_have_derivatives_of_both_orders(function):
+    a, b = leaf(2, 3), leaf(2, 3)
+    assert gradcheck(function, (a, b)) and gradgradcheck(function, (a, b))
+
+
+def test_complex_numbers_are_numpys():
+    a, b = SEED.normal(size=(2, 3)), SEED.normal(size=(2, 3))
+    z, w = tg.complex(tg.tensor(a), tg.tensor(b)), a + 1j * b
+    for ours, expected in ((z * z, w * w), (1 / z, 1 / w), (z - 2j, w - 2j), (2 - z, 2 - w), (z**3, w**3), (z.exp(), np.exp(w)), (z @ z.mT, w @ w.T)):
+        np.testing.assert_allclose(ours.numpy(), expected, rtol=1e-12)
+    assert z.real.equal(tg.tensor(a)) and tg.imag(z).equal(tg.tensor(b)) and z.dtype == tg.complex128
+
+
+def test_what_knows_no_complex_derivative_refuses_the_gradient():
+    a = leaf(3)
+    z = tg.complex(a, a)
+    np.testing.assert_allclose(tg.sinh(z).detach().numpy(), np.sinh(z.detach().numpy()))
+    with pytest.raises(NotImplementedError, match="complex"):
+        tg.view_as_real(tg.sinh(z)).sum().backward()
+
+
+FOURIER = [
+    (lambda x: tg.fft.rfft(x), np.fft.rfft), (lambda x: tg.fft.rfft(x, n=5), lambda x: np.fft.rfft(x, n=5)),
+    (lambda x: tg.fft.fft(x, norm="ortho"), lambda x: np.fft.fft(x, norm="ortho")), (lambda x: tg.fft.fft2(x), np.fft.fft2),
+    (lambda x: tg.fft.irfft(x, n=7), lambda x: np.fft.irfft(x, n=7)), (lambda x: tg.fft.rfftn(x), np.fft.rfftn),
+    (lambda x: tg.fft.ifftn(x, norm="forward"), lambda x: np.fft.ifftn(x, norm="forward")), (lambda x: tg.fft.hfft(x), np.fft.hfft),
+    (lambda x: tg.fft.fftshift(tg.fft.fft(x, n=8, dim=0)), lambda x: np.fft.fftshift(np.fft.fft(x, n=8, axis=0))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("ours, numpys", FOURIER)
+def test_fourier_transforms(ours, numpys):
+    x = leaf(4, 6)
+    np.testing.assert_allclose(ours(x.detach()).numpy(), numpys(x.detach().numpy()), atol=1e-12)
+    assert gradcheck(lambda x: tg.real(ours(x)) if not ours(x).is_complex() else tg.view_as_real(ours(x)), (x,))
+
+
+# --- around modules ------------------------------------------------------------------------------------------------------
+
+
+def test_checkpoints_compute_again():
+    calls = []
+
+    def part(x):
+        calls.append(1)
+        return nn.functional.dropout(layer(x), 0.5)
+
+    layer, x = nn.Linear(3, 3), leaf(4, 3)
+    tg.manual_seed(1)
+    part(x).square().sum().backward()
+    expected = x.grad.clone(), layer.weight.grad.clone()
+    x.grad = layer.weight.grad = layer.bias.grad = None
+    tg.manual_seed(1)
+    checkpoint(part, x, use_reentrant=False).square().sum().backward()
+    assert len(calls) == 3 and x.grad.equal(expected[0]) and layer.weight.grad.equal(expected[1])
+    model = nn.Sequential(*(nn.Linear(3, 3) for _ in range(5)))
+    assert checkpoint_sequential(model, 2, x, use_reentrant=False).equal(model(x))
+    assert gradgradcheck(lambda x: checkpoint(lambda x: (x**3).sum(), x, use_reentrant=False), (x,))
+    assert not checkpoint(layer, x.detach(), use_reentrant=True).requires_grad
+
+
+def test_a_checkpoint_keeps_gradients_apart_that_come_from_outside():
+    x = leaf(3)
+    y = x * 2
+    z = checkpoint(lambda a, b: a * b, x, y, use_reentrant=False)
+    (g,) = tg.autograd.grad(z.sum(), x)
+    np.testing.assert_allclose(g.numpy(), 4 * x.detach().numpy())
+
+
+def test_pruning():
+    layer = nn.Linear(4, 3)
+    before = layer.weight.detach().clone()
+    prune.l1_unstructured(layer, "weight", amount=4)
+    assert int((layer.weight == 0).sum()) == 4 and prune.is_pruned(layer)
+    assert list(layer.state_dict()) == ["bias", "weight_orig", "weight_mask"] and layer.weight_orig.equal(before)
+    prune.ln_structured(layer, "weight", amount=1, n=2, dim=0)
+    assert len(layer._forward_pre_hooks) == 1 and (layer.weight == 0).all(1).sum() >= 1
+    layer(tg.ones(1, 4)).sum().backward()
+    assert ((layer.weight_orig.grad == 0) == (layer.weight_mask == 0)).all()
+    prune.remove(layer, "weight")
+    assert list(layer.state_dict()) == ["bias", "weight"] and not prune.is_pruned(layer)
+    with pytest.raises(ValueError, match="amount"):
+        prune.random_unstructured(layer, "weight", amount=1.5)
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (4, 2), (2, 4)])
+@pytest.mark.parametrize("way", ["matrix_exp", "cayley", "householder"])
+def test_orthogonal_weights_stay_orthogonal(shape, way):
+    layer = nn.utils.parametrizations.orthogonal(nn.Linear(shape[1], shape[0]), orthogonal_map=way)
+    optimizer = tg.optim.SGD(layer.parameters(), lr=0.1)
+    for _ in range(3):
+        weight = layer.weight
+        product = weight @ weight.T if shape[0] < shape[1] else weight.T @ weight
+        np.testing.assert_allclose(product.detach().numpy(), np.eye(min(shape)), atol=1e-10)
+        optimizer.zero_grad()
+        layer(tg.ones(2, shape[1])).square().sum().backward()
+        optimizer.step()
+
+
+def test_mixed_precision_is_off_or_refused():
+    w = nn.Parameter(tg.ones(2))
+    optimizer = tg.optim.SGD([w], lr=0.1)
+    scaler = tg.amp.GradScaler("cpu", init_scale=4.0, growth_interval=1)
+    with tg.autocast("cpu", enabled=False):
+        loss = (w * w).sum()
+    scaler.scale(loss).backward()
+    assert w.grad.tolist() == [8, 8]
+    scaler.step(optimizer), scaler.update()
+    assert w.tolist() == pytest.approx([0.8, 0.8]) and scaler.get_scale() == 8
+    w.grad = tg.tensor([math.inf, 0.0])
+    scaler.step(optimizer), scaler.update()
+    assert w.tolist() == pytest.approx([0.8, 0.8]) and scaler.get_scale() == 4
+    with pytest.raises(NotImplementedError, match="bfloat16"), tg.autocast("cpu"):
+        pass
+    with pytest.warns(UserWarning, match="no such device"):
+        assert not tg.cuda.amp.GradScaler().is_enabled()
+
+
+def test_compiled_functions_are_the_functions():
+    model = tg.compile(nn.Linear(2, 1))
+    assert list(model.state_dict()) == ["_orig_mod.weight", "_orig_mod.bias"] and model.in_features == 2
+    assert model(tg.ones(1, 2)).equal(model._orig_mod(tg.ones(1, 2)))
+    assert tg.compile(lambda x: x + 1)(1) == 2 and tg.compile(mode="max-autotune")(abs)(-1) == 1
+    assert tg.jit.script(model) is model and tg.jit.trace(model, tg.ones(1, 2)) is model
+    with pytest.raises(NotImplementedError, match="state_dict"):
+        tg.jit.save(model, "x")
+
+
+def test_backward_hooks_replace_the_gradients_of_all_inputs():
+    class Product(nn.Module):
+        def forward(self, a, b):
+            return a * b
+
+    a, b, seen = leaf(2), leaf(2), []
+    module = Product()
+    module.register_full_backward_hook(lambda m, given, out: seen.append(len(given)) or tuple(2 * g for g in given))
+    module(a, b).sum().backward()
+    assert seen == [2] and a.grad.equal(2 * b.detach()) and b.grad.equal(2 * a.detach())
+
+
+# --- names and errors ----------------------------------------------------------------------------------------------------
+
+
+def test_shapes_that_do_not_fit_are_the_errors_of_both_libraries():
+    for wrong in (lambda: tg.ones(2) + tg.ones(3), lambda: tg.ones(2, 3) @ tg.ones(2, 3), lambda: tg.ones(3).view(2), lambda: tg.cat([tg.ones(2), tg.ones(2, 2)])):
+        for kind in (RuntimeError, ValueError):
+            with pytest.raises(kind):
+                wrong()
+    with pytest.raises(RuntimeError, match="ZeroDivision"):
+        tg.tensor(1) // 0
+
+
+def test_sizes_types_and_storages():
+    x = tg.ones(2, 3)
+    assert isinstance(x.shape[1:], tg.Size) and x.shape + (1,) == tg.Size([2, 3, 1]) and (x.shape * 2).numel() == 36
+    assert isinstance(x, tg.DoubleTensor) and not isinstance(x, tg.LongTensor) and x.type() == "torch.DoubleTensor"
+    assert x.type("torch.IntTensor").dtype == tg.int32
+    assert x.storage().data_ptr() == x[1:].storage().data_ptr() and x.untyped_storage().nbytes() == 48 and len(x.storage()) == 6
+    from collections import deque
+
+    assert tg.tensor(deque([1.0, 2.0])).tolist() == [1, 2]
+    assert tg.exp(input=x, out=tg.empty(2, 3)).shape == (2, 3) and tg.split(tensor=x, split_size=1)[1].tolist() == [[1, 1, 1]]
+
+
+def test_an_activation_may_overwrite_what_max_pool_has_returned():
+    x = leaf(1, 1, 4, 4)
+    (expected,) = tg.autograd.grad(nn.functional.max_pool2d(x, 2).relu().sum(), x)
+    (found,) = tg.autograd.grad(nn.functional.relu(nn.functional.max_pool2d(x, 2), inplace=True).sum(), x)
+    assert found.equal(expected)
+
+
+def test_rows_of_gradients():
+    x = leaf(3)
+    rows = tg.eye(3)
+    (found,) = tg.autograd.grad(x**2, x, rows, is_grads_batched=True)
+    assert found.equal((2 * x.detach()).diag())
+
+
+def test_factorisations():
+    A = leaf(4, 4)
+    P, L, U = tg.linalg.lu(A)
+    np.testing.assert_allclose((P @ L @ U).detach().numpy(), A.detach().numpy(), atol=1e-12)
+    assert gradcheck(lambda A: tg.linalg.lu(A)[1:], (A,))
+    b = tg.tensor(SEED.normal(size=(4, 2)))
+    np.testing.assert_allclose((A @ tg.linalg.lu_solve(*tg.linalg.lu_factor(A), b)).detach().numpy(), b.numpy(), atol=1e-10)
+    Q = tg.linalg.householder_product(*tg.geqrf(A.detach()))
+    np.testing.assert_allclose((Q.T @ Q).numpy(), np.eye(4), atol=1e-12)
+    values = tg.linalg.eigvals(A.detach())
+    np.testing.assert_allclose(values.numpy().sum(), np.trace(A.detach().numpy()), atol=1e-10)
+    with pytest.raises(NotImplementedError, match="no gradient"):
+        tg.linalg.eigvals(A)
+    low = tg.randn(20, 2) @ tg.randn(2, 10)
+    U, S, V = tg.svd_lowrank(low, q=4)
+    np.testing.assert_allclose((U @ S.diag() @ V.T).numpy(), low.numpy(), atol=1e-8)
+
+
+def test_incomplete_gamma():
+    np.testing.assert_allclose(tg.special.gammainc(tg.tensor([1.0, 0.5]), tg.tensor([2.0, 1.5])).numpy(), [1 - math.exp(-2), math.erf(math.sqrt(1.5))])
+    a = tg.tensor(2.0, requires_grad=True)
+    with pytest.raises(NotImplementedError, match="first argument"):
+        tg.special.gammainc(a, tg.tensor(1.0)).backward()
+
+
+def test_lazy_layers_become_what_they_need_to_be():
+    model = nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(2))
+    weights = list(model.parameters())
+    model(tg.ones(2, 3, 5, 5))
+    assert type(model[0]) is nn.Conv2d and model[0].in_channels == 3 and model[1].num_features == 4
+    assert all(a is b for a, b in zip(weights, model.parameters()))
+
+
+def test_sparse_matrices_are_dense_here():
+    values = tg.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    S = tg.sparse_coo_tensor([[0, 1, 1], [1, 0, 0]], values, (2, 3))
+    assert S.tolist() == [[0, 1, 0], [5, 0, 0]]
+    tg.sparse.mm(S, tg.ones(3, 2)).sum().backward()
+    assert values.grad.tolist() == [2, 2, 2]

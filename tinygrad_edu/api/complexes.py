@@ -1,0 +1,306 @@
+"""Complex tensors: a real and an imaginary part, each an ordinary tensor with its own history.
+
+So every derivative is a real one, found by the rules that are there already. What is not written down here computes the right numbers,
+and its gradient is an error.
+"""
+
+import numpy as np
+
+from ..autograd.function import Function
+from ..autograd.tensor import Tensor, array_of
+from .spelling import as_tensor, both, only_function
+from .spelling import functions as public
+from .spelling import methods as tensor_methods
+
+
+class Barrier(Function):
+    """A complex number in an operator that knows no complex derivative"""
+
+    @staticmethod
+    def forward(ctx, *tensors):
+        """The arrays that come last, as tensors made of the others."""
+        return tensors[-1]
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        """Refused."""
+        raise NotImplementedError("backward(): an operator got a complex tensor whose derivative is not known here; write it with "
+                                  ".real and .imag, with + − · / and products of matrices, exp, abs and angle, or with torch.fft")  # fmt: skip
+
+
+class ComplexTensor(Tensor):
+    """A complex tensor in a graph: `real` and `imag` are tensors with gradients.
+
+    >>> import tinygrad_edu as tg
+    >>> z = tg.polar(tg.ones(1), tg.tensor([0.5], requires_grad=True))
+    >>> (z * z).real
+    tensor([0.5403], grad_fn=<SubBackward0>)
+    """
+
+    __slots__ = ()
+
+    def __init__(self, re, im):
+        array = np.asarray(re.array) + np.asarray(im.array) * np.result_type(re.dtype, np.complex64).type(1j)
+        Tensor.__init__(self, array[()])
+        self.__dict__["re"], self.__dict__["im"] = re, im
+        if re.requires_grad or im.requires_grad:
+            self.node = Barrier.apply(re, im, Tensor(array)).node
+
+    real = property(lambda self: self.re)
+    imag = property(lambda self: self.im)
+
+    def detach(self):
+        """The same numbers without their history."""
+        return ComplexTensor(self.re.detach(), self.im.detach())
+
+    def conj(self):
+        """re − i·im"""
+        return ComplexTensor(self.re, -self.im)
+
+    conj_physical = conj
+
+    def resolve_conj(self):
+        """The tensor itself: conjugates are computed at once."""
+        return self
+
+    @property
+    def mH(self):
+        """The conjugate of the transposed matrices."""
+        return self.conj().transpose(-2, -1)
+
+    H = mH
+
+    def __neg__(self):
+        return ComplexTensor(-self.re, -self.im)
+
+    def __add__(self, other):
+        re, im = parts(other)
+        return ComplexTensor(self.re + re, self.im + im)
+
+    def __sub__(self, other):
+        re, im = parts(other)
+        return ComplexTensor(self.re - re, self.im - im)
+
+    def __rsub__(self, other):
+        return -self + other
+
+    def __mul__(self, other):
+        if not is_complex(other):
+            return ComplexTensor(self.re * other, self.im * other)
+        re, im = parts(other)
+        return ComplexTensor(self.re * re - self.im * im, self.re * im + self.im * re)
+
+    def __truediv__(self, other):
+        if not is_complex(other):
+            return ComplexTensor(self.re / other, self.im / other)
+        return self * (split(other).reciprocal() if isinstance(other, Tensor) else 1 / other)
+
+    def __rtruediv__(self, other):
+        return self.reciprocal() * other
+
+    def reciprocal(self):
+        """1 / z"""
+        size = self.re * self.re + self.im * self.im
+        return ComplexTensor(self.re / size, -self.im / size)
+
+    def __matmul__(self, other):
+        re, im = parts(other)
+        return ComplexTensor(self.re @ re - self.im @ im, self.re @ im + self.im @ re)
+
+    def __rmatmul__(self, other):
+        return ComplexTensor(*parts(other)) @ self
+
+    def __pow__(self, exponent):
+        if isinstance(exponent, int) and exponent >= 0:
+            out = ComplexTensor(self.re * 0 + 1, self.im * 0)
+            for _ in range(exponent):
+                out = out * self
+            return out
+        return (self.log() * exponent).exp()
+
+    __radd__, __rmul__ = __add__, __mul__
+    add, sub, mul, div, matmul, pow = __add__, __sub__, __mul__, __truediv__, __matmul__, __pow__
+    multiply, subtract, divide, mm, bmm = mul, sub, div, matmul, matmul
+    __iadd__, __isub__, __imul__, __itruediv__ = __add__, __sub__, __mul__, __truediv__
+
+    def abs(self):
+        """√(re² + im²); the gradient at 0 is 0"""
+        return public["hypot"](self.re, self.im)
+
+    absolute = __abs__ = abs
+
+    def angle(self):
+        """The angle from the positive real axis."""
+        return public["atan2"](self.im, self.re)
+
+    def exp(self):
+        """e^re · (cos im + i·sin im)"""
+        size = self.re.exp()
+        return ComplexTensor(size * self.im.cos(), size * self.im.sin())
+
+    def log(self):
+        """ln |z| + i·angle"""
+        return ComplexTensor(self.abs().log(), self.angle())
+
+    def square(self):
+        """z · z"""
+        return self * self
+
+    def requires_grad_(self, requires_grad=True):
+        """Refused: make the real and the imaginary part require grad."""
+        raise RuntimeError("requires_grad_(): complex leaves are not supported; make leaves of the real and the imaginary part")
+
+    def item(self):
+        """The number, as a Python complex."""
+        return complex(self.array)
+
+
+def is_complex(x):
+    """True for complex tensors, arrays and numbers."""
+    return isinstance(x, complex) or getattr(x, "dtype", np.dtype(float)).kind == "c"
+
+
+def parts(x):
+    """The real and the imaginary part of anything, as tensors or numbers."""
+    if isinstance(x, ComplexTensor):
+        return x.re, x.im
+    if isinstance(x, (bool, int, float)):
+        return x, 0.0
+    if isinstance(x, complex):
+        return x.real, x.imag
+    if is_complex(x):
+        array = array_of(x)
+        pair = Tensor(np.ascontiguousarray(array.real)), Tensor(np.ascontiguousarray(array.imag))
+        return Barrier.apply(x, pair) if isinstance(x, Tensor) and x.requires_grad else pair
+    x = as_tensor(x)
+    return x, x * 0
+
+
+def split(x):
+    """A complex tensor with its parts; one that came from elsewhere, such as a constant, gets them now."""
+    return x if isinstance(x, ComplexTensor) else ComplexTensor(*parts(x))
+
+
+def on_both_parts(name):
+    """A method that treats the real and the imaginary part alike."""
+    plain = tensor_methods[name]
+
+    def method(self, *args, **kwargs):
+        re, im = plain(self.re, *args, **kwargs), plain(self.im, *args, **kwargs)
+        return tuple(map(ComplexTensor, re, im)) if isinstance(re, tuple) else ComplexTensor(re, im)
+
+    method.__name__, method.__doc__ = name, plain.__doc__
+    return method
+
+
+ALIKE = """reshape view flatten unflatten permute transpose t movedim swapaxes swapdims unsqueeze squeeze expand expand_as repeat tile roll
+flip sum mean cumsum diagonal unbind split chunk narrow index_select select contiguous clone tril triu view_as reshape_as __getitem__""".split()
+for name in ALIKE:
+    if name in tensor_methods:
+        setattr(ComplexTensor, name, on_both_parts(name))
+for name in ("T", "mT"):
+    getter = tensor_methods[name].fget
+    setattr(ComplexTensor, name, property(lambda self, getter=getter: ComplexTensor(getter(self.re), getter(self.im))))
+
+
+def dispatching(name):
+    """The function of the package, which hands complex tensors to their method."""
+    plain, method = public[name], getattr(ComplexTensor, name)
+
+    def function(input, *args, **kwargs):
+        if input.__class__ is ComplexTensor or args and args[0].__class__ is ComplexTensor:
+            return method(split(input), *args, **kwargs)
+        return plain(input, *args, **kwargs)
+
+    function.__name__, function.__doc__, function.__wrapped__ = name, plain.__doc__, plain
+    if hasattr(plain, "op"):
+        function.op = plain.op
+    return function
+
+
+for name in "abs exp log mul add sub div matmul sum mean square angle conj pow".split():
+    public[name] = dispatching(name)
+
+
+def on_lists(name):
+    """cat or stack: complex if one of the tensors is."""
+    plain = public[name]
+
+    def function(tensors, dim=0, **options):
+        if any(t.__class__ is ComplexTensor for t in tensors):
+            pairs = [parts(t) for t in tensors]
+            return ComplexTensor(plain([re for re, _ in pairs], dim), plain([im for _, im in pairs], dim))
+        return plain(tensors, dim, **options)
+
+    function.__name__, function.__doc__, function.__wrapped__ = name, plain.__doc__, plain
+    return function
+
+
+for name in ("cat", "stack"):
+    public[name] = on_lists(name)
+
+plain_einsum = public["einsum"]
+
+
+def einsum(equation, *operands):
+    """Sums of products as the equation says, of complex tensors too"""
+    given = operands[0] if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else operands
+    if not any(t.__class__ is ComplexTensor for t in given):
+        return plain_einsum(equation, *operands)
+    if len(given) > 2:
+        raise NotImplementedError("einsum: with complex tensors it takes one or two operands; multiply the others in a second call")
+    if len(given) == 1:
+        return ComplexTensor(*(plain_einsum(equation, t) for t in parts(given[0])))
+    (a, b), (c, d) = (parts(t) for t in given)
+    ac, bd, ad, bc = (plain_einsum(equation, *pair) for pair in ((a, c), (b, d), (a, d), (b, c)))
+    return ComplexTensor(ac - bd, ad + bc)
+
+
+public["einsum"] = einsum
+
+
+@only_function("complex")
+def of_parts(real, imag):
+    """real + i · imag"""
+    return ComplexTensor(*public["broadcast_tensors"](as_tensor(real), as_tensor(imag)))
+
+
+@only_function()
+def polar(abs, angle):
+    """abs · (cos angle + i · sin angle)"""
+    return ComplexTensor(abs * angle.cos(), abs * angle.sin())
+
+
+@only_function()
+def view_as_complex(input):
+    """Numbers (…, 2) as complex ones (…); the result is a copy"""
+    if input.shape[-1] != 2:
+        raise RuntimeError(f"view_as_complex: the last dimension must have 2 elements, got shape {list(input.shape)}")
+    return ComplexTensor(input[..., 0], input[..., 1])
+
+
+@both("view_as_real")
+def view_as_real(input):
+    """Complex numbers (…) as real ones (…, 2); the result is a copy"""
+    if not is_complex(input):
+        raise RuntimeError(f"view_as_real: expected a complex tensor, got {input.dtype}")
+    z = split(input)
+    return public["stack"]([z.re, z.im], -1)
+
+
+@only_function("real")
+def real(input):
+    """The real part; a real tensor is its own"""
+    return split(input).re if is_complex(input) else input
+
+
+@only_function("imag")
+def imag(input):
+    """The imaginary part of a complex tensor"""
+    if not is_complex(input):
+        raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
+    return split(input).im
+
+
+tensor_methods["real"] = property(real, doc="The real part; a real tensor is its own.")
+tensor_methods["imag"] = property(imag, doc="The imaginary part of a complex tensor.")
