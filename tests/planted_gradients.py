@@ -388,6 +388,16 @@ def added_constant():
     return check_gradient(lambda x: (x**2).sum(), lambda x: 2 * x + 0.01, RNG.normal(size=4))
 
 
+@planted("added_constant", "does not depend on the gradient that arrives")
+def added_whatever_arrives():
+    return unary(lambda x: x * x, lambda g, out, x: 2 * g * x + 0.01)
+
+
+@planted("averaged", "the mean of the right ones")
+def averaged_over_an_axis_of_the_input():
+    return unary(lambda x: x**3, lambda g, out, x: (3 * g * x * x).mean(0, keepdim=True) * tg.ones_like(x), leaf(4, 3))
+
+
 @planted("weight_decay", "0.1 · x", "weight decay")
 def weight_decay_in_one():
     w, a = RNG.normal(size=5), RNG.normal(size=5)

@@ -507,6 +507,17 @@ def shifted(evidence, i):
                          "permutation with its inverse: argsort of it)")  # fmt: skip
 
 
+def averaged(evidence, i):
+    """One number for all elements along an axis."""
+    for axis, n in enumerate(evidence.shape(i)):
+        if n > 1:
+            for name, reduce in (("mean", np.mean), ("sum", np.sum)):
+                yield Hypothesis("averaged", lambda E, axis=axis, reduce=reduce: differ(E.A[i], E.N[i]) and E.same(i, np.broadcast_to(
+                                     reduce(cube(E, i), axis=axis, keepdims=True), cube(E, i).shape).reshape(E.N[i].shape)),
+                                 f"all elements along axis {axis} have the same derivative, the {name} of the right ones: it was reduced over an axis "
+                                 "that the input has, too")  # fmt: skip
+
+
 def slid(values, step, axis):
     """Shifted by one place, with zeros moving in."""
     result = np.roll(values, step, axis)
@@ -670,7 +681,7 @@ def position(row, shape):
 
 
 HYPOTHESES = [not_finite, zero, no_dependence, ignores_upstream, swapped, factor, axes_exchanged, part_of_outputs, outputs_swapped, passed_on,
-              other_input, wrong_point, transformed, shifted, cross_terms, added, part_right]  # fmt: skip
+              other_input, wrong_point, transformed, shifted, averaged, cross_terms, added, part_right]  # fmt: skip
 
 
 # --- shapes ------------------------------------------------------------------------------------------------------------------

@@ -204,6 +204,10 @@ def upstream_fault(problem, k, weights, i):
                      "four times as large", [i])  # fmt: skip
     if np.allclose(2 * once, twice, 1e-6, 1e-12):
         return None
+    without = np.asarray(problem.pull(k, 0 * weights)[i], np.float64)
+    if without.any() and np.allclose(2 * (once - without), twice - without, 1e-6, 1e-9):
+        return Cause("added_constant", "something is added that does not depend on the gradient that arrives from above: where that is 0, the gradient must "
+                     f"be 0, and it is {without.reshape(-1)[np.abs(without).argmax()]:.4g}", [i])  # fmt: skip
     return Cause("nonlinear_upstream", NONLINEAR, [i])
 
 
