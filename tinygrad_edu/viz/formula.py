@@ -29,7 +29,14 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
     """An array, and the formula that it came from: `head` with `args`, or a name (`head` "name") or number ("number")."""
 
     def __init__(self, value, head="number", args=()):
-        self.value, self.head, self.args = value, head, args
+        self.value, self.head = value, head
+        self.args = tuple(a.frozen() if isinstance(a, Symbol) else a for a in args)
+
+    def frozen(self):
+        """What the symbol stands for now; t /= s would change the symbol itself."""
+        made = Symbol.__new__(Symbol)
+        made.value, made.head, made.args = self.value, self.head, self.args
+        return made
 
     shape = property(lambda self: np.shape(self.value))
     ndim = property(lambda self: np.ndim(self.value))
@@ -65,9 +72,7 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
 
     def become(self, other):
         """Stand for what another symbol stands for."""
-        before = Symbol(self.value, self.head, self.args)
-        self.value, self.head = other.value, other.head
-        self.args = tuple(before if a is self else a for a in other.args)
+        self.value, self.head, self.args = other.value, other.head, other.args
 
     def __array_function__(self, function, types, args, kwargs):
         value = function(*map(value_of, args), **{k: value_of(v) for k, v in kwargs.items()})
@@ -75,7 +80,7 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
             return Symbol(value, self.head, self.args)
         if function is np.swapaxes:
             return transposed(args[0], value)
-        return made(function.__name__, value, *(symbol(a) for a in args if not isinstance(a, (tuple, list)) and a is not None))
+        return made(function.__name__, value, *(symbol(a) for a in args if not isinstance(a, (tuple, list, str)) and a is not None))
 
     def __getitem__(self, index):
         return Symbol(self.value[value_of(index)], "part", (self,))
