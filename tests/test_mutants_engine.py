@@ -318,6 +318,10 @@ def test_ancestors_are_all_there_once_and_oldest_first():
     assert births == sorted(births) and len(set(births)) == 5 and found[0] is x.node and found[-1] is b.node
     assert ancestors(x.node) == [x.node] and ancestors(y.node, a.node) == [x.node, y.node, a.node]
     assert ancestors() == []
+    y = x
+    for _ in range(60):
+        y = y + y  # 2⁶⁰ paths, 61 nodes
+    assert len(ancestors(y.node)) == 61
 
 
 # --- tensor ----------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ Each test here was written for mutants of tests/mutation/run.py that everything 
 """
 
 import itertools
+from functools import partial
 
 import numpy as np
 import operator_kit as kit
@@ -115,13 +116,15 @@ CASES = {
               Fixed("avg_pool", normal(2, 2, 6), kernel=(3,), stride=(1,), padding=((1, 1),), divisor=3),
               Fixed("avg_pool", normal(2, 1, 7), kernel=(2,), stride=(3,), padding=((0, 0),), divisor=2),
               Fixed("avg_pool", normal(1, 1, 5), kernel=(1,), stride=(1,), padding=((0, 0),), divisor=1)],
+    "bessel": [Fixed(name, np.array([-1.5, -0.3, 0.7, 2.2])) for name in ("i0e", "i1e")],
     "resample": [Fixed("resample", normal(2, 5, 3), axis=axis, places=np.array([[0, 4, 2], [1, 1, 3]])[:, :count], shares=shares)
                  for axis in (1, -2) for count, shares in ((3, np.array([[0.2, 0.3, 0.5], [1.0, -0.5, 0.25]])), (1, None))],
     "shapes": [Fixed("concatenate", normal(2, 1), normal(2, 3), normal(2, 2), axis=1), Fixed("stack", normal(2, 3), normal(2, 3), axis=1), Fixed("stack", normal(2, 3), normal(2, 3), axis=-2),
                Fixed("roll", normal(3, 4), shifts=-1), Fixed("roll", normal(3, 4), shifts=(1, -2), axes=(1, 0)), Fixed("roll", normal(3, 4), shifts=2, axes=1),
                Fixed("tile", normal(2, 3), repeats=(2, 3, 2)), Fixed("tile", normal(2, 3), repeats=(2,)), Fixed("tile", normal(1, 3), repeats=(4, 2)),
                Fixed("pad_constant", normal(3, 4), widths=((1, 0), (-1, 2))), Fixed("pad_constant", normal(5), widths=((-2, -1),)),
-               Fixed("diagonal", normal(3, 4), k=-1), Fixed("diagonal", normal(2, 3, 4), k=1, axis0=-1, axis1=0)],
+               Fixed("diagonal_embed", normal(2, 2), k=-1, axis0=0, axis1=2, shape=(3, 2, 3)), Fixed("fold", normal(1, 1, 2, 2), kernel=(2,), stride=(2,), dilation=(1,), padding=((0, 0),), shape=(6,)),
+               Fixed("fold", normal(1, 2, 2, 3), kernel=(2,), stride=(1,), dilation=(1,), padding=((1, 0),), shape=(5,)), Fixed("diagonal", normal(3, 4), k=-1), Fixed("diagonal", normal(2, 3, 4), k=1, axis0=-1, axis1=0)],
 }  # fmt: skip
 
 
@@ -268,13 +271,28 @@ KINKS = [
     ("absolute_error", [[1, 2, 3], [1, 3, 2]], [[0, -1, 1], [0, 1, -1]]),
     ("huber_error", [[0, 1, 3, -2.5], [0, 0, 0, 0]], [[0, 1, 1, -1], [0, -1, -1, 1]]),
     ("hypot", [[3, 1], [4, 0]], [[0.6, 1], [0.8, 0]]),
+    ("leaky_relu", [[-1, 0, 2]], [[0.3, 0.3, 1]], dict(negative_slope=0.3)),
+    ("prelu_elementwise", [[-2, 0, 3], [0.5, 0.5, 0.5]], [[0.5, 0.5, 1], [-2, 0, 0]]),
+    ("elu", [[0, 1, 800]], [[0.7, 1, 1]], dict(alpha=0.7)),
+    ("celu", [[0, 0.5, 800, -1]], [[1, 1, 1, np.exp(-2)]], dict(alpha=0.5)),
+    ("selu", [[0, 1, 800]], [[1.7580993408473766, 1.0507009873554805, 1.0507009873554805]]),
+    ("hardtanh", [[-2, -0.9, 0, 0.8, 3]], [[0, 0, 1, 0, 0]], dict(low=-0.9, high=0.8)),
+    ("hardsigmoid", [[-5, -4, -3, -1, 1, 3, 4, 5]], [[0, 0, 0, 1 / 6, 1 / 6, 0, 0, 0]]),
+    ("hardswish", [[-5, -4, -3, 0, 1.5, 3, 3.5, 5]], [[0, 0, 0, 0.5, 1, 1, 1, 1]]),
+    ("threshold_elementwise", [[0.2, 0.4, 0.7, 3.5, 9]], [[0, 0, 1, 1, 1]], dict(threshold=0.4, value=7.0)),
+    ("hardshrink", [[-3, -0.5, 0, 0.5, 2, 9, -8]], [[1, 0, 0, 0, 1, 1, 1]], dict(lambd=0.5)),
+    ("softshrink", [[-3, -0.5, 0, 0.5, 2, 9, -8]], [[1, 0, 0, 0, 1, 1, 1]], dict(lambd=0.5)),
+    ("remainder", [[7.5, -7.5, 1], [2, 2, 3]], [[1, 1, 1], [-3, 4, 0]]),
+    ("fmod", [[7.5, -7.5, 1], [2, 2, 3]], [[1, 1, 1], [-3, 3, 0]]),
+    ("copysign", [[0, -1, 2, 3], [-1, 1, -1, 2]], [[0, -1, -1, 1], [0, 0, 0, 0]]),
+    ("nan_to_num", [[NAN, INF, -INF, 1]], [[0, 0, 0, 1]]),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name, inputs, expected", KINKS, ids=[k[0] for k in KINKS])
+@pytest.mark.parametrize("name, inputs, expected, params", [(*k, {})[:4] for k in KINKS], ids=[k[0] for k in KINKS])
 @pytest.mark.parametrize("graph", [False, True])
-def test_kinks(name, inputs, expected, graph):
-    function = registry[name].function
+def test_kinks(name, inputs, expected, params, graph):
+    function = partial(registry[name].function, **params)
     xs = [tg.tensor(np.array(v, float), requires_grad=True) for v in inputs]
     out = function(*xs)
     g = tg.tensor(np.arange(1.0, out.array.size + 1), requires_grad=graph)
@@ -290,10 +308,10 @@ def test_kinks(name, inputs, expected, graph):
 
 
 def test_kinks_in_float32_stay_float32():
-    for name, inputs, _ in KINKS:
+    for name, inputs, _, params in ((*k, {})[:4] for k in KINKS):
         xs = [tg.tensor(np.array(v, np.float32), requires_grad=True) for v in inputs]
         with np.errstate(all="ignore"):
-            out = registry[name].function(*xs)
+            out = registry[name].function(*xs, **params)
             for g in engine.grad(out, xs, Tensor(np.ones(out.shape, np.float32)), allow_unused=True, materialize_grads=True):
                 assert g.dtype == np.float32, name
 
@@ -451,6 +469,10 @@ def test_entropies_at_the_edge():
     gp, gt = engine.grad(registry["binary_entropy"].function(p, t), [p, t], Tensor(np.ones(4)))
     np.testing.assert_allclose(gp.numpy(), [-1e12, 1e12, 0, -2])
     np.testing.assert_allclose(gt.numpy(), [100, -100, 100, 0], 1e-12, 1e-12)
+    p, t = tg.tensor([0.0, 1.0, 1 - 1e-12], dtype=tg.float64, requires_grad=True), tg.tensor([1.0, 0.0, 0.0], dtype=tg.float64, requires_grad=True)
+    gp, gt = engine.grad(registry["binary_entropy_slope"].function(p, t), [p, t], Tensor(np.ones(3)))
+    np.testing.assert_allclose(gp.numpy(), [1e24, 1e24, 2.5e23], 1e-3)
+    np.testing.assert_allclose(gt.numpy(), [-1e12, -1e12, -1e12], 1e-3)
     single = tg.tensor([0.0, 1.0], requires_grad=True)
     (g,) = engine.grad(registry["binary_entropy"].function(tg.tensor([0.0, 1.0]), single), single, Tensor(np.ones(2, np.float32)))
     np.testing.assert_allclose(g.numpy(), [100, -100])

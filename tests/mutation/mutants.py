@@ -68,7 +68,7 @@ class Maker:
     def __init__(self, file, wanted, swaps):
         self.file, self.wanted, self.swaps = file, wanted, swaps
         self.found, self.counts = [], {}
-        self.lines, self.digest, self.arguments = range(0), "", []
+        self.lines, self.digest, self.arguments, self.reshaping = range(0), "", [], False
 
     def add(self, parent, field, index, new, where, before=None, after=None):
         """One mutant; `new` is a node, or None to take a statement out."""
@@ -217,9 +217,12 @@ class Maker:
             if isinstance(node.value, str) and not isinstance(parent, (ast.Compare, ast.Tuple, ast.Set)):
                 return  # names in messages; what is compared is another matter
             for value in other_constants(node.value):
+                if self.reshaping and isinstance(parent, ast.UnaryOp) and value > node.value:
+                    continue  # reshape(-2) is reshape(-1) to NumPy
                 put(ast.Constant(value), before=f"{ast.unparse(node)} in {short(ast.unparse(parent))}")
         elif isinstance(node, ast.Name):
-            if self.swaps and isinstance(node.ctx, ast.Load) and node.id in self.arguments and len(self.arguments) > 1:
+            swapped = self.swaps and isinstance(node.ctx, ast.Load) and node.id in self.arguments and len(self.arguments) > 1
+            if swapped and not is_type_test(parent) and not (isinstance(parent, ast.Attribute) and parent.attr in ("dtype", "itemsize")):
                 put(ast.Name(self.arguments[(self.arguments.index(node.id) + 1) % len(self.arguments)], ast.Load()), **named(node, parent))
         elif isinstance(node, ast.BinOp):
             other = BINARY.get(type(node.op))
@@ -245,7 +248,7 @@ class Maker:
             put(node.orelse)
         elif isinstance(node, ast.Call):
             self.call(node, put)
-        elif isinstance(node, ast.Tuple) and isinstance(node.ctx, ast.Load) and len(node.elts) > 1:
+        elif isinstance(node, ast.Tuple) and isinstance(node.ctx, ast.Load) and len(node.elts) > 1 and not is_type_test(parent):
             put(ast.Tuple([*node.elts[1:], node.elts[0]], ast.Load()))
         elif isinstance(node, ast.Slice):
             for part in ("lower", "upper", "step"):
@@ -260,6 +263,12 @@ class Maker:
         self.children(node, where)
 
     def children(self, node, where):
+        before = self.reshaping
+        self.reshaping = before or isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "reshape"
+        self.parts(node, where)
+        self.reshaping = before
+
+    def parts(self, node, where):
         for name, value in ast.iter_fields(node):
             if name in ("generators", "ops", "ctx", "keywords", "op"):
                 continue
@@ -332,6 +341,11 @@ def other_constants(value):
 
 def is_docstring(node):
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def is_type_test(node):
+    """isinstance(…), where the order of types is no matter, and all inputs of a rule are of one kind."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance"
 
 
 def is_public_list(node):
