@@ -106,6 +106,33 @@ def test_random_functions_have_no_finite_differences():
     assert "no finite differences" in player.steps[-1]["log"]
 
 
+class Twice(tg.autograd.Function):
+    """x²"""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, g):
+        """g · x, which forgets the 2"""
+        return g * ctx.saved_tensors[0]
+
+
+def test_a_wrong_rule_is_told_beside_finite_differences():
+    w = tg.tensor(3.0, dtype=tg.float64, requires_grad=True)
+    steps = viz.play(lambda: Twice.apply(w)).steps
+    assert "Finite differences differ by up to" in steps[-1]["log"] and "gradcheck" in steps[-1]["log"]
+    assert any("Twice: x².  Its rule for x: g · x, which forgets the 2" in s["body"] for s in steps)
+
+
+def test_rules_without_symbols_are_said_in_words():
+    x = tg.rand(2, 1, 6, 6, requires_grad=True)
+    steps = viz.play(lambda: nn.functional.max_pool2d(x, 2).sum()).steps
+    assert any("Each window gives its gradient to its largest element" in s["body"] for s in steps)
+
+
 def test_playing_leaves_everything_as_it_was():
     model, step = network()
     before = {k: v.clone() for k, v in model.state_dict().items()}

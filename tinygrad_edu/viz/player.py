@@ -176,7 +176,7 @@ class Writer:
                 math = typeset(formula.ml_name(out), formula.mathml(found), *([formula.mathml(found, True)] if small(found) else []), matrix(value))
                 log = f"{out} = {words}" + (f" = {numbers}" if numbers != words and small(found) else "") + f" = {result}"
                 math += product_view(found)
-            notes = said + ([escape(text.source_line(node.note.line))] if node.note.line else [])
+            notes = said + ([escape(text.shortened(text.source_line(node.note.line), 110))] if node.note.line else [])
             notes += [f"shapes: {escape(', '.join(text.shape(np.shape(a)) for a in arrays if a is not None))} → {text.shape(node.shape)}"] if node.shape else []
             steps.append(dict(phase="forward", title=f"forward: {node.op.name}", log=escape(log), body=math + "".join(f"<p class=note>{n}</p>" for n in notes),
                               show=[self.sketch.id(node)], edges=self.arrows(node), focus=[self.sketch.op_id(node), self.sketch.id(node)]))  # fmt: skip
@@ -287,17 +287,23 @@ class Writer:
         leaves = [n for n in self.order if n.op is None]
         checked = self.finite_differences(leaves) if self.again else {}
         rows, worst = [], 0.0
+        largest = max((float(np.max(np.abs(g))) for g in map(self.gradients.get, leaves) if g is not None and np.size(g)), default=0.0)
         for leaf in leaves:
             g = np.asarray(self.gradients.get(leaf, np.zeros(leaf.shape)))
             f = checked.get(leaf)
             if f is not None:
-                worst = max(worst, float(np.max(np.abs(f - g)) / (np.max(np.abs(g)) + 1e-12 + (np.max(np.abs(f))))) if g.size else 0.0)
+                worst = max(worst, float(np.max(np.abs(f - g)) / (np.max(np.abs(g)) + np.max(np.abs(f)) + 1e-3 * largest + 1e-12)) if g.size else 0.0)
             rows.append(f"<tr><th scope=row>{escape(self.called[leaf])}</th><td>{escape(text.array(g, newline=' '))}</td>"
                         f"<td>{escape(text.array(f, newline=' ')) if f is not None else '—'}</td></tr>")  # fmt: skip
         table = ("<table><caption>gradients of the leaves</caption><tr><th>leaf<th>gradient by backward<th>finite difference</tr>" + "".join(rows) + "</table>")
         unsure = "" if checked or not self.again else " The function gives different results when run again, so there are no finite differences."
         log = "Done: " + "; ".join(f"∂{self.called[self.root]}/∂{self.called[n]} = {text.array(self.gradients.get(n, np.zeros(n.shape)), newline=' ')}" for n in leaves)
-        log += f". Finite differences agree within {worst:.1e} (relative)." if checked else unsure
+        if checked and worst < 0.02:
+            log += f". Finite differences agree within {worst:.1e} (relative)."
+        elif checked:
+            log += f". Finite differences differ by up to {worst:.1e} (relative): there is a kink, float32 is too coarse, or a derivative is wrong; gradcheck tells which."
+        else:
+            log += unsure
         return [dict(phase="done", title="done: every leaf has its gradient", log=escape(log), body=table, show=[], edges=[], focus=[self.sketch.id(n) for n in leaves])]
 
     def finite_differences(self, leaves):
