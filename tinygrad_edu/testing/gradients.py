@@ -36,4 +36,5 @@ def name_of(func):
     owner = getattr(func, "__self__", None)
     if getattr(func, "__name__", "") == "apply" and inspect.isclass(owner):
         return owner.__name__
-    return getattr(func, "__qualname__", None) or type(func).__name__
+    operator = getattr(getattr(func, "op", None), "name", None)  # operators of ours are called by a few functions made for all
+    return operator or getattr(func, "__qualname__", None) or type(func).__name__

@@ -19,6 +19,7 @@ def applies(name):
     def apply(self, backs):
         self.program.apply(name, [self.pick(back) for back in backs])
 
+    apply.__name__ = f"apply_{name}"
     return apply
 
 
@@ -87,5 +88,5 @@ def program_machine(operations, engine=None, *, examples=40, steps=STEPS, domain
                 assert problem is None, f"the engine is wrong in this program:\n\n{problem}"
 
     Programs.TestCase.settings = settings(max_examples=records.options.examples(examples), stateful_step_count=steps, deadline=None,
-                                          suppress_health_check=QUIET, phases=PHASES)  # fmt: skip
+                                          suppress_health_check=QUIET, phases=PHASES, report_multiple_bugs=False)  # fmt: skip
     return Programs

@@ -68,7 +68,8 @@ def gradtest(function=None, /, *, order=1, shapes="broadcast", domain=SMOOTH, di
         setattr(test, attribute, getattr(function, attribute))
     count = records.options.examples(examples)
     quiet = [*QUIET, HealthCheck.function_scoped_fixture] if fixtures else QUIET
-    return settings(max_examples=count, deadline=None, suppress_health_check=quiet, phases=PHASES)(given(**drawn)(test))
+    return settings(max_examples=count, deadline=None, suppress_health_check=quiet, phases=PHASES,
+                    report_multiple_bugs=False)(given(**drawn)(test))
 
 
 def name_of_test(function):
