@@ -543,3 +543,79 @@ def test_a_number_to_a_power_keeps_its_precision_in_gradients_of_gradients():
         np.testing.assert_allclose(engine.grad(g.sum(), x)[0].numpy(), np.log(number) ** 2 * float(number) ** x.detach().numpy(), 1e-15)
     zero = tg.tensor([0.0, 1.0, 2.0], dtype=tg.float64, requires_grad=True)
     assert engine.grad((0**zero).sum(), zero)[0].tolist() == [0.0, 0.0, 0.0]
+
+
+def test_numbers_have_axes_too():
+    """0-d tensors take axis 0 and −1, as in NumPy and PyTorch."""
+    for name in ("sum", "prod", "logsumexp", "cumsum", "cumprod"):
+        for axis in (0, -1):
+            x = tg.tensor(3.0, dtype=tg.float64, requires_grad=True)
+            out = registry[name].function(x, axis=axis)
+            assert engine.grad(out, x, Tensor(np.full(out.shape, 2.0)))[0].tolist() == 2.0, name
+            zero = tg.tensor(0.0, dtype=tg.float64, requires_grad=True)
+            out = registry[name].function(zero, axis=axis)
+            assert engine.grad(out, zero, Tensor(np.full(out.shape, 2.0)))[0].tolist() == 2.0, name
+
+
+def test_variances_of_too_few_numbers():
+    x = tg.tensor([1.0, 2.0], dtype=tg.float64, requires_grad=True)
+    with np.errstate(all="ignore"):
+        for name in ("var", "std"):
+            out = registry[name].function(x, correction=3)
+            assert np.isnan(engine.grad(out, x)[0].numpy()).all(), name
+            assert np.isfinite(engine.grad(registry[name].function(x, correction=1), x)[0].numpy()).all()
+
+
+def test_softmax_of_nothing():
+    for shape in ((0, 3), (3, 0), (0, 0)):
+        for name in ("softmax", "log_softmax"):
+            x = tg.zeros(shape, dtype=tg.float64, requires_grad=True)
+            out = registry[name].function(x, axis=1)
+            assert out.shape == shape and out.array is not x.array
+            assert engine.grad(out, x, Tensor(np.zeros(shape)))[0].shape == shape
+
+
+def test_error_functions_in_blocks_of_any_memory():
+    from math import erf, erfc
+
+    reference, complement = np.vectorize(erf), np.vectorize(erfc)
+    x = np.random.default_rng(2).uniform(-6, 6, 3 * 4096 + 17)
+    x[:9] = [0, -0.0, 1, -1, 0.5, 30, -30, np.inf, -np.inf]
+    for array in (x, x[::2], x[:12288].reshape(3, 4096).T, x[:12288].reshape(4096, 3)[:, 1:], x[:1][0:1], x[::-1]):
+        np.testing.assert_allclose(registry["erf"].function(array), reference(array), 1e-14, 1e-16)
+        np.testing.assert_allclose(registry["erfc"].function(array), complement(array), 1e-13, 1e-300)
+        single = array.astype(np.float32)
+        found = registry["erf"].function(single)
+        assert found.dtype == np.float32 and found.shape == single.shape
+        np.testing.assert_allclose(found, reference(single.astype(np.float64)), 3e-7, 1e-9)
+    assert registry["erf"].function(np.float64(0.5)) == pytest.approx(erf(0.5), 1e-15)
+    t = tg.tensor(x, requires_grad=True)
+    (g,) = engine.grad(registry["erf"].function(t), t, Tensor(np.ones(x.size)))
+    np.testing.assert_allclose(g.numpy(), 2 / np.sqrt(np.pi) * np.exp(-np.minimum(x * x, 700.0)), 1e-12, 1e-300)
+    assert np.isnan(registry["erf"].function(np.array([np.nan]))).all() and np.isnan(registry["erf"].function(np.array([np.nan], np.float32))).all()
+
+
+def test_what_is_not_a_number():
+    assert registry["isnan"].function(np.array([1.0, np.nan, np.inf])).tolist() == [False, True, False]
+
+
+def test_counting_embeddings_of_a_table_with_unused_rows():
+    """The counts have a place for every row, also for those behind the last one that is used."""
+    x = tg.tensor(normal(9, 2), requires_grad=True)
+    (g,) = engine.grad(registry["embed"].function(x, indices=np.array([1, 1, 0]), scale=True), x, Tensor(np.ones((3, 2))))
+    assert g.tolist() == [[1.0, 1.0], [1.0, 1.0]] + [[0.0, 0.0]] * 7
+    (g,) = engine.grad(registry["embed"].function(x, indices=np.array([1, 0]), padding_idx=0), x, Tensor(np.ones((2, 2))))
+    assert g.tolist()[:2] == [[0.0, 0.0], [1.0, 1.0]]
+    (g,) = engine.grad(registry["embed"].function(x, indices=np.array([1, 0]), padding_idx=None), x, Tensor(np.ones((2, 2))))
+    assert g.tolist()[:2] == [[1.0, 1.0], [1.0, 1.0]]
+
+
+def test_powers_where_logarithms_are_not():
+    """0 to a negative power is infinite, and its slope is not hidden by the rule for 0 to a positive one."""
+    x, y = tg.tensor([0.0, 0.0, 0.0], dtype=tg.float64, requires_grad=True), tg.tensor([-1.0, 0.0, 1.0], dtype=tg.float64, requires_grad=True)
+    with np.errstate(all="ignore"):
+        gx, gy = engine.grad(x**y, [x, y], Tensor(np.array([1.0, 2.0, 3.0])))
+    assert gy.tolist() == [-np.inf, 0.0, 0.0] and gx.tolist() == [-np.inf, 0.0, 3.0]
+    t = tg.tensor([2.0, 3.0], dtype=tg.float64, requires_grad=True)
+    np.testing.assert_allclose(engine.grad(1**t, t, Tensor(np.ones(2)))[0].numpy(), [0, 0])
+    np.testing.assert_allclose(engine.grad(0.5**t, t, Tensor(np.array([1.0, 2.0])))[0].numpy(), np.log(0.5) * np.array([0.25, 0.25]))
