@@ -280,8 +280,8 @@ KINKS = [
     ("hardsigmoid", [[-5, -4, -3, -1, 1, 3, 4, 5]], [[0, 0, 0, 1 / 6, 1 / 6, 0, 0, 0]]),
     ("hardswish", [[-5, -4, -3, 0, 1.5, 3, 3.5, 5]], [[0, 0, 0, 0.5, 1, 1, 1, 1]]),
     ("threshold_elementwise", [[0.2, 0.4, 0.7, 3.5, 9]], [[0, 0, 1, 1, 1]], dict(threshold=0.4, value=7.0)),
-    ("hardshrink", [[-3, -0.5, 0, 0.5, 2, 9, -8]], [[1, 0, 0, 0, 1, 1, 1]], dict(lambd=0.5)),
-    ("softshrink", [[-3, -0.5, 0, 0.5, 2, 9, -8]], [[1, 0, 0, 0, 1, 1, 1]], dict(lambd=0.5)),
+    ("hardshrink", [[-3, -0.5, 0, 0.5, 2, 9, -8, -0.7, 0.7]], [[1, 0, 0, 0, 1, 1, 1, 1, 1]], dict(lambd=0.5)),
+    ("softshrink", [[-3, -0.5, 0, 0.5, 2, 9, -8, -0.7, 0.7]], [[1, 0, 0, 0, 1, 1, 1, 1, 1]], dict(lambd=0.5)),
     ("remainder", [[7.5, -7.5, 1], [2, 2, 3]], [[1, 1, 1], [-3, 4, 0]]),
     ("fmod", [[7.5, -7.5, 1], [2, 2, 3]], [[1, 1, 1], [-3, 3, 0]]),
     ("copysign", [[0, -1, 2, 3], [-1, 1, -1, 2]], [[0, -1, -1, 1], [0, 0, 0, 0]]),
@@ -469,10 +469,10 @@ def test_entropies_at_the_edge():
     gp, gt = engine.grad(registry["binary_entropy"].function(p, t), [p, t], Tensor(np.ones(4)))
     np.testing.assert_allclose(gp.numpy(), [-1e12, 1e12, 0, -2])
     np.testing.assert_allclose(gt.numpy(), [100, -100, 100, 0], 1e-12, 1e-12)
-    p, t = tg.tensor([0.0, 1.0, 1 - 1e-12], dtype=tg.float64, requires_grad=True), tg.tensor([1.0, 0.0, 0.0], dtype=tg.float64, requires_grad=True)
-    gp, gt = engine.grad(registry["binary_entropy_slope"].function(p, t), [p, t], Tensor(np.ones(3)))
-    np.testing.assert_allclose(gp.numpy(), [1e24, 1e24, 2.5e23], 1e-3)
-    np.testing.assert_allclose(gt.numpy(), [-1e12, -1e12, -1e12], 1e-3)
+    p, t = (tg.tensor(v, dtype=tg.float64, requires_grad=True) for v in ([0.0, 1.0, 1 - 1e-12, 1e-12], [1.0, 0.0, 0.0, 1.0]))
+    gp, gt = engine.grad(registry["binary_entropy_slope"].function(p, t), [p, t], Tensor(np.ones(4)))
+    np.testing.assert_allclose(gp.numpy(), [1e24, 1e24, 2.5e23, 2.5e23], 1e-3)
+    np.testing.assert_allclose(gt.numpy(), [-1e12, -1e12, -1e12, -1e12], 1e-3)
     single = tg.tensor([0.0, 1.0], requires_grad=True)
     (g,) = engine.grad(registry["binary_entropy"].function(tg.tensor([0.0, 1.0]), single), single, Tensor(np.ones(2, np.float32)))
     np.testing.assert_allclose(g.numpy(), [100, -100])
@@ -619,3 +619,35 @@ def test_powers_where_logarithms_are_not():
     t = tg.tensor([2.0, 3.0], dtype=tg.float64, requires_grad=True)
     np.testing.assert_allclose(engine.grad(1**t, t, Tensor(np.ones(2)))[0].numpy(), [0, 0])
     np.testing.assert_allclose(engine.grad(0.5**t, t, Tensor(np.array([1.0, 2.0])))[0].numpy(), np.log(0.5) * np.array([0.25, 0.25]))
+
+
+def test_values_that_rules_and_forwards_compute_with_the_same_helper():
+    """A helper that is wrong for both would agree with itself: values against formulas written out here."""
+    x, target = normal(5, 3), np.array([2, 0, 2, 1, 1])
+    logs = x - np.log(np.exp(x).sum(axis=1, keepdims=True))
+    for weight, ignored, smoothing in itertools.product((None, np.array([0.3, 1.0, 2.0])), (None, 1, 2), (0.0, 0.2)):
+        w = np.ones(3) if weight is None else weight
+        rows = [k for k in range(5) if target[k] != ignored]
+        each = np.array([-(1 - smoothing) * w[target[k]] * logs[k, target[k]] - smoothing / 3 * (w * logs[k]).sum() if k in rows else 0.0 for k in range(5)])
+        options = dict(weight=weight, ignore_index=ignored, label_smoothing=smoothing, target=target)
+        function = registry["class_cross_entropy"].function
+        np.testing.assert_allclose(function(x, reduction="none", **options), each, 1e-12, 1e-12)
+        np.testing.assert_allclose(function(x, reduction="sum", **options), each.sum(), 1e-12)
+        np.testing.assert_allclose(function(x, reduction="mean", **options), each.sum() / sum(w[target[k]] for k in rows), 1e-12)
+        single = tg.tensor(np.float32(x), requires_grad=True)
+        out = function(single, reduction="mean", **options)
+        assert out.dtype == np.float32 and engine.grad(out, single)[0].dtype == np.float32
+    for beta, threshold in ((1.0, 20.0), (2.0, 1.0), (0.5, 0.35)):
+        expected = np.where(SIDES * beta > threshold, SIDES, np.log1p(np.exp(SIDES * beta)) / beta)
+        np.testing.assert_allclose(registry["softplus"].function(SIDES, beta=beta, threshold=threshold), expected, 1e-13)
+    assert registry["softplus"].function(np.float32(SIDES), beta=2.0).dtype == np.float32
+    assert registry["softplus"].function(np.array([20.0])) > 20.0, "at the threshold itself the formula holds"
+    np.testing.assert_allclose(registry["sigmoid"].function(np.array([-800.0, -1.0, 0.0, 800.0])), [0, 1 / (1 + np.e), 0.5, 1], 1e-14, 1e-300)
+    np.testing.assert_allclose(registry["sigmoid"].function(np.full(5000, -800.0)), 0, 0, 1e-300)
+
+
+def test_powers_of_infinity():
+    x = tg.tensor([np.inf, 2.0], dtype=tg.float64, requires_grad=True)
+    assert engine.grad((x**0).sum(), x)[0].tolist() == [0.0, 0.0]
+    with np.errstate(invalid="ignore"):
+        assert engine.grad(registry["pow"].function(x, tg.zeros(2, dtype=tg.float64)).sum(), x)[0].tolist() == [0.0, 0.0]

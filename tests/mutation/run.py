@@ -123,6 +123,7 @@ class Results:
         return self.known.get((mutant.key, mutant.digest))
 
 
+@functools.cache
 def equivalents():
     """{key or pattern: argument} from equivalent.txt; `…` in a key stands for anything."""
     found, argument = {}, ""
@@ -447,10 +448,11 @@ class Checks:
             self.more.setdefault(case.op.name, []).append(case)
         tests = [f for name, f in vars(test_mutants_rules).items() if name.startswith("test_")]
         self.plain = [f for f in tests if not f.__code__.co_argcount]
+        self.speaks_of = {f: strings_in(f.__code__) for f in self.plain}  # such as registry["erf"]
         self.named = {}  # operator → calls of the tests that have an operator's name as parameter
         for f in tests:
             for values in parameters_of(f):
-                if values.get("name") in registry and "k" not in values and "another_way" not in f.__name__:
+                if values.get("name") in registry and "another_way" not in f.__name__:
                     self.named.setdefault(values["name"], []).append(functools.partial(f, **values))
         wanted, users = rule_functions(), users_of_rules()
         self.live = live_functions({str(PACKAGE / f): f for f in files})
@@ -515,7 +517,8 @@ class Checks:
                 except Exception as error:
                     return "killed", f"{check.__name__}: {case.op.name}: {type(error).__name__}"
         named = [test for name in operators[:8] for test in self.named.get(name, ())]
-        for test in [*named, *self.plain]:
+        plain = [test for test in self.plain if not operators or not self.speaks_of[test].isdisjoint(operators)]
+        for test in [*named, *plain]:
             signal.setitimer(signal.ITIMER_REAL, 30)
             try:
                 with contextlib.suppress(pytest.skip.Exception):
@@ -523,6 +526,14 @@ class Checks:
             except (Exception, pytest.fail.Exception) as error:
                 return "killed", f"{getattr(test, 'func', test).__name__}: : {type(error).__name__}"
         return "survived", "the operators' checks"
+
+
+def strings_in(code):
+    """All texts in a function."""
+    found = set()
+    for value in code.co_consts:
+        found |= strings_in(value) if isinstance(value, CodeType) else {value} if isinstance(value, str) else {v for v in value if isinstance(v, str)} if isinstance(value, tuple) else set()
+    return found
 
 
 def parameters_of(test):
@@ -563,8 +574,9 @@ def users_of_rules():
 
 
 def is_open(results, mutant, options):
+    """Not run yet, or to be run again: not the survivors that are known to be equivalent."""
     entry = results.get(mutant)
-    return entry is None or entry["verdict"] in options.again
+    return entry is None or entry["verdict"] in options.again and not (entry["verdict"] == "survived" and argued(mutant.key, equivalents()))
 
 
 # --- the run -----------------------------------------------------------------------------------------------------------------
@@ -597,8 +609,7 @@ class Server:
 
     def is_open(self, mutant):
         """Not run yet, to be run again, or a rule's mutant that survived the operators' own checks."""
-        entry = self.results.get(mutant)
-        return entry is None or entry["verdict"] in self.options.again or entry["verdict"] == "survived" and "operators" in entry
+        return is_open(self.results, mutant, self.options) or self.results.get(mutant)["by"] == "the operators' checks" and not argued(mutant.key, equivalents())
 
     def run_all(self, session, items, files, everything, todo):
         self.uses, self.times, imported, bad = self.coverage(session, items, files)
