@@ -1,6 +1,7 @@
 """Modules that hold modules or parameters: Sequential, ModuleList, ModuleDict, ParameterList, ParameterDict."""
 
 from collections import OrderedDict
+from functools import cached_property
 
 from ..autograd.tensor import Tensor
 from .module import Module, indented
@@ -10,10 +11,12 @@ from .parameter import Parameter
 class Numbered(Module):
     """Modules in a row, under their places as names: what Sequential and ModuleList share."""
 
-    _steps: tuple = ()
+    @cached_property
+    def _steps(self):
+        return tuple(m for m in self.__dict__.values() if isinstance(m, Module))
 
     def _children_changed(self):
-        self.__dict__["_steps"] = tuple(m for m in self.__dict__.values() if isinstance(m, Module))
+        self.__dict__.pop("_steps", None)
 
     def _names(self):
         return [k for k, m in self.__dict__.items() if isinstance(m, Module)]
@@ -58,8 +61,8 @@ class Numbered(Module):
         """Add several modules at the end; returns the container."""
         if not hasattr(modules, "__iter__"):
             raise TypeError(f"{type(self).__name__}.extend: expected several modules, got {type(modules).__name__}")
-        for module in modules:
-            self.append(module)
+        for i, module in enumerate(list(modules), len(self)):
+            setattr(self, str(i), checked(self, i, module))
         return self
 
     def insert(self, index, module):
@@ -104,18 +107,21 @@ class Sequential(Numbered):
         for name, module in named:
             self.add_module(name, checked(self, name, module))
 
-    _runs: tuple = ()  # the steps, two of them as one where a layer knows how
+    @cached_property
+    def _runs(self):
+        """The steps, two of them as one where a layer knows how."""
+        steps, runs = list(reversed(self._steps)), []
+        while steps:
+            module = steps.pop()
+            together = module._fused_with(steps[-1]) if steps else None
+            if together is not None:
+                steps.pop()
+            runs.append(module if together is None else together)
+        return tuple(runs)
 
     def _children_changed(self):
         super()._children_changed()
-        steps, runs = list(self._steps), []
-        while steps:
-            module = steps.pop(0)
-            together = module._fused_with(steps[0]) if steps else None
-            if together is not None:
-                steps.pop(0)
-            runs.append(module if together is None else together)
-        self.__dict__["_runs"] = tuple(runs)
+        self.__dict__.pop("_runs", None)
 
     def forward(self, input):
         for run in self._runs:
