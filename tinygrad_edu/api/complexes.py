@@ -198,9 +198,19 @@ flip sum mean cumsum diagonal unbind split chunk narrow index_select select cont
 for name in ALIKE:
     if name in tensor_methods:
         setattr(ComplexTensor, name, on_both_parts(name))
+
+
+def on_both_views(name):
+    """A property that treats the real and the imaginary part alike."""
+
+    def view(self):
+        return ComplexTensor(getattr(self.re, name), getattr(self.im, name))
+
+    return property(view, doc=tensor_methods[name].__doc__)
+
+
 for name in ("T", "mT"):
-    getter = tensor_methods[name].fget
-    setattr(ComplexTensor, name, property(lambda self, getter=getter: ComplexTensor(getter(self.re), getter(self.im))))
+    setattr(ComplexTensor, name, on_both_views(name))
 
 
 def dispatching(name):

@@ -305,6 +305,23 @@ def resize_as_(self, other, memory_format=None):
 
 
 public["detach"] = lambda input: input.detach()
+public["is_storage"] = lambda obj: isinstance(obj, Storage)
+public["get_device"] = lambda input: -1
+
+
+@only_function()
+def typename(obj):
+    """The name of a tensor's type in PyTorch's words, as torch.FloatTensor; of anything else, its class"""
+    return obj.type() if isinstance(obj, Tensor) else f"{type(obj).__module__}.{type(obj).__qualname__}".removeprefix("builtins.")
+
+
+@only_function("range")
+def inclusive_range(start=0, end=None, step=1, *, dtype=None, device=None, requires_grad=False, layout=None, out=None):
+    """Numbers from start to end, end included: the former arange"""
+    check_device(device)
+    start, end = (0, start) if end is None else (start, end)
+    count = int((end - start) / step) + 1
+    return finished((start + step * np.arange(count)).astype(dtypes.default if dtype is None else dtype_of(dtype)), requires_grad)
 
 # --- settings ----------------------------------------------------------------------------------------------------------
 

@@ -432,6 +432,14 @@ def kthvalue(input, k, dim=-1, keepdim=False):
     return picked("kthvalue", input, np.take(order_of(input, dim), [k - 1], axis=dim), dim, keepdim)
 
 
+def shared_evenly(input, value):
+    """A value of the input as a result whose gradient all elements that equal it share."""
+    if not input.requires_grad:
+        return value
+    equal = (input.array == value.array) | (np.isnan(input.array) & np.isnan(value.array))
+    return value + ((input - input.detach()) * Tensor(equal.astype(input.dtype) / equal.sum(dtype=input.dtype))).sum()
+
+
 def middle(kind, ignore):
     """median or nanmedian: the lower of the two middle elements."""
 
@@ -439,7 +447,7 @@ def middle(kind, ignore):
         if dim is None:
             if not input.array.size:
                 return Tensor(np.full((), np.nan if input.dtype.kind == "f" else np.iinfo(input.dtype).min, input.dtype))
-            return function(input.reshape(-1), 0)[0]
+            return shared_evenly(input, function(input.detach().reshape(-1), 0)[0])
         dim = check_dim(kind, input, dim)
         no_elements(kind, input, dim)
         if not input.ndim:

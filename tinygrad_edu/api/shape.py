@@ -368,8 +368,10 @@ def tile(input, *dims, **named):
 
 
 @both("repeat_interleave")
-def repeat_interleave(input, repeats, dim=None, *, output_size=None):
-    """Each element repeated, along dim"""
+def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
+    """Each element repeated, along dim; of a single argument, its numbers say how often 0, 1, 2, … come"""
+    if repeats is None:
+        return Tensor(np.repeat(np.arange(len(input)), array_of(input)))
     if dim is None:
         input, dim = reshape(input, -1), 0
     counts = array_of(repeats)

@@ -207,7 +207,7 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
         )
     out = ops.unfold(input, kernel=kernel, stride=stride, dilation=dilation, padding=padding)
     n, c = input.array.shape[:2]
-    out = out.reshape(n, c * prod(kernel), -1)
+    out = out.reshape(n, c * prod(kernel), prod(lengths))
     return out.squeeze(0) if single else out
 
 

@@ -1,5 +1,7 @@
 """Normalisation as functions."""
 
+from math import prod
+
 import numpy as np
 
 from ...autograd import modes
@@ -133,7 +135,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05):
         raise RuntimeError(
             f"group_norm: num_groups={num_groups} does not divide the {channels} channels of the input {list(input.shape)}"
         )
-    out = normalized(input.reshape(n, num_groups, -1), None, None, (2,), eps).reshape(input.array.shape)
+    out = normalized(input.reshape(n, num_groups, prod(input.array.shape[1:]) // num_groups), None, None, (2,), eps).reshape(input.array.shape)
     if weight is not None:
         out = out * per_channel(weight, out.ndim)
     return out if bias is None else out + per_channel(bias, out.ndim)
@@ -184,7 +186,7 @@ def local_response_norm(input, size, alpha=0.0001, beta=0.75, k=1.0):
             f"local_response_norm: the input must be (N, C, L) or have more dimensions, and it is {list(input.shape)}"
         )
     n, channels = input.array.shape[:2]
-    squares = (input * input).reshape(n, 1, channels, -1)
+    squares = (input * input).reshape(n, 1, channels, prod(input.array.shape[2:]))
     border = ((size // 2, (size - 1) // 2), (0, 0))
     mean = avg_pool(squares, kernel=(size, 1), stride=(1, 1), padding=border, divisor=size)
     return input / (mean.reshape(input.array.shape) * alpha + k) ** beta
