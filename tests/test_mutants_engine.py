@@ -453,7 +453,7 @@ def test_copies_for_owners():
 
 def test_notes_of_writes():
     a, b = np.ones(4), np.ones(4)
-    assert memory.last_write_to(a) == (0, "", None) and memory.last_write_to(3.0) == (0, "", None)
+    assert memory.last_write_to(3.0) == (0, "", None)
     memory.note_write(a[1:], "first_")
     first = memory.last_write_to(a)
     assert first[1] == "first_" and first[0] == memory.last_write and first[2]() is a
@@ -970,3 +970,174 @@ def test_nothing_is_left_behind():
     finally:
         gc.enable()
     assert modes.special == 0
+
+
+# --- a second round ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [lambda g: g.mul_(0.5), lambda g: g.div_(2), lambda g: g.clamp_(-1, 1), lambda g: g.clip_(-1, 1)])
+def test_scaled_gradients_still_hold_what_they_held(scale):
+    """Clipping between two backward passes does not hide that zero_grad was forgotten; other writes count as a fresh start."""
+    x = vector(1.0, 2.0)
+    optimizer = tg.optim.SGD([x], lr=0.1)
+    (x * 2).sum().backward()
+    optimizer.step()
+    (x * 2).sum().backward()
+    scale(x.grad)
+    (x * 2).sum().backward()
+    with pytest.warns(UserWarning, match="zero_grad"):
+        optimizer.step()
+    y = vector(1.0, 2.0)
+    optimizer = tg.optim.SGD([y], lr=0.1)
+    (y * 2).sum().backward()
+    optimizer.step()
+    y.grad.copy_(tg.zeros(2, dtype=tg.float64))
+    (y * 2).sum().backward()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        optimizer.step()
+
+
+def test_results_of_functions_are_recorded_too():
+    for mode in (tg.autograd.detect_anomaly, tg.recording):
+        with mode():
+            a, b = Two.apply(vector(2.0), vector(3.0))
+            single = function_of(lambda ctx, g: g).apply(vector(1.0))
+        for node in (a.node, b.node, single.node):
+            assert node.note is not None and node.note.line[0] == __file__
+    plain = function_of(lambda ctx, g: g).apply(vector(1.0))
+    assert plain.node.note is None
+
+
+def test_writes_of_another_type_in_a_graph():
+    x = tg.ones(2, requires_grad=True)
+    y = x * 1
+    y.add_(vector(1.0, 2.0))
+    assert y.dtype == np.float32 and y.tolist() == [2.0, 3.0]
+    y.sum().backward()
+    assert x.grad.tolist() == [1.0, 1.0] and x.grad.dtype == np.float32
+    with tg.no_grad():
+        z = x * 1
+        z.add_(vector(1.0, 2.0))
+    assert z.dtype == np.float32 and not z.requires_grad
+
+
+def test_results_are_not_computed_again_from_what_has_changed_too():
+    x = vector(1.0, 3.0, 2.0, 5.0)
+    y = (x * 1).reshape(1, 1, 4)
+    out = tg.nn.functional.max_pool1d(y, 2)
+    with tg.no_grad():
+        out.mul_(0)
+        y.mul_(2)
+    with pytest.raises(RuntimeError, match="max_pool saved a value"):
+        out.sum().backward()
+
+
+def test_each_kind_of_operator_keeps_its_options(fresh_registry):
+    @linear(np.spacing, symbol="L", samples=[((2,),)], domain=(1, 2), promote=("x",), floats=True, view=True, x=lambda g: g)
+    def kept_linear(x):
+        """x"""
+        return x[:]
+
+    op = kept_linear.op
+    assert (op.kind, op.symbol, op.samples, op.domain, list(op.promoted), op.floats, op.view, op.numpy) == ("linear", "L", [((2,),)], (1, 2), [0], True, True, (np.spacing,))
+
+    @general(np.spacing, symbol="G", samples=[((2,), (2,))], domain=(1, 2), promote=("y",), floats=True, together=lambda g, x, needs: (g, g))
+    def kept_general(x, y):
+        """x + y"""
+        return x + y
+
+    op = kept_general.op
+    assert (op.kind, op.symbol, op.samples, op.domain, list(op.promoted), op.floats, op.view) == ("general", "G", [((2,), (2,))], (1, 2), [1], True, False)
+    assert op.together is not None and op.wants == (("x", "needs"),) * 2 and op.differentiable and op.keeps_values
+    out = kept_general(vector(1.0), 2.0)
+    assert out.node.saved[1] is None and out.node.saved[0][1] == (True, False)
+
+    @undifferentiable(np.spacing, symbol="U", samples=[((2,),)], promote=("x",), floats=True)
+    def kept_constant(x):
+        """x"""
+        return x.copy()
+
+    op = kept_constant.op
+    assert (op.kind, op.symbol, op.samples, list(op.promoted), op.floats, op.view) == ("constant", "U", [((2,),)], [0], True, False)
+    assert kept_constant(tg.arange(2)).dtype == np.float32
+
+    @elementwise(x=lambda g, out: g * out, y=None)
+    def kept_result(x, y):
+        """x"""
+        return x * 1.0
+
+    assert kept_result.op.keeps_values and list(kept_result.op.promoted) == [0, 1]
+
+    @general(x=lambda g: g, y=None)
+    def half_promoted(x, y):
+        """x"""
+        return x * 1.0
+
+    assert list(half_promoted.op.promoted) == [0] and not half_promoted.op.keeps_values
+
+    def named_rule(g):
+        return g
+
+    @general(x=named_rule)
+    def by_name(x):
+        """x"""
+        return x * 1.0
+
+    assert by_name.op.rules[0].__name__ == "named_rule"
+
+
+def test_freshly_specialised_functions_do_what_the_general_ones_do():
+    """Written anew here, as the functions of operators are written only once."""
+    from tinygrad_edu.autograd.specialize import function_of as fresh_function
+    from tinygrad_edu.autograd.specialize import general_function
+
+    f8, f4 = np.array([0.5, 1.5]), np.array([0.5, 1.5], np.float32)
+    kinds = [lambda a: tg.tensor(a, requires_grad=True), lambda a: Tensor(a.copy()), lambda a: a.copy(), lambda a: 2, lambda a: 2.0, lambda a: True]
+    for name, count, params in (("mul", 2, {}), ("pow", 2, {}), ("add", 2, {}), ("maximum", 2, {}), ("exp", 1, {}), ("sum", 1, {}), ("sum", 1, dict(axis=0, keepdims=True)),
+                                ("clip", 1, dict(low=0.7)), ("softmax", 1, dict(axis=0)), ("eq", 2, {}), ("reshape", 1, dict(shape=(2, 1))), ("squared_error", 2, dict(reduction="sum"))):  # fmt: skip
+        op = registry[name]
+        special, plain = fresh_function(op), general_function(op)
+        for array in (f8, f4, np.array([1, 2])):
+            for chosen in [(k,) for k in kinds] if count == 1 else [(a, b) for a in kinds for b in kinds]:
+                outcomes = []
+                for function in (special, plain):
+                    try:
+                        xs = [k(array if i == 0 else f8 if array is f4 else array) for i, k in enumerate(chosen)]
+                        out = function(*xs, **params)
+                        row = [type(out), np.asarray(getattr(out, "array", out)).tolist(), str(out.dtype), getattr(out, "requires_grad", None)]
+                        if isinstance(out, Tensor) and out.node is not None:
+                            leaves = [x for x in xs if isinstance(x, Tensor) and x.requires_grad]
+                            row += [g.tolist() for g in engine.grad(out, leaves, Tensor(np.ones(out.shape, out.dtype)))]
+                            row.append([s is None for s in out.node.parents])
+                    except Exception as error:
+                        row = [type(error)]
+                    outcomes.append(row)
+                assert outcomes[0] == outcomes[1], (name, array.dtype, outcomes)
+    x, w, b = (tg.tensor(a, requires_grad=True) for a in (np.ones((2, 3)), np.ones((4, 3)), np.ones(4)))
+    for name, args, params in (("affine", (x, w, b), {}), ("affine", (x, w), {}), ("affine", (x, w, None), {}), ("normalize", (x, tg.ones(3, dtype=tg.float64)), dict(axes=(1,))),
+                               ("normalize", (x,), dict(axes=(1,))), ("normalize", (x.detach(), w[0], w[1]), dict(axes=(1,)))):  # fmt: skip
+        rows = []
+        for function in (fresh_function(registry[name]), general_function(registry[name])):
+            out = function(*args, **params)
+            leaves = [a for a in args if a is not None and a.requires_grad]
+            rows.append((out.tolist(), [p is None for p in out.node.parents if p is not None or True][: len(args)], [g.tolist() for g in engine.grad(out.sum(), leaves)]))
+        assert rows[0] == rows[1], name
+    for wrong in (lambda f: f(), lambda f: f(x, w, b, 1), lambda f: f(x, w, wrong=1), lambda f: f(x)):
+        with pytest.raises(TypeError):
+            wrong(fresh_function(registry["affine"]))
+
+
+def test_results_come_as_a_tuple():
+    x = vector(1.0, 2.0)
+    assert type(engine.grad((x * x).sum(), x)) is tuple and type(engine.grad((x * x).sum(), [x])) is tuple
+    later = (x * x).sum()
+    assert type(engine.grad([later], (x,), [None])) is tuple
+
+
+def test_several_hooks_after_accumulation():
+    x, y, seen = vector(1.0), vector(2.0), []
+    x.register_post_accumulate_grad_hook(lambda t: seen.append("x"))
+    y.register_post_accumulate_grad_hook(lambda t: seen.append("y"))
+    (x * y).sum().backward()
+    assert sorted(seen) == ["x", "y"]
