@@ -691,7 +691,8 @@ class Server:
         if verdict[0] == "survived" and at_import and any((file, line) in imported for line in mutant.lines):
             import marshal
 
-            arguments = [*paths_of(AT_IMPORT[folder]), "-k", " and ".join(f"not {name}" for name in SLOW)]
+            fitting = Path(file).stem if Path(file).stem in TESTS[folder] and Path(file).stem != "engine" else ""
+            arguments = [*paths_of([*AT_IMPORT[folder], fitting]), "-k", " and ".join(f"not {name}" for name in SLOW)]
             again = self.importing.ask(file, marshal.dumps(mutated), arguments, 60)
             return (again[0], "imported: " + again[1]) if again[0] != "survived" else ("survived", verdict[1] + "; imported")
         return verdict
