@@ -88,6 +88,14 @@ def test_the_wrong_step_of_a_network_is_named_with_its_line():
     assert [row.wrong > 0 for row in result.rows] == [True, True, False]
 
 
+@pytest.mark.parametrize("start", [0.75, -0.4, 1.3])
+def test_the_wrong_step_is_named_among_single_numbers(start):
+    cube = function("Cube", lambda x: x**3, lambda g, out, x: g * 3 * x)
+    result = check_gradients(lambda x: cube((x * 1.5).sin()).exp(), tg.tensor(start, dtype=tg.float64, requires_grad=True))
+    text = " ".join(result.report.split())
+    assert len(result.causes) == 1 and "in backward() of Cube" in text, text  # the steps around it are right
+
+
 def test_a_wrong_rule_of_an_operator_is_named(monkeypatch):
     op = tg.autograd.operator.registry["tanh"]
     monkeypatch.setattr(op, "rules", (lambda g, out: g * (1 - out),))

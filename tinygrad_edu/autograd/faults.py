@@ -47,7 +47,7 @@ def wrong_inputs(step, rtol):
             except ShapeMismatch:
                 wrong.add(i)
                 continue
-            way = rng.uniform(0.5, 1.5, array.shape) * rng.choice([-1, 1], array.shape)
+            way = np.asarray(rng.uniform(0.5, 1.5, array.shape) * rng.choice([-1, 1], array.shape))  # of a single number too, an array
             if array.ndim > 1 and array.shape[-1] == array.shape[-2] and np.allclose(array, array.swapaxes(-1, -2), 1e-12, 1e-12):
                 way = way + way.swapaxes(-1, -2)  # a symmetric matrix may be symmetric by nature, as for cholesky
             part = lambda values: float(np.sum(values[start : start + out.size] * weights.reshape(-1)))  # noqa: B023 (used at once)
