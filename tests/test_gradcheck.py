@@ -120,6 +120,8 @@ def test_dropout_with_the_generator_frozen():
 def test_what_cannot_be_checked_is_refused():
     with pytest.raises(ValueError, match="no input requires grad"):
         gradcheck(tg.sin, tg.ones(2))
+    with pytest.raises(ValueError, match="the inputs are NumPy arrays.*check_gradient"):
+        gradcheck(np.sin, np.ones(2))
     with pytest.raises(ValueError, match="must return a tensor"):
         gradcheck(lambda x: 5.0, leaf(1.0))
     with pytest.raises(ValueError, match="clone"):

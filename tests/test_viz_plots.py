@@ -55,6 +55,12 @@ def test_boundary(tmp_path):
     model = nn.Sequential(nn.Linear(2, 3), nn.Dropout(0.5), nn.Linear(3, 1), nn.Sigmoid())
     figure = viz.boundary(model, x, x[:, 1] > x[:, 0], tmp_path / "b.svg", title="above the line")
     assert model.training and [t.get_text() for t in figure.axes[0].get_legend().get_texts()] == ["target 0", "target 1"]
+    figure.canvas.draw()
+    legend, plane = figure.axes[0].get_legend().get_window_extent(), figure.axes[0].get_window_extent()
+    assert 0 <= legend.y0 and legend.y1 < plane.y0  # below the plane, where it hides no point, and on the paper
+    surface = viz.boundary(lambda p: p[:, :1] * 0.1, x).axes[0].collections[0]  # it never says yes, so nothing of it is blue
+    red, _, blue, _ = surface.cmap(surface.norm(0.1))
+    assert red > blue and min(surface.cmap(surface.norm(0.5))) > 0.95
     viz.boundary(nn.Linear(2, 3), x, tg.randint(0, 3, (30,)))
     viz.boundary(lambda p: p[:, :1] * 0 + 0.25, x)  # nowhere equal to the threshold
     with pytest.raises(ValueError, match="two inputs"):

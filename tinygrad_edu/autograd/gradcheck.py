@@ -8,6 +8,8 @@ What can be checked is in checked.py, slopes are measured by finite_differences.
 by diagnosis.py (patterns in the numbers) and faults.py (which step of the graph). They are imported when they are first used.
 """
 
+import numpy as np
+
 from .tensor import Tensor
 
 
@@ -105,6 +107,9 @@ def check_gradients(func, inputs=(), *, parameters=None, order=1, grad_outputs=N
     problem = TensorFunction(func, inputs, named(func, parameters), undefined=check_undefined_grad)
     options = Options(eps, atol, rtol, nondet_tol, fast_mode, check_grad_dtypes, check_batched_grad, check_forward_ad, check_backward_ad)
     if not problem.arrays:
+        if any(isinstance(x, np.ndarray) for x in inputs):
+            raise ValueError("gradcheck: the inputs are NumPy arrays, which record nothing; for a function of arrays say which gradient you claim, "
+                             "check_gradient(func, gradient, *arrays), or make tensors of them, tensor(x, requires_grad=True)")  # fmt: skip
         raise ValueError("gradcheck: no input requires grad, so there is nothing to check; make the inputs with requires_grad=True, or pass "
                          "parameters=model")  # fmt: skip
     if freeze_generator:

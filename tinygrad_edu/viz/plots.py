@@ -126,18 +126,19 @@ def boundary(model, inputs, targets=None, path=None, *, threshold=0.5, resolutio
     room = np.where(high > low, (high - low) * margin, 0.5)
     a, b = (np.linspace(low[i] - room[i], high[i] + room[i], resolution) for i in (0, 1))
     grid = np.stack(np.meshgrid(a, b), -1).reshape(-1, 2).astype(points.dtype if points.dtype.kind == "f" else np.float32)
+    from matplotlib.colors import CenteredNorm, ListedColormap
+
     out = predictions(model, grid)
     out = out.reshape(len(grid), -1)
     if out.shape[1] == 1:
         surface = out.reshape(resolution, resolution)
-        shown = axes.contourf(a, b, surface, levels=20, cmap="RdBu", alpha=0.75)
+        reach = max(float(np.abs(surface - threshold).max()), 1e-12)
+        shown = axes.contourf(a, b, surface, levels=20, cmap="RdBu", alpha=0.75, norm=CenteredNorm(threshold, reach))  # undecided is white
         made.colorbar(shown, ax=axes, label="output", shrink=0.85)
         if surface.min() < threshold < surface.max():
             axes.contour(a, b, surface, levels=[threshold], colors="#1b2733", linewidths=1.6)
     else:
         classes = out.argmax(1).reshape(resolution, resolution)
-        from matplotlib.colors import ListedColormap
-
         axes.contourf(a, b, classes, levels=np.arange(out.shape[1] + 1) - 0.5, alpha=0.35,
                       cmap=ListedColormap([COLORS[k % len(COLORS)] for k in range(out.shape[1])]))  # fmt: skip
     if targets is None:
@@ -153,7 +154,7 @@ def boundary(model, inputs, targets=None, path=None, *, threshold=0.5, resolutio
             color = (COLORS[1], COLORS[0])[k] if out.shape[1] == 1 and k < 2 else COLORS[k % len(COLORS)]
             axes.plot(points[chosen, 0], points[chosen, 1], MARKERS[k % len(MARKERS)], color=color, markersize=size,
                       markeredgecolor="white", markeredgewidth=0.6, label=f"target {value}")  # fmt: skip
-        axes.legend(frameon=True, fontsize=8, loc="best")
+        axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=4)  # where it hides no point
     axes.set(xlabel=names[0], ylabel=names[1], title=title)
     return saved(made, path)
 
