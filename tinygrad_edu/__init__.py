@@ -34,7 +34,7 @@ max_pool3d pairwise_distance pdist pixel_shuffle pixel_unshuffle prelu rms_norm 
 LATER = dict.fromkeys(LAYERS, "nn.functional") | dict(
     nn="nn", optim="optim", distributions="distributions", viz="viz", explain="viz", summary="viz",
     io="io", load="io", save="io", func="func", vmap="func", utils="utils", amp="amp", autocast="amp", GradScaler="amp",
-    compiler="compiler", compile="compiler", jit="jit", profiler="profiler", sparse="sparse", sparse_coo_tensor="sparse", signal="signal", fft="fft",
+    compiler="compiler", compile="compiler", jit="jit", profiler="profiler", sparse="sparse", sparse_coo_tensor="sparse", signal="signal", fft="fft", types="types",
     testing="testing",
 )  # fmt: skip
 

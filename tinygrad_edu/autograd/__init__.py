@@ -27,6 +27,16 @@ def Variable(data, requires_grad=False):  # noqa: N802 (PyTorch's old name)
     return data.detach().requires_grad_(requires_grad) if requires_grad or data.node is None else data
 
 
+def paths():
+    """PyTorch's import paths, as in `from tinygrad_edu.autograd.variable import Variable`."""
+    import sys
+    from types import ModuleType
+
+    for name in ("variable", "grad_mode", "anomaly_mode"):
+        path = sys.modules[f"{__name__}.{name}"] = globals()[name] = ModuleType(f"{__name__}.{name}", "What PyTorch has at this path.")
+        vars(path).update({n: globals()[n] for n in __all__})
+
+
 __all__ = [
     "Function",
     "GradcheckError",
@@ -51,3 +61,5 @@ __all__ = [
     "set_detect_anomaly",
     "set_grad_enabled",
 ]
+
+paths()

@@ -78,3 +78,27 @@ __all__ = ["AbsTransform", "AffineTransform", "Bernoulli", "Beta", "Binomial", "
            "RelaxedOneHotCategorical", "ReshapeTransform", "SigmoidTransform", "SoftmaxTransform", "SoftplusTransform", "StackTransform",
            "StickBreakingTransform", "StudentT", "TanhTransform", "Transform", "TransformedDistribution", "Uniform", "VonMises", "Weibull",
            "biject_to", "constraints", "identity_transform", "kl_divergence", "register_kl", "transform_to", "transforms"]  # fmt: skip
+
+
+def paths():
+    """PyTorch's import paths, as in `from tinygrad_edu.distributions.normal import Normal`."""
+    import sys
+    from types import ModuleType
+
+    from . import discrete, divergence, registry
+
+    whole = dict(chi2="Chi2", exp_family="ExponentialFamily", fishersnedecor="FisherSnedecor", studentT="StudentT", log_normal="LogNormal",
+                 relaxed_bernoulli="RelaxedBernoulli", relaxed_categorical="RelaxedOneHotCategorical", lowrank_multivariate_normal=
+                 "LowRankMultivariateNormal", one_hot_categorical="OneHotCategorical", constraint_registry="transform_to", kl="kl_divergence",
+                 utils="Distribution")  # fmt: skip
+    named = {"".join("_" * (i > 0 and c.isupper()) + c.lower() for i, c in enumerate(n)): n for n in __all__ if n[0].isupper() and "Transform" not in n}
+    for name, known in {**named, "transformed_distribution": "TransformedDistribution", **whole}.items():
+        if name in globals():
+            continue
+        path = ModuleType(f"{__name__}.{name}", f"PyTorch's import path of {known}.")
+        vars(path).update({n: globals()[n] for n in __all__}, probs_to_logits=discrete.to_logits, logits_to_probs=discrete.to_probs,
+                          REGISTERED=divergence.REGISTERED, Registry=registry.Registry)  # fmt: skip
+        sys.modules[path.__name__] = globals()[name] = path
+
+
+paths()

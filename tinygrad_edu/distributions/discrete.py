@@ -383,3 +383,14 @@ class Multinomial(Chosen):
         values = one.enumerate_support(expand=False)[1:]
         weighted = (one.log_prob(values).exp() * tg.lgamma(values + 1)).sum((0, -1))
         return n * self.categorical.entropy() - tg.lgamma(n + 1) + weighted
+
+
+def to_logits(probs, is_binary=False):
+    """The logarithms of probabilities, or of the odds."""
+    kept = tidy(probs)
+    return kept.log() - tg.log1p(-kept) if is_binary else kept.log()
+
+
+def to_probs(logits, is_binary=False):
+    """The probabilities of logits."""
+    return logits.sigmoid() if is_binary else F.softmax(logits, dim=-1)

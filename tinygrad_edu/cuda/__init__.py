@@ -1,8 +1,5 @@
 """What a program asks `torch.cuda` for before it decides where to run: here the answer is the CPU."""
 
-import sys
-from types import ModuleType
-
 
 def is_available():
     """False: tensors live on the CPU."""
@@ -76,18 +73,7 @@ device = stream = nothing_to_do
 def __getattr__(name):
     """`torch.cuda.amp` is imported when it is first used."""
     if name == "amp":
-        return mixed_precision()
+        from importlib import import_module
+
+        return import_module(f"{__name__}.amp")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}; there is no such device here")
-
-
-def mixed_precision():
-    """The module torch.cuda.amp, whose contexts are for a device that is not there."""
-    from . import amp as source
-
-    module = ModuleType(f"{__name__}.amp", "Mixed precision for a device that is not there: switched off.")
-    module.autocast, module.GradScaler = source.for_cuda, source.scaler_for_cuda
-    module.custom_fwd, module.custom_bwd = source.custom_fwd, source.custom_bwd
-    sys.modules[module.__name__] = module
-    globals()["amp"] = module
-    return module
-

@@ -1,0 +1,11 @@
+"""The names of types that programs put in their annotations, as `torch.types` has them."""
+
+from .api.create import device
+from .autograd.tensor import Size
+
+Number = int | float | bool
+Device = device | str | int | None
+_size = Size | list[int] | tuple[int, ...]
+_int, _float, _bool = int, float, bool
+
+__all__ = ["Device", "Number"]
