@@ -571,7 +571,10 @@ def users_of_rules():
                 value = value.op.forward if hasattr(value, "op") and hasattr(value.op, "forward") else value
                 if isinstance(value, FunctionType):
                     stack.append((value, depth + 1))
-    return {key: [name for *_, name in sorted(found)] for key, found in users.items()}
+    for op in registry.values():  # a forward that some rule calls: its own operator's samples tell most
+        if op.kind != "composite":
+            users.get((Path(op.forward.__code__.co_filename).name, place_of(op.forward.__code__)), []).append((-1, 0, op.name))
+    return {key: list(dict.fromkeys(name for *_, name in sorted(found))) for key, found in users.items()}
 
 
 def is_open(results, mutant, options):
