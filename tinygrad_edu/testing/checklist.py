@@ -74,6 +74,7 @@ class Result:
         """Record the result, and raise a CheckError unless all is well."""
         records.record(self.subject, self.ok)
         if raise_exception and not self.ok:
+            __tracebackhide__ = True
             raise CheckError(self.report, self)
         return self
 

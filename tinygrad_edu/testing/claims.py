@@ -28,6 +28,7 @@ def check_function(function, inputs, gradient=None, *, vjp=None, name=None, eps=
     >>> check_function(lambda x, w: x @ w, [np.ones((2, 3)), np.ones((3, 2))], vjp=lambda g, x, w: (g @ w.T, x.T @ g))
     True
     """
+    __tracebackhide__ = True  # pytest shows the test's own line and the message
     inputs = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
     name = name or name_of(function)
     claim = Claim(function, inputs, gradient, vjp, name)

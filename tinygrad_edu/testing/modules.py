@@ -47,6 +47,7 @@ def check_module(module, *inputs, unused=(), batch=False, order=1, seed=0, doubl
         result.run("it has a repr", lambda: None if repr(module) else "repr(module) is empty")
     finally:
         random.set_rng_state(generator)
+    __tracebackhide__ = True
     return result.finish(raise_exception)
 
 

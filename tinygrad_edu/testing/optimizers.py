@@ -45,6 +45,7 @@ def check_optimizer(make, reference=None, *, steps=6, seed=0, converges=True, rt
     result.run("the first step goes downhill", trial.downhill)
     if converges:
         result.run("a parabola gets lower", trial.converges)
+    __tracebackhide__ = True
     return result.finish(raise_exception)
 
 
@@ -253,6 +254,7 @@ def check_training_step(step, parameters, loss, update=None, *, lr=None, steps=3
         result.run(f"step {n}", compared)
         if not result.ok:
             break
+    __tracebackhide__ = True
     return result.finish(raise_exception)
 
 

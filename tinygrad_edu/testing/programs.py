@@ -319,6 +319,7 @@ def check_engine(operations, engine=None, *, programs=200, steps=7, seed=0, rais
     shortest = shortest or problem_of_depth(operations, engine)
     records.record("check_engine", shortest is None)
     if shortest is not None and raise_exception:
+        __tracebackhide__ = True
         raise CheckError(f"the engine is wrong in this program:\n\n{shortest}", shortest)
     return shortest is None
 

@@ -51,6 +51,7 @@ def gradtest(function=None, /, *, order=1, shapes="broadcast", domain=SMOOTH, di
         drawn["inputs"] = together(shape_sets(shapes, len(free)), np.float64, domain, distinct)
 
     def test(**values):
+        __tracebackhide__ = True  # the message says all
         inputs = dict(zip(free, values.pop("inputs", ()))) | values
         active = [n for n in parameters if isinstance(inputs.get(n), Tensor) and inputs[n].requires_grad]
 
