@@ -13,7 +13,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu.autograd import Tensor, engine, memory, modes
 from tinygrad_edu.autograd.node import Node, ancestors, leaf, note_of
-from tinygrad_edu.autograd.operator import elementwise, general, linear, registry, undifferentiable
+from tinygrad_edu.autograd.operator import elementwise, general, linear, numpy_functions, registry, undifferentiable
 
 
 def vector(*values, **options):
@@ -23,10 +23,11 @@ def vector(*values, **options):
 @pytest.fixture
 def fresh_registry():
     """Operators that a test defines are gone after it."""
-    before = dict(registry)
+    before, functions = dict(registry), dict(numpy_functions)
     yield
-    registry.clear()
-    registry.update(before)
+    for table, kept in ((registry, before), (numpy_functions, functions)):
+        table.clear()
+        table.update(kept)
 
 
 # --- engine: the order, what is freed, what is kept -----------------------------------------------------------------------

@@ -270,6 +270,7 @@ def test_click_is_drawn_before_python_answers(opened):
 def test_points_by_keyboard(opened):
     person = opened()
     person.page.click("#clear")
+    person.page.wait_for_selector("#undo:enabled")
     person.page.focus("#undo")
     person.page.keyboard.press("Shift+Tab")  # over the tools …
     person.page.keyboard.press("Shift+Tab")  # … to the plane
