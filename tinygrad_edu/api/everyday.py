@@ -305,7 +305,14 @@ def resize_as_(self, other, memory_format=None):
 
 
 public["detach"] = lambda input: input.detach()
-public["is_storage"] = lambda obj: isinstance(obj, Storage)
+
+
+def is_storage(obj):
+    """True if `obj` is what `x.storage()` returns: the elements of a tensor in one row."""
+    return isinstance(obj, Storage)
+
+
+public["is_storage"] = is_storage
 public["get_device"] = lambda input: -1
 
 
