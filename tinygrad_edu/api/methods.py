@@ -1,6 +1,5 @@
 """Tensor's operators, methods and in-place forms, its place in NumPy's world, and how it prints."""
 
-from difflib import get_close_matches
 from itertools import count
 
 import numpy as np
@@ -396,6 +395,8 @@ def __array_function__(self, function, types, args, kwargs):
 
 def unknown_numpy(name):
     """One sentence: which NumPy function is missing, and what there is instead."""
+    from difflib import get_close_matches
+
     known = sorted({f.__name__ for f in [*numpy_functions, *NUMPY]})
     near = get_close_matches(name.partition(".")[0], known, 1, 0.5)
     hint = f"; the nearest one there is: np.{near[0]}" if near else ""
