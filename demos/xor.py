@@ -92,7 +92,7 @@ def main(arguments=None):
     loss.backward()
     demo.save(
         "graph.svg",
-        lambda: viz.draw(loss, model=model, names=dict(x=x, y=y)),
+        lambda: viz.draw(loss, model=model, names=dict(x=x, y=y), direction="TB"),
         "the computation of the first loss, with every gradient",
     )
 
