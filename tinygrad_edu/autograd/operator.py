@@ -11,6 +11,7 @@ kept. A rule may return a gradient that is still broadcast; the engine sums it t
 """
 
 import inspect
+import sys
 from functools import cached_property
 from itertools import repeat
 
@@ -49,11 +50,11 @@ class Op:
         if together:
             self.wants = (wants_of(together),) * len(self.inputs)
         promoted = [x for x in self.inputs if kind == "elementwise" or rules.get(x)] if promote is None else promote
-        self.promoted = range(10**9) if self.variadic and promoted else [self.inputs.index(x) for x in promoted]
+        self.promoted = range(sys.maxsize) if self.variadic and promoted else [self.inputs.index(x) for x in promoted]
         self.differentiable = bool(together) or any(self.rules)
         self.keeps_values = any(w in self.inputs or w == "out" for wants in self.wants for w in wants)
         registry[self.name] = self
-        self.numpy = numpy if isinstance(numpy, tuple) else (numpy,)
+        self.numpy = numpy
 
     @cached_property
     def save(self):
@@ -83,8 +84,7 @@ def apply(op, args, params):
         result = Tensor(out)
     else:
         if not op.together:
-            rules = op.rules * len(parents) if op.variadic else op.rules
-            parents = [p if rule else None for p, rule in zip(parents, rules)]
+            parents = [p if rule else None for p, rule in zip(parents, op.pullbacks)]
         saved = op.save(parents, out, *arrays, **params)
         result = Tensor(out, Node(op, tuple(parents), saved, params, out.shape, out.dtype))
         if modes.special and (modes.state.recording or modes.state.anomaly):
@@ -125,6 +125,6 @@ def general(*numpy, symbol=None, samples=(), domain=None, promote=None, floats=F
     return define("general", numpy, dict(symbol=symbol, samples=samples, domain=domain, promote=promote, floats=floats, together=together), rules)  # fmt: skip
 
 
-def undifferentiable(*numpy, symbol=None, samples=(), promote=None, floats=False, view=False):
+def undifferentiable(*numpy, symbol=None, samples=(), promote=None, floats=False):
     """An operator whose result is a constant for back propagation: comparisons, indices, rounding to integers."""
     return define("constant", numpy, dict(symbol=symbol, samples=samples, promote=promote, floats=floats), {})

@@ -39,7 +39,7 @@ def check_rules(op, rules, registry):
     names = [x + end for x in op.inputs for end in ("", *op.facts)] + ["out", *op.params]
     names += ["i"] if op.variadic else []
     names += ["needs"] if op.together else []
-    for x, rule in [*rules.items(), *([("together", op.together)] if op.together else [])]:
+    for x, rule in [*rules.items(), ("together", op.together)]:
         wrong = [w for w in wants_of(rule) if w not in names]
         if wrong:
             raise TypeError(f"{op.name}: the rule for {x} names {wrong}; it may name {sorted(names)}")
@@ -54,8 +54,7 @@ def source_of_save(op):
     if op.variadic:
         rows = f"[({row_of(op, op.wants[0])}) if parents[i] else None for i in range(len(parents))]"
         return f"lambda parents, out, *{op.variadic}{params}: {rows}"
-    rows = ", ".join(f"({row_of(op, wants)}) if parents[{i}] else None" if rule or op.together else "None"
-                     for i, (rule, wants) in enumerate(zip(op.rules, op.wants)))  # fmt: skip
+    rows = ", ".join(f"({row_of(op, wants)}) if parents[{i}] else None" for i, wants in enumerate(op.wants))
     return f"lambda parents, out, {', '.join(op.inputs)}{', *' * bool(params)}{params}: [{rows}]"
 
 

@@ -68,7 +68,7 @@ def source_of(op):
     lines = [f"def {op.name}({', '.join(head)}):"]
     args = op.variadic if op.variadic else "(" + "".join(f"{x}, " for x in xs) + ")"
     general = f"    return apply(op, {args}, {params})"
-    if op.variadic or op.view or op.kind == "constant":
+    if op.variadic or op.view or not op.differentiable:
         return "\n".join([*lines, general])
     call = ", ".join(f"{x}_array" for x in xs)
     nodes = [f"{x}_node" for x in xs]
@@ -99,7 +99,8 @@ def source_of(op):
 
 def number_allowed(op):
     """True if either of the two inputs may be a Python number while the other is a tensor."""
-    return op.kind == "elementwise" and len(op.inputs) == 2 and 0 in op.promoted and 1 in op.promoted
+    facts = any(want.endswith(op.facts) for wants in op.wants for want in wants)  # a number has no shape
+    return op.kind == "elementwise" and len(op.inputs) == len(op.promoted) == 2 and not facts
 
 
 def condition(op):
@@ -130,12 +131,10 @@ def classified(op):
                  f"            plain = ({x}.__class__ is float or {x}.__class__ is int) and (kind is float32 or kind is float64)",
                  "        else: plain = False"]  # fmt: skip
         return lines
-    lines = []
-    for i, x in enumerate(op.inputs):
+    x, *others = op.inputs
+    lines = [f"        {x}_array = {x}.array; {x}_node = {x}.node; kind = {x}_array.dtype; plain = kind is float64 or kind is float32"]
+    for i, x in enumerate(others, 1):
         taken = f"{x}_array = {x}.array; {x}_node = {x}.node"
-        if not i:
-            lines += [f"        {taken}; kind = {x}_array.dtype; plain = kind is float64 or kind is float32"]
-            continue
         differs = f"if {x}_array.dtype is not kind: plain = False"
         if x not in op.defaults:
             lines += [f"        {taken}"]
