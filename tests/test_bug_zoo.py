@@ -307,7 +307,7 @@ ENGINE_MUTANTS = {
     "never freed": ("node.saved = None", "pass"),
     "always freed": ("if not retain_graph and op.keeps_values:", "if op.keeps_values:"),
     "no look at writes": ("if node.birth < memory.last_write:", "if False:"),
-    "hooks forgotten": ("if node.note is not None and node.note.hooks:", "if False:"),
+    "hooks forgotten": ("g = noted(node, g, create_graph)", "pass"),
     "no graph of gradients": ("saved = as_tensors(node)", "pass"),
 }
 

@@ -44,9 +44,9 @@ def start(outputs, gradients, create_graph, attempt):
     return grads
 
 
-def run_hooks(node, g, create_graph):
-    """Let the hooks of a tensor see its gradient, and replace it."""
-    for hook in list(node.note.hooks.values()):
+def noted(node, g, create_graph):
+    """A finished gradient: the tensor's hooks see it and may replace it, and a recorded result keeps it for pictures."""
+    for hook in list(node.note.hooks.values()) if node.note.hooks else ():
         with modes.set_grad_enabled(create_graph):
             shown = g if isinstance(g, Tensor) else Tensor(np.array(g))  # a copy: a hook may write to what it is given
             new = hook(shown)
@@ -59,6 +59,8 @@ def run_hooks(node, g, create_graph):
                     f"None or a gradient of shape {list(node.shape)}\n{where(node)}"
                 )
             g = new if create_graph else new.array
+    if node.note.value is not None:
+        node.note.gradient = g
     return g
 
 

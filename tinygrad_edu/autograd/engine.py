@@ -2,17 +2,18 @@
 
 from heapq import heapify, heappop, heappush
 from itertools import repeat
+from operator import attrgetter
 from sys import getrefcount
 
 import numpy as np
 
 from . import memory, modes
 from .anomaly import check_derivative
-from .checks import freed_graph, located, run_hooks, start
-from .node import Node, ancestors, by_birth, leaf
+from .checks import freed_graph, located, noted, start
+from .node import Node, ancestors, leaf
 from .tensor import Tensor
 
-ndarray = np.ndarray
+ndarray, note_in = np.ndarray, attrgetter("note")
 
 
 def sum_to(g, shape):
@@ -28,25 +29,23 @@ def sum_to(g, shape):
 
 
 def backprop(grads, needed=None, create_graph=False, retain_graph=False):
-    """Yield every (node, gradient), youngest first, given the roots' gradients `grads`: {node: gradient}.
+    """Yield every result and its gradient, youngest first, given the roots' gradients `grads`: {node: gradient}.
 
-    Gradients are arrays; Tensors, remembered in their turn, where `create_graph` is set. A node's gradient is complete
-    when it is yielded: whatever depends on it is younger, and has been visited. `needed` limits the visit to the paths
-    that lead to some nodes. What a node saved is freed right after use unless `retain_graph` is set.
+    A node's gradient is complete when it is yielded: whatever depends on it is younger, and has been visited. When all
+    are, `grads` holds those of the leaves. Gradients are arrays; Tensors, remembered in their turn, where `create_graph`
+    is set. `needed` limits the visit to the paths that lead to some nodes. What a node saved is freed right after use
+    unless `retain_graph` is set.
     """
     anomaly, sums = modes.state.anomaly, set()  # sums: nodes whose gradient was added up here, so that one may add in place
-    waiting = [(-node.birth, node) for node in grads]  # a heap: the youngest node that has a gradient comes out first
+    waiting = [(-node.birth, node) for node in grads if node.op]  # a heap: the youngest with a gradient comes out first
     heapify(waiting)
     while waiting:
         node = heappop(waiting)[1]
         g = grads.pop(node)
-        if node.note is not None and node.note.hooks:
-            g = run_hooks(node, g, create_graph)
+        if node.note is not None:
+            g = noted(node, g, create_graph)
         yield node, g
-        op = node.op
-        if op is None:
-            continue
-        saved = node.saved
+        op, saved = node.op, node.saved
         if saved is None:
             raise RuntimeError(freed_graph(node))
         if node.birth < memory.last_write:
@@ -78,12 +77,9 @@ def backprop(grads, needed=None, create_graph=False, retain_graph=False):
             raise located(error, node)  # noqa: B904, the same error with a note
         if not retain_graph and op.keeps_values:
             node.saved = None
-    g = c = args = saved = parts = None  # hold no gradient: `alone` counts
-    for node in sorted(grads, key=by_birth, reverse=True):  # the leaves: nothing is left that could add to them
-        g = grads.pop(node)
-        if node.note is not None and node.note.hooks:
-            g = run_hooks(node, g, create_graph)
-        yield node, g
+    for node in grads if any(map(note_in, grads)) else ():  # the leaves: nothing is left that could add to them
+        if node.note is not None:
+            grads[node] = noted(node, grads[node], create_graph)
 
 
 def at_once(op, g, saved):
@@ -145,9 +141,16 @@ def recorded(steps):
         yield from steps
 
 
+def gradients_of(targets, grads, create_graph, retain_graph):
+    """{node: gradient} of the nodes among `targets` that a gradient reaches."""
+    steps = run(grads, paths_to(targets, ancestors(*grads)), create_graph, retain_graph)
+    found = {node: g for node, g in steps if node in targets}
+    return found | {node: g for node, g in grads.items() if node in targets}
+
+
 def count_alone():
-    """How many references an array has in the loop of `backward` when nobody else holds it."""
-    for _, g in backprop({leaf((1,), np.dtype("f8")): np.ones(1)}):
+    """How many references an array has in the last loop of `backward` when nobody else holds it."""
+    for _, g in {leaf((1,), np.dtype("f8")): np.ones(1)}.items():
         return getrefcount(g)
 
 
@@ -172,34 +175,24 @@ def backward(tensors, gradients=None, retain_graph=None, create_graph=False, inp
     tensors = sequence(tensors)
     gradients = (None,) * len(tensors) if gradients is None else sequence(gradients)
     grads = start(tensors, gradients, create_graph, "backward()")
-    needed = targets = None
-    if inputs is not None:
+    if inputs is None:
+        kept = {node: g for node, g in run(grads, None, create_graph, retain_graph) if node.note is not None and node.note.retain}
+        finished = grads | kept if kept else grads
+    else:
         inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
         if not inputs or any(x.node is None for x in inputs):
             raise RuntimeError("backward(inputs=…): every input must require grad, and there must be one at least")
-        targets = {x.node for x in inputs}
-        needed = paths_to(targets, ancestors(*grads))
-    finished, followed = [], []
-    for node, g in run(grads, needed, create_graph, retain_graph):
-        note = node.note
-        if note is None and targets is None:
-            if node.op is None:
-                mine = g.__class__ is ndarray and g.base is None and getrefcount(g) <= alone
-                finished.append((node, g if mine else memory.owned(node, g)))
-            continue
-        wanted = node in targets if targets is not None else node.op is None or note.retain
-        if wanted:
-            finished.append((node, memory.owned(node, g)))
-        if note is not None:
-            if note.value is not None:
-                note.gradient = g  # recorded: pictures show the gradients of results too
-            if note.after and wanted:
-                followed += note.after.values()
-    for node, g in finished:  # only now: a failed backward changes no gradient
+        finished = gradients_of({x.node for x in inputs}, grads, create_graph, retain_graph)
+    followed = []
+    for node, g in finished.items():  # only now: a failed backward changes no gradient
+        if g.__class__ is not ndarray or g.base is not None or getrefcount(g) > alone:
+            g = memory.owned(node, g)
         if node.grad is None:
             node.grad = g if create_graph else Tensor(g)
         else:
             add_to_grad(node, g)
+        if node.note is not None and node.note.after:
+            followed += node.note.after.values()
     for hook, tensor in followed:
         hook(tensor)
 
@@ -224,15 +217,12 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     for k, x in enumerate(inputs):
         if not isinstance(x, Tensor) or x.node is None:
             raise RuntimeError(f"grad(): input {k} does not require grad; only tensors that do have a gradient")
-    targets = {x.node for x in inputs}
-    found = {}
-    for node, g in run(grads, paths_to(targets, ancestors(*grads)), create_graph, retain_graph):
-        if node in targets:
-            found[node] = g if create_graph else Tensor(memory.owned(node, g))
+    found = gradients_of({x.node for x in inputs}, grads, create_graph, retain_graph)
     results: list = []
     for k, x in enumerate(inputs):
         if x.node in found:
-            results.append(found[x.node])
+            g = found[x.node]
+            results.append(g if create_graph else Tensor(memory.owned(x.node, g)))
         elif materialize_grads:
             results.append(Tensor(np.zeros_like(x.array)))
         elif allow_unused:
