@@ -44,13 +44,14 @@ ENGINE = [f"autograd/{name}.py" for name in "node tensor operator signatures com
 RULES = sorted(f"ops/{path.name}" for path in (PACKAGE / "ops").glob("*.py") if path.name != "__init__.py")
 BUILDERS = [f"autograd/{name}.py" for name in ("operator", "signatures", "composites", "specialize")]  # these work at import
 TESTS = dict(
-    autograd="""anomaly dtypes engine errors function functional gradcheck inplace memory mutants_engine numpy_protocol registry threads tour
-    traps""".split(),
+    autograd="""anomaly dtypes engine errors function functional gradcheck inplace memory mutants_engine mutants_special numpy_protocol registry threads
+    tour traps""".split(),
     ops="""operators operator_contracts mutants_rules nn_activations nn_attention nn_convolution nn_losses nn_module nn_normalization nn_pooling
     nn_recurrent nn_resampling erf traps engine numpy_protocol inplace""".split(),
 )
 BY_NAME = ("test_operators.py", "test_operator_contracts.py")  # tests with an operator's name as parameter `name`
 SLOW = ("test_a_million_operators", "test_03_deep_chains", "test_program_as_in_pytorch", "test_the_message_ends_a_program", "test_promotion_as")
+OWN = {f"autograd/{name}.py": "test_mutants_special.py" for name in ("specialize", "operator", "signatures", "composites")}  # these tests go first
 FOCUS = {"ops": ["mutants_rules", "operators", "operator_contracts"], "autograd": ["mutants_engine", "engine", "memory", "function", "registry"]}
 BUDGET = {"ops": 6.0, "autograd": 2.5}  # seconds of tests for one mutant; what passes them all, or as many as that, has survived
 MEMORY = 6 << 30
@@ -678,7 +679,7 @@ class Server:
         entry = self.results.get(mutant) or {}
         for name in entry.get("operators", ())[:4]:
             found |= self.by_name.get(name, set())
-        tests = sorted(found, key=lambda t: self.rank(folder, t))
+        tests = sorted(found, key=lambda t: (OWN.get(file, t) not in t, *self.rank(folder, t)))
         tests = [*(k for k in self.killers.get((file, mutant.function), ()) if k in tests), *tests]
         verdict = "survived", "no test uses this line"
         if tests:
@@ -696,7 +697,7 @@ class Server:
             import marshal
 
             fitting = Path(file).stem if Path(file).stem in TESTS[folder] and Path(file).stem != "engine" else ""
-            arguments = [*paths_of([*AT_IMPORT[folder], fitting]), "-k", " and ".join(f"not {name}" for name in SLOW)]
+            arguments = [*paths_of([*AT_IMPORT[folder], fitting, OWN.get(file, "")[5:-3]]), "-k", " and ".join(f"not {name}" for name in SLOW)]
             again = self.importing.ask(file, marshal.dumps(mutated), arguments, 60)
             return (again[0], "imported: " + again[1]) if again[0] != "survived" else ("survived", verdict[1] + "; imported")
         return verdict

@@ -260,6 +260,8 @@ def where(condition, input=None, other=None):
     """input where the condition holds, else other; with the condition alone, the indices where it holds"""
     if input is None and other is None:
         return tuple(Tensor(i) for i in np.nonzero(array_of(condition)))
+    if input is None or other is None:
+        raise TypeError("where: give both values, as in where(condition, x, 0.0), or neither")
     if array_of(condition).dtype.kind not in "bu":
         raise RuntimeError(f"where: the condition must be boolean, not {array_of(condition).dtype}; compare, as in x > 0")
     condition = as_tensor(condition)

@@ -15,14 +15,12 @@ import sys
 from functools import cached_property
 from itertools import repeat
 
-import numpy as np
-
 from . import memory, modes
 from .anomaly import check_result
 from .node import Node
 from .operands import explained, operands
 from .recorder import record
-from .signatures import arguments_of, check_rules, needs_of, source_of_save, wants_of
+from .signatures import arguments_of, check_rules, dtype_of, needs_of, shape_of, source_of_save, wants_of
 from .tensor import Tensor
 
 registry: dict = {}  # name → Op: the source of tests, docs, pictures and tg.<name>
@@ -62,7 +60,7 @@ class Op:
 
         lambda parents, out, x, y: [(y,) if parents[0] else None, (x,) if parents[1] else None]
         """
-        return eval(source_of_save(self), {"shape_of": np.shape, "dtype_of": lambda a: np.asarray(a).dtype, "needs_of": needs_of})
+        return eval(source_of_save(self), {"shape_of": shape_of, "dtype_of": dtype_of, "needs_of": needs_of})
 
     def __repr__(self):
         return f"<operator {self.name}: {self.formula}>"

@@ -2,6 +2,8 @@
 
 import inspect
 
+import numpy as np
+
 
 def wants_of(rule):
     """What a rule names after the gradient."""
@@ -17,6 +19,16 @@ def arguments_of(forward):
     params = {name: given.get(name, inspect.Parameter.empty) for name in names[n : n + k]}
     variadic = names[n + k] if code.co_flags & inspect.CO_VARARGS else None
     return inputs, variadic, params, dict(zip(inputs[n - len(optional) :], optional))
+
+
+def shape_of(value):
+    """The shape of an array or number; None for an optional input that is not there."""
+    return None if value is None else np.shape(value)
+
+
+def dtype_of(value):
+    """The type of an array or number; None for an optional input that is not there."""
+    return None if value is None else np.asarray(value).dtype
 
 
 def needs_of(parents):

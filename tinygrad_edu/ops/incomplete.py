@@ -44,7 +44,8 @@ def shares(a, x):
 
 def density(a, x):
     """xᵃ⁻¹e⁻ˣ / Γ(a)"""
-    return np.exp((a - 1) * np.log(x) - x - lgamma(a))
+    log_gamma = float(lgamma(a)) if isinstance(a, (int, float)) else lgamma(a)  # a number does not decide the type
+    return np.exp((a - 1) * np.log(x) - x - log_gamma)
 
 
 @elementwise(symbol="P", domain=dict(a=(0.5, 3), x=(0.5, 4)), floats=True, a=None, x=lambda g, a, x: g * density(a, x))

@@ -158,7 +158,7 @@ def polygamma_of(x, *, n):
 @elementwise(symbol="ζ", floats=True, domain=dict(x=(1.5, 4), q=(0.5, 3)), x=None, q=lambda g, x, q: g * (-x * zeta(x + 1, q)))
 def zeta(x, q):
     """Σ 1 / (q + k)ˣ over k = 0, 1, …, Hurwitz's zeta function"""
-    return hurwitz(x, q)
+    return hurwitz(np.asarray(x, np.result_type(x, q)), q)
 
 
 @elementwise(symbol="I₀", domain=(-3, 3), floats=True, x=lambda g, x: g * i1(x))
