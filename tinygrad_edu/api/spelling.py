@@ -1,8 +1,7 @@
 """How the functions of this folder become functions of the package and methods of Tensor, in PyTorch's spelling."""
 
 import functools
-from collections import namedtuple
-from operator import index
+from operator import index, itemgetter
 
 import numpy as np
 
@@ -30,32 +29,37 @@ def both(*names, method=True, function=True):
     """
 
     def enter(f):
-        accepted = set(f.__code__.co_varnames[: f.__code__.co_argcount + f.__code__.co_kwonlyargcount])
-        renamed = {ours: theirs for ours, theirs in NUMPY_NAMES.items() if theirs in accepted and ours not in accepted}
-        if "dims" in accepted and "dim" not in accepted:
-            renamed["axis"] = renamed["dim"] = "dims"
-        if "other" in accepted:
-            renamed["y"] = "other"
-        renamed.update({theirs: ours for theirs, ours in FORMER.get(f.__name__, {}).items()})
-
-        @functools.wraps(f)
         def spelled(*args, **kwargs):
             if kwargs:
+                accepted, renamed = spelling_of(f)
                 for name in renamed.keys() & kwargs.keys():
                     kwargs[renamed[name]] = kwargs.pop(name)
                 if "out" in kwargs and "out" not in accepted:
                     return into(kwargs.pop("out"), spelled(*args, **kwargs))
             return f(*args, **kwargs)
 
-        result = spelled
+        spelled.__name__ = spelled.__qualname__ = f.__name__
+        spelled.__doc__, spelled.__module__, spelled.__wrapped__ = f.__doc__, f.__module__, f
         for name in names or (f.__name__,):
             if function:
-                functions[name] = result
+                functions[name] = spelled
             if method:
-                methods[name] = result
-        return result
+                methods[name] = spelled
+        return spelled
 
     return enter
+
+
+@functools.cache
+def spelling_of(f):
+    """The arguments that a function accepts, and {another name: its name here}."""
+    accepted = set(f.__code__.co_varnames[: f.__code__.co_argcount + f.__code__.co_kwonlyargcount])
+    renamed = {ours: theirs for ours, theirs in NUMPY_NAMES.items() if theirs in accepted and ours not in accepted}
+    if "dims" in accepted and "dim" not in accepted:
+        renamed["axis"] = renamed["dim"] = "dims"
+    if "other" in accepted:
+        renamed["y"] = "other"
+    return accepted, renamed | FORMER.get(f.__name__, {})
 
 
 def into(out, result):
@@ -120,15 +124,26 @@ def axes_of(name, x, dim):
     return dim if n else None
 
 
+class Results(tuple):
+    """Several results that can be taken by position or by name, printed as PyTorch prints them."""
+
+    __slots__ = ()
+    _fields: tuple = ()
+
+    def __new__(cls, *values):
+        return tuple.__new__(cls, values)
+
+    def __getnewargs__(self):
+        return tuple(self)
+
+    def __repr__(self):
+        return f"return_types.{type(self).__name__}(\n" + ",\n".join(f"{field}={value!r}" for field, value in zip(self._fields, self)) + ")"
+
+
 def named_results(name, fields):
-    """The class of several results that can be taken by position or by name, printed as PyTorch prints them."""
-
-    def show(self):
-        return f"return_types.{name}(\n" + ",\n".join(f"{field}={value!r}" for field, value in zip(self._fields, self)) + ")"
-
-    made = namedtuple(name, fields)
-    made.__repr__ = show
-    return made
+    """The class of the results of one function; a namedtuple would take five times as long to make."""
+    names = tuple(fields.split())
+    return type(name, (Results,), dict(__slots__=(), _fields=names, **{field: property(itemgetter(k)) for k, field in enumerate(names)}))
 
 
 def ints(args):

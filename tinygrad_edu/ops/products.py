@@ -64,8 +64,6 @@ def linear_bias(g):
     if g.ndim > 2:
         g = g.reshape((-1, g.shape[-1]))
     n = len(g)
-    if n == 1:
-        return g.reshape(-1)
     return g.sum(axis=0) if n >= 4096 or isinstance(g, Tensor) else ones(n, g.dtype).dot(g)
 
 
