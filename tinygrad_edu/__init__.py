@@ -9,12 +9,12 @@ from .api.random import Generator, default_generator
 from .autograd.dtypes import get_default_dtype, set_default_dtype
 from .autograd.modes import (
     enable_grad,
+    inference_mode,
     is_grad_enabled,
     no_grad,
     recording,
     set_grad_enabled,
 )
-from .autograd.modes import no_grad as inference_mode
 from .autograd.tensor import Size, Tensor
 
 __version__ = "0.1.0"
@@ -28,10 +28,14 @@ newaxis = None
 from . import accelerator, autograd, backends, cuda, linalg, special  # noqa: E402
 
 # functions of nn.functional that PyTorch has at the top too, as in torch.conv2d
-LAYERS = """adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout avg_pool1d bilinear celu channel_shuffle conv1d conv2d conv3d
+LAYERS = """adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout avg_pool1d celu_ conv_tbc feature_alpha_dropout native_channel_shuffle rrelu_ selu_ threshold_ bilinear celu channel_shuffle conv1d conv2d conv3d
 conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity dropout group_norm hardshrink layer_norm max_pool1d max_pool2d
-max_pool3d pairwise_distance pdist pixel_shuffle pixel_unshuffle prelu rms_norm rrelu selu threshold""".split()
-LATER = dict.fromkeys(LAYERS, "nn.functional") | dict(
+max_pool1d_with_indices max_pool3d pairwise_distance pdist pixel_shuffle pixel_unshuffle prelu rms_norm rrelu selu threshold""".split()
+PLAIN_LAYERS = """affine_grid_generator alpha_dropout_ batch_norm binary_cross_entropy_with_logits constant_pad_nd convolution
+cosine_embedding_loss ctc_loss dropout_ embedding embedding_bag feature_alpha_dropout_ feature_dropout feature_dropout_ grid_sampler
+grid_sampler_2d grid_sampler_3d gru_cell hinge_embedding_loss instance_norm kl_div lstm_cell margin_ranking_loss norm_except_dim
+poisson_nll_loss rnn_relu_cell rnn_tanh_cell triplet_margin_loss""".split()
+LATER = dict.fromkeys(LAYERS, "nn.functional") | dict.fromkeys(PLAIN_LAYERS, "nn.functional.plain") | dict(
     nn="nn", optim="optim", distributions="distributions", viz="viz", explain="viz", summary="viz",
     io="io", load="io", save="io", func="func", vmap="func", utils="utils", amp="amp", autocast="amp", GradScaler="amp",
     compiler="compiler", compile="compiler", jit="jit", profiler="profiler", sparse="sparse", sparse_coo_tensor="sparse", signal="signal", fft="fft", types="types",

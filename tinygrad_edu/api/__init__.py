@@ -2,10 +2,11 @@
 
 from . import create, elementwise, index, product, random, reduce, shape, linalg, factors, special, everyday, printing  # noqa: I001  (each enters its functions)
 from .methods import install
+from . import names  # noqa: I001  (after methods: it spells some of them another way)
 from . import complexes  # noqa: I001  (after methods: complex tensors have most of them too)
 from .spelling import functions
 
 install()
 from . import words  # noqa: E402,F401  (last: it looks at what the others entered)
 
-__all__ = ["complexes", "create", "elementwise", "everyday", "factors", "functions", "index", "linalg", "printing", "product", "random", "reduce", "shape", "special"]
+__all__ = ["complexes", "create", "elementwise", "everyday", "factors", "functions", "index", "linalg", "names", "printing", "product", "random", "reduce", "shape", "special"]

@@ -19,6 +19,26 @@ dtype_names = {name: np.dtype(kind) for name, kind in dtype_names.items()}  # ty
 
 
 class device:
+class Unsupported:
+    """A type of numbers that NumPy does not have: programs may name it, and making tensors of it is an error.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.bfloat16
+    bfloat16
+    """
+
+    is_floating_point, is_complex, itemsize = True, False, 2
+
+    def __init__(self, name):
+        self.name = name
+
+    def __repr__(self):
+        return self.name
+
+
+bfloat16 = Unsupported("bfloat16")
+
+
     """Where tensors live: the CPU, and nowhere else.
 
     >>> import tinygrad_edu as tg
@@ -60,6 +80,8 @@ def dtype_of(dtype):
     if dtype is float:
         return dtypes.float64
     wanted = np.dtype(dtype)
+    if dtype.__class__ is Unsupported:
+        raise TypeError(f"dtype={dtype}: NumPy has no numbers of this type; use float32, which has its range, or float16")
     if wanted.kind not in "biufc":
         raise TypeError(f"dtype={dtype!r}: tensors hold numbers; use a float, int or bool type such as float32")
     return wanted

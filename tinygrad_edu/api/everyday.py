@@ -5,7 +5,7 @@ import numpy as np
 from ..autograd import dtypes, memory, modes
 from ..autograd.tensor import PLAIN, Size, Tensor, array_of, as_memory
 from ..ops import functions, indexing, shapes
-from .create import check_device, cpu, dtype_of, finished, tensor
+from .create import bfloat16, check_device, cpu, dtype_of, finished, tensor
 from .spelling import as_tensor, both, check_dim, ints, methods, named_results, only_function, only_method
 from .spelling import functions as public
 
@@ -41,6 +41,11 @@ class finfo:
     """
 
     def __init__(self, dtype=None):
+        if dtype is bfloat16:  # float32 with 7 bits of its fraction
+            self.dtype, self.bits, self.eps, self.resolution = "bfloat16", 16, 2.0**-7, 0.01
+            self.max, self.min = 2.0**127 * (2 - 2.0**-7), -(2.0**127) * (2 - 2.0**-7)
+            self.tiny = self.smallest_normal = 2.0**-126
+            return
         facts = np.finfo(dtypes.default if dtype is None else dtype_of(dtype))
         self.dtype, self.bits = str(facts.dtype), facts.bits
         for name in ("eps", "max", "min", "tiny", "smallest_normal", "resolution"):
@@ -372,7 +377,7 @@ def set_default_tensor_type(t):
     dtypes.set_default_dtype(KINDS[name])
 
 
-public["is_inference_mode_enabled"] = lambda: False
+public["is_inference_mode_enabled"] = lambda: modes.state.inference
 public["is_anomaly_enabled"] = lambda: bool(modes.state.anomaly)
 public["is_anomaly_check_nan_enabled"] = lambda: bool(modes.state.anomaly and modes.state.anomaly.nan)
 

@@ -1,7 +1,8 @@
 """How gradients flow. Read in this order: node.py, tensor.py, operator.py, engine.py."""
 
 from . import functional, profiler
-from .engine import backward, grad
+from .engine import backward as of_tensors
+from .engine import grad
 from .function import Function, once_differentiable
 from .gradcheck import GradcheckError, check_gradient, check_gradients, gradcheck, gradgradcheck
 from .modes import (
@@ -15,6 +16,17 @@ from .modes import (
 )
 from .node import Node, ancestors
 from .tensor import Tensor
+
+
+def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, grad_variables=None, inputs=None):
+    """Compute the gradients of `tensors`, weighted with `grad_tensors`, and add them to `.grad` of the leaves (or of `inputs`)
+
+    >>> import tinygrad_edu as tg
+    >>> x = tg.tensor(3.0, requires_grad=True)
+    >>> tg.autograd.backward([x * x, 2 * x]); x.grad
+    tensor(8.)
+    """
+    of_tensors(tensors, grad_variables if grad_tensors is None else grad_tensors, retain_graph, create_graph, inputs)
 
 
 def Variable(data, requires_grad=False):  # noqa: N802 (PyTorch's old name)

@@ -12,6 +12,7 @@ class State(threading.local):
 
     grad = True
     recording = False
+    inference = False  # True within inference_mode: only asked for
     anomaly: Any = False  # or a Checks: what to look for
     changed = False
     module = ()  # the modules whose forward is running, while a picture is recorded or hooks are there
@@ -88,6 +89,34 @@ class no_grad(Switched):
 
 class enable_grad(Switched):
     """Remember computations again, inside of `no_grad`."""
+class inference_mode(Switched):
+    """As `no_grad`; with mode=False as `enable_grad`."""
+
+    def __new__(cls, mode=True):
+        return super().__new__(cls, mode)
+
+    def __init__(self, mode=True):
+        self.before = []
+        self.value = not mode
+
+    def __enter__(self):
+        self.before.append(state.inference)
+        state.inference = not self.value
+        return super().__enter__()
+
+    def __exit__(self, *error):
+        super().__exit__(*error)
+        state.inference = self.before.pop()
+
+    def __call__(self, function):
+        @functools.wraps(function)
+        def wrapped(*args, **kwargs):
+            with self:
+                return function(*args, **kwargs)
+
+        return wrapped
+
+
 
     value = True
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..api.create import dtype_of
+from ..api.create import bfloat16, dtype_of
 from ..autograd import memory, modes
 from ..autograd.lines import short
 from ..autograd.tensor import Tensor
@@ -173,9 +173,9 @@ class Module:
             if isinstance(child, Module):
                 yield from child.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
 
-    def modules(self):
+    def modules(self, remove_duplicate=True):
         """This module and all below it, each once."""
-        for _, module in self.named_modules():
+        for _, module in self.named_modules(remove_duplicate=remove_duplicate):
             yield module
 
     def _named_members(self, own, prefix="", recurse=True, remove_duplicate=True):
@@ -327,6 +327,13 @@ class Module:
     def half(self):
         """All parameters as float16."""
         return self.to(np.float16)
+
+    def bfloat16(self):
+        """Refused: NumPy has no numbers of this type."""
+        return self.to(bfloat16)
+
+    def compile(self, *args, **kwargs):
+        """Nothing changes: modules compute the same numbers compiled or not, as with `compile`."""
 
     def cpu(self):
         """The module itself: everything lives on the CPU."""

@@ -119,6 +119,9 @@ def channel_shuffle(input, groups):
     return input.reshape((n, groups, c // groups, *rest)).swapaxes(1, 2).reshape((n, c, *rest))
 
 
+native_channel_shuffle = channel_shuffle
+
+
 def renormalized(weight, rows, max_norm, norm_type):
     """Shrink, in place and outside of any graph, those of some rows whose norm is larger than max_norm."""
     with modes.no_grad():
@@ -130,5 +133,5 @@ def renormalized(weight, rows, max_norm, norm_type):
             weight[rows[large]] = Tensor((values[large] * (max_norm / (norms[large] + 1e-7))).astype(values.dtype, copy=False))
 
 
-__all__ = ["bilinear", "channel_shuffle", "cosine_similarity", "linear", "one_hot", "pairwise_distance", "pdist", "pixel_shuffle",
+__all__ = ["bilinear", "channel_shuffle", "cosine_similarity", "linear", "native_channel_shuffle", "one_hot", "pairwise_distance", "pdist", "pixel_shuffle",
            "pixel_unshuffle"]  # fmt: skip

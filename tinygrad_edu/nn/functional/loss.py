@@ -13,6 +13,7 @@ from ...ops.activations import logsigmoid
 from ...ops.embeddings import pick
 from ...ops.functions import exp, log
 from ...ops.indexing import where
+from ...ops.products import affine
 from ...ops.reductions import log_softmax
 from ...ops.shapes import concatenate, moveaxis
 from .basic import cosine_similarity, pairwise_distance
@@ -199,6 +200,28 @@ def probability_cross_entropy(input, target, weight, reduction, label_smoothing)
         return -values.sum(dim=axis)
     total = -values.sum()
     return total if reduction == "sum" else total / (input.array.size / input.shape[axis])
+
+
+def linear_cross_entropy(input, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean", ignore_index=None,
+                         label_smoothing=0.0, options=None):  # fmt: skip
+    """cross_entropy of input · linear_weightᵀ + linear_bias, shapes (n, in), (c, …, in), targets (n, …), or of one item (in)
+
+    `options` chooses how PyTorch divides the work; the numbers are the same.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.nn.functional.linear_cross_entropy(tg.ones(1, 2), tg.zeros(4, 2), tg.tensor([2]))
+    tensor(1.3863)
+    """
+    classes, *more, size = linear_weight.shape
+    if input.ndim not in (1, 2) or input.shape[-1] != size or more and input.ndim == 1:
+        raise ShapeError(f"linear_cross_entropy: the input has shape {list(input.shape)} and the weight {list(linear_weight.shape)}; the "
+                         "input must be (n, in), or (in) where the weight is (classes, in)")  # fmt: skip
+    logits = affine(input, linear_weight.reshape(-1, size), None if linear_bias is None else linear_bias.reshape(-1))
+    logits = logits.reshape(*input.shape[:-1], classes, *more)
+    if ignore_index is not None and target.array.dtype.kind == "f" and target.shape == logits.shape:
+        raise RuntimeError("linear_cross_entropy: ignore_index is for targets that are class indices, and these are probabilities")
+    ignored = -100 if ignore_index is None else ignore_index
+    return cross_entropy(logits, target, weight, ignore_index=ignored, reduction=reduction, label_smoothing=label_smoothing)
 
 
 def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
@@ -453,6 +476,6 @@ def paths(log_probs, rows, inputs, lengths, blank):
 
 
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_embedding_loss", "cosine_similarity", "cross_entropy",
-           "ctc_loss", "gaussian_nll_loss", "hinge_embedding_loss", "huber_loss", "kl_div", "l1_loss", "margin_ranking_loss",
+           "ctc_loss", "gaussian_nll_loss", "hinge_embedding_loss", "huber_loss", "kl_div", "l1_loss", "linear_cross_entropy", "margin_ranking_loss",
            "mse_loss", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss", "poisson_nll_loss",
            "smooth_l1_loss", "soft_margin_loss", "triplet_margin_loss", "triplet_margin_with_distance_loss"]  # fmt: skip

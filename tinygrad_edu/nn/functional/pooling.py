@@ -78,6 +78,11 @@ def max_pool2d_with_indices(input, kernel_size, stride=None, padding=0, dilation
     return maximum("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
+def max_pool3d_with_indices(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=True):
+    """max_pool3d, and the flat position of each maximum in its channel."""
+    return maximum("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
+
 def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     """max of each window, shapes (N, C, L) → (N, C, L′); stride is kernel_size unless given
 
@@ -170,8 +175,11 @@ def avg_pool3d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
 
 
 def power_mean(name, n, input, norm_type, kernel_size, stride, ceil_mode):
-    """lp_pool1d and 2d."""
+    """lp_pool1d, 2d and 3d."""
     kernel = per_axis(name, "kernel_size", kernel_size, n)
+    if norm_type in (float("inf"), -float("inf")):
+        sign = 1 if norm_type > 0 else -1
+        return sign * maximum(name, n, sign * input.abs(), kernel, stride, 0, 1, ceil_mode, False)
     mean = average(name, n, input**norm_type, kernel, stride, 0, ceil_mode, True, None)
     return (mean.sign() * mean.abs().relu() * prod(kernel)) ** (1 / norm_type)
 
@@ -194,6 +202,16 @@ def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     tensor([[[[2.]]]])
     """
     return power_mean("lp_pool2d", 2, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
+    """(Σ x^p)^(1/p) of each window, p = norm_type, shapes (N, C, D, H, W) → (N, C, D′, H′, W′)
+
+    >>> import tinygrad_edu as tg
+    >>> tg.nn.functional.lp_pool3d(tg.ones(1, 1, 1, 2, 2), 2, (1, 2, 2))
+    tensor([[[[[2.]]]]])
+    """
+    return power_mean("lp_pool3d", 3, input, norm_type, kernel_size, stride, ceil_mode)
 
 
 # --- pools that are told the size of the result -----------------------------------------------------------------------
@@ -319,6 +337,107 @@ def adaptive_max_pool3d(input, output_size, return_indices=False):
     return adaptive_maximum("adaptive_max_pool3d", 3, input, output_size, return_indices)
 
 
+def adaptive_max_pool1d_with_indices(input, output_size, return_indices=False):
+    """adaptive_max_pool1d, and the position of each maximum."""
+    return adaptive_maximum("adaptive_max_pool1d", 1, input, output_size, True)
+
+
+def adaptive_max_pool2d_with_indices(input, output_size, return_indices=False):
+    """adaptive_max_pool2d, and the flat position of each maximum in its channel."""
+    return adaptive_maximum("adaptive_max_pool2d", 2, input, output_size, True)
+
+
+def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
+    """adaptive_max_pool3d, and the flat position of each maximum in its channel."""
+    return adaptive_maximum("adaptive_max_pool3d", 3, input, output_size, True)
+
+
+# --- pools whose windows chance lays out ---------------------------------------------------------------------------------
+
+
+def random_starts(sample, size, wanted, kernel):
+    """Where the wanted windows start, for each number u of `sample` in [0, 1): ⌊(i + u)·α⌋ − ⌊u·α⌋, the last one at the end."""
+    alpha = sample.dtype.type(size - kernel) / sample.dtype.type(max(wanted - 1, 1))
+    sample = sample[..., None]
+    starts = ((np.arange(wanted, dtype=sample.dtype) + sample) * alpha).astype(np.int64) - (sample * alpha).astype(np.int64)
+    starts[..., -1] = size - kernel
+    return starts
+
+
+def fractional_maximum(name, n, input, kernel_size, output_size, output_ratio, return_indices, samples):
+    """fractional_max_pool2d and 3d."""
+    if output_size is None and output_ratio is None:
+        raise ValueError(f"{name}: give either output_size or output_ratio")
+    input, single = batched(name, input, n)
+    kernel = at_least(name, "kernel_size", per_axis(name, "kernel_size", kernel_size, n), 1)
+    sizes = tuple(input.array.shape[2:])
+    if output_size is None:
+        ratios = tuple(output_ratio) if isinstance(output_ratio, (tuple, list)) else (output_ratio,) * n
+        output_size = tuple(int(m * r) for m, r in zip(sizes, ratios, strict=True))
+    wanted = at_least(name, "output_size", per_axis(name, "output_size", output_size, n), 1)
+    if any(w + k - 1 > m for w, k, m in zip(wanted, kernel, sizes)):
+        raise RuntimeError(f"{name}: output_size={list(wanted)} windows of {list(kernel)} do not fit the input of size {list(sizes)}; "
+                           "output_size + kernel_size − 1 may be at most the size")  # fmt: skip
+    lead = input.array.shape[:2]
+    if samples is None:
+        from ...api.random import rand
+
+        samples = rand(*lead, n, dtype=input.dtype)
+    if tuple(samples.shape) != (*lead, n):
+        raise ShapeError(f"{name}: _random_samples has shape {list(samples.shape)}; it must be (N, C, {n}) = {[*lead, n]}")
+    order = range(n) if n == 3 else (1, 0)  # in two dimensions the first number is for the width
+    flat = np.zeros((*lead, *(1,) * (2 * n)), np.int64)  # (N, C, windows…, places in a window…)
+    for axis, (k, w, m, at) in enumerate(zip(kernel, wanted, sizes, order)):
+        starts = random_starts(np.asarray(samples.array)[..., at], m, w, k)
+        places = starts[..., None] + np.arange(k)  # (N, C, w, k)
+        shape = [*lead, *(1,) * (2 * n)]
+        shape[2 + axis], shape[2 + n + axis] = w, k
+        flat = flat * m + places.reshape(shape)
+    flat = flat.reshape(*lead, prod(wanted), prod(kernel))
+    values = np.take_along_axis(input.array.reshape(*lead, 1, -1), flat.reshape(*lead, 1, -1), axis=-1).reshape(flat.shape)
+    chosen = np.take_along_axis(flat, values.argmax(axis=-1)[..., None], axis=-1)[..., 0]
+    out = gather_along(input.reshape(*lead, -1), axis=2, index=chosen).reshape((*lead, *wanted))
+    indices = Tensor(chosen.reshape((*lead, *wanted)))
+    if single:
+        out, indices = out.squeeze(0), indices.squeeze(0)
+    return (out, indices) if return_indices else out
+
+
+def fractional_max_pool2d(input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None):
+    """max of windows whose steps are drawn so that output_size of them, or output_ratio of each size, cover the image,
+    shapes (N, C, H, W) → (N, C, H′, W′)  (Graham 2015)
+
+    `_random_samples` (N, C, 2), numbers in [0, 1), replaces the draw. With return_indices the flat positions of the maxima come second.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.nn.functional.fractional_max_pool2d(tg.arange(9.0).reshape(1, 1, 3, 3), 2, 2)
+    tensor([[[[4., 5.],
+              [7., 8.]]]])
+    """
+    return fractional_maximum("fractional_max_pool2d", 2, input, kernel_size, output_size, output_ratio, return_indices, _random_samples)
+
+
+def fractional_max_pool3d(input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None):
+    """max of windows whose steps are drawn so that output_size of them, or output_ratio of each size, cover the volume,
+    shapes (N, C, D, H, W) → (N, C, D′, H′, W′); as fractional_max_pool2d
+
+    >>> import tinygrad_edu as tg
+    >>> tg.nn.functional.fractional_max_pool3d(tg.ones(1, 1, 5, 5, 5), 2, output_ratio=0.5).shape
+    Size([1, 1, 2, 2, 2])
+    """
+    return fractional_maximum("fractional_max_pool3d", 3, input, kernel_size, output_size, output_ratio, return_indices, _random_samples)
+
+
+def fractional_max_pool2d_with_indices(input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None):
+    """fractional_max_pool2d, and the flat position of each maximum in its channel."""
+    return fractional_maximum("fractional_max_pool2d", 2, input, kernel_size, output_size, output_ratio, True, _random_samples)
+
+
+def fractional_max_pool3d_with_indices(input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None):
+    """fractional_max_pool3d, and the flat position of each maximum in its channel."""
+    return fractional_maximum("fractional_max_pool3d", 3, input, kernel_size, output_size, output_ratio, True, _random_samples)
+
+
 def unpool(name, n, input, indices, kernel_size, stride, padding, output_size):
     """max_unpool1d, 2d and 3d."""
     input, single = batched(name, input, n)
@@ -385,18 +504,27 @@ __all__ = [
     "adaptive_avg_pool2d",
     "adaptive_avg_pool3d",
     "adaptive_max_pool1d",
+    "adaptive_max_pool1d_with_indices",
     "adaptive_max_pool2d",
+    "adaptive_max_pool2d_with_indices",
     "adaptive_max_pool3d",
+    "adaptive_max_pool3d_with_indices",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
+    "fractional_max_pool2d",
+    "fractional_max_pool2d_with_indices",
+    "fractional_max_pool3d",
+    "fractional_max_pool3d_with_indices",
     "lp_pool1d",
     "lp_pool2d",
+    "lp_pool3d",
     "max_pool1d",
     "max_pool1d_with_indices",
     "max_pool2d",
     "max_pool2d_with_indices",
     "max_pool3d",
+    "max_pool3d_with_indices",
     "max_unpool1d",
     "max_unpool2d",
     "max_unpool3d",

@@ -225,6 +225,72 @@ class LPPool2d(LPPool):
         return F.lp_pool2d(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
 
 
+class LPPool3d(LPPool):
+    """(Σ x^p)^(1/p) of each window, p = norm_type, shapes (N, C, D, H, W) or (C, D, H, W) → (N, C, D′, H′, W′)
+
+    >>> import tinygrad_edu as tg
+    >>> tg.nn.LPPool3d(2, 2)(tg.ones(1, 2, 4, 4, 4)).shape
+    Size([1, 2, 2, 2, 2])
+    """
+
+    def forward(self, input):
+        return F.lp_pool3d(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
+
+
+class FractionalMaxPool(Module):
+    """What the pools with random windows share."""
+
+    axes = 0
+
+    def __init__(self, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None):
+        super().__init__()
+        name, n = type(self).__name__, self.axes
+        if (output_size is None) == (output_ratio is None):
+            raise ValueError(f"{name}: give either output_size or output_ratio, and not both")
+        self.kernel_size, self.return_indices = per_axis(name, "kernel_size", kernel_size, n), return_indices
+        self.register_buffer("_random_samples", _random_samples)
+        self.output_size = None if output_size is None else per_axis(name, "output_size", output_size, n)
+        self.output_ratio = None
+        if output_ratio is not None:
+            self.output_ratio = tuple(output_ratio) if isinstance(output_ratio, (tuple, list)) else (output_ratio,) * n
+            if not all(0 < r < 1 for r in self.output_ratio):
+                raise ValueError(f"{name}: output_ratio must be between 0 and 1, got {output_ratio}")
+
+    def pooled(self, function, input):
+        """The functional form with the module's arguments."""
+        return function(input, self.kernel_size, self.output_size, self.output_ratio, self.return_indices, self._random_samples)
+
+
+class FractionalMaxPool2d(FractionalMaxPool):
+    """max of windows with random steps, shapes (N, C, H, W) or (C, H, W) → (N, C, H′, W′)
+
+    Give output_size, or output_ratio, a share of each size; with return_indices the flat positions of the maxima come second.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.nn.FractionalMaxPool2d(2, output_ratio=0.7)(tg.ones(1, 2, 10, 10)).shape
+    Size([1, 2, 7, 7])
+    """
+
+    axes = 2
+
+    def forward(self, input):
+        return self.pooled(F.fractional_max_pool2d, input)
+
+
+class FractionalMaxPool3d(FractionalMaxPool):
+    """max of windows with random steps, shapes (N, C, D, H, W) or (C, D, H, W) → (N, C, D′, H′, W′); as FractionalMaxPool2d
+
+    >>> import tinygrad_edu as tg
+    >>> tg.nn.FractionalMaxPool3d(2, output_size=3)(tg.ones(1, 2, 5, 5, 5)).shape
+    Size([1, 2, 3, 3, 3])
+    """
+
+    axes = 3
+
+    def forward(self, input):
+        return self.pooled(F.fractional_max_pool3d, input)
+
+
 class AdaptivePool(Module):
     """What the pools that are told the size of their result share."""
 
@@ -325,8 +391,11 @@ __all__ = [
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
     "LPPool1d",
     "LPPool2d",
+    "LPPool3d",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",

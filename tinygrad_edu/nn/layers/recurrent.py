@@ -405,4 +405,6 @@ class GRUCell(Cell):
         return out.squeeze(0) if single else out
 
 
-__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"]
+RNNBase, RNNCellBase = Recurrent, Cell  # PyTorch's names, for isinstance
+
+__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNBase", "RNNCell", "RNNCellBase"]
