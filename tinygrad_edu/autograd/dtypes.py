@@ -1,5 +1,7 @@
 """Which type of number a result has: PyTorch's promotion, with Python numbers weak and one default float type."""
 
+from functools import lru_cache
+
 import numpy as np
 
 float16, float32, float64 = np.dtype("float16"), np.dtype("float32"), np.dtype("float64")
@@ -30,19 +32,24 @@ def set_default_dtype(dtype):
 
 def kind_of_number(value):
     """The dtype a Python number stands for where no tensor decides."""
-    if isinstance(value, (bool, np.bool_)):
+    return kind_of_class(value.__class__, default)
+
+
+def kind_of_class(kind, default):
+    """The dtype that numbers of a class stand for."""
+    if issubclass(kind, (bool, np.bool_)):
         return np.dtype(bool)
-    if isinstance(value, (int, np.integer)):
+    if issubclass(kind, (int, np.integer)):
         return np.dtype("int64")
-    if isinstance(value, (float, np.floating)):
+    if issubclass(kind, (float, np.floating)):
         return default
     return np.result_type(default, np.complex64)
 
 
 def promote(*dtypes):
-    """The common type: of those of the highest category (bool < int < float < complex), the widest."""
+    """The common type: of those of the highest category (bool < int < float < complex), the widest; floats count beside complex numbers."""
     highest = max(ranks[d.kind] for d in dtypes)
-    return np.result_type(*(d for d in dtypes if ranks[d.kind] == highest))
+    return np.result_type(*(d for d in dtypes if ranks[d.kind] >= min(highest, ranks["f"])))
 
 
 def common(values):
@@ -51,19 +58,24 @@ def common(values):
     A lower group raises the result only to a higher category, so float32[3] · 2.5 and float32[3] · float64[] stay
     float32, and int64[3] · 2.5 becomes the default float type.
     """
-    groups: tuple[list, list, list] = [], [], []
-    for v in values:
-        if isinstance(v, np.ndarray):
-            groups[v.ndim == 0].append(v.dtype)
-        elif isinstance(v, np.generic):
-            groups[1].append(v.dtype)
+    return common_kind(default, *[(v.dtype, not v.ndim) if hasattr(v, "dtype") else v.__class__ for v in values])
+
+
+@lru_cache(4096)
+def common_kind(default, *kinds):
+    """`common` of tensors, each as (dtype, whether it is 0-d), and of the classes of Python numbers."""
+    groups: tuple[list, list, list] = ([], [], [])
+    for kind in kinds:
+        if isinstance(kind, tuple):
+            groups[kind[1]].append(kind[0])
         else:
-            groups[2].append(kind_of_number(v))
+            groups[2].append(kind_of_class(kind, default))
     result = None
     for group in filter(None, groups):
         found = promote(*group)
         if result is None or ranks[found.kind] > ranks[result.kind]:
-            result = found
+            keeps_digits = result is not None and result.kind == "f"  # float64[3] · 2j is complex128
+            result = np.result_type(result, np.complex64) if keeps_digits else found
     return result
 
 

@@ -10,9 +10,9 @@ __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 
 
 def tensors(values, what, name):
-    """A tensor or a tuple of tensors as a tuple, and whether it was one tensor."""
+    """A tensor, or a tuple or list of tensors, as a sequence, and whether it was one tensor."""
     single = isinstance(values, Tensor)
-    found = (values,) if single else tuple(values) if isinstance(values, (tuple, list)) else ()
+    found = (values,) if single else values if isinstance(values, (tuple, list)) else ()
     if not found or not all(isinstance(x, Tensor) for x in found):
         raise TypeError(f"{name}: {what} must be a Tensor or a tuple of Tensors, not {type(values).__name__}")
     return found, single
@@ -32,14 +32,19 @@ def evaluated(func, inputs, create_graph, name):
     return inputs, outputs, single, single_output
 
 
+def is_number(values):
+    """True for one tensor with one element."""
+    return [x.array.size for x in values] == [1]
+
+
 def direction(v, like, name, what):
-    """The vector of a product: the given one, or 1 for a single number."""
+    """The vector of a product: the given one; None, which stands for 1, for a single number."""
     if v is None:
-        if len(like) != 1 or like[0].array.size != 1:
+        if not is_number(like):
             raise RuntimeError(f"{name}: v can be left out only where {what} is a single number; give v of its shape")
-        return tuple(Tensor(np.ones_like(x.array)) for x in like)
+        return (None,)
     v, _ = tensors(v, "v", name)
-    if len(v) != len(like) or any(a.array.shape != b.array.shape for a, b in zip(v, like)):
+    if [a.array.shape for a in v] != [b.array.shape for b in like]:
         raise RuntimeError(f"{name}: v has shapes {[list(a.shape) for a in v]} and {what} {[list(b.shape) for b in like]}; they must "
                            "be the same")  # fmt: skip
     return v
@@ -50,9 +55,7 @@ def products(outputs, inputs, weights, create_graph, strict, name):
     kept = [(out, w) for out, w in zip(outputs, weights) if out.node is not None]
     if strict and len(kept) < len(outputs):
         raise RuntimeError(f"{name}(strict=True): output {[o.node is None for o in outputs].index(True)} does not depend on the inputs")
-    found = (None,) * len(inputs)
-    if kept:
-        found = engine.grad([o for o, _ in kept], inputs, [w for _, w in kept], True, create_graph, allow_unused=True)
+    found = engine.grad([o for o, _ in kept], inputs, [w for _, w in kept], True, create_graph, allow_unused=True)
     if strict and any(g is None for g in found):
         raise RuntimeError(f"{name}(strict=True): the outputs do not depend on input {[g is None for g in found].index(True)}")
     return tuple(Tensor(np.zeros_like(x.array)) if g is None else g for g, x in zip(found, inputs))
@@ -98,10 +101,10 @@ def jvp(func, inputs, v=None, create_graph=False, strict=False):
 def slope(func, inputs, create_graph, strict, name):
     """(inputs of its own, the output, its gradients in a graph, whether the input was single) of a function to a number."""
     inputs, outputs, single, single_output = evaluated(func, inputs, create_graph, name)
-    if not single_output or outputs[0].array.size != 1:
+    if not single_output or not is_number(outputs):
         raise RuntimeError(f"{name}: the function must return one number, not shapes {[list(o.shape) for o in outputs]}")
     with modes.enable_grad():
-        found = products(outputs, inputs, (Tensor(np.ones_like(outputs[0].array)),), True, strict, name)
+        found = products(outputs, inputs, (None,), True, strict, name)
     return inputs, outputs, found, single
 
 
@@ -138,7 +141,7 @@ def jacobian(func, inputs, create_graph=False, strict=False, vectorize=False, st
     tensor([[2., 0.],
             [0., 4.]])
     """
-    if strategy not in ("reverse-mode", "forward-mode"):
+    if strategy not in {"reverse-mode", "forward-mode"}:
         raise ValueError(f'jacobian: strategy must be "reverse-mode" or "forward-mode", not {strategy!r}')
     from ..ops.shapes import reshape, stack
 
@@ -169,9 +172,9 @@ def hessian(func, inputs, create_graph=False, strict=False, vectorize=False, out
 
     def slopes(*xs):
         out, _ = tensors(func(*xs), "what the function returns", "hessian")
-        if len(out) != 1 or out[0].array.size != 1:
+        if not is_number(out):
             raise RuntimeError(f"hessian: the function must return one number, not shapes {[list(o.shape) for o in out]}")
-        return products(out, xs, (Tensor(np.ones_like(out[0].array)),), True, strict, "hessian")
+        return products(out, xs, (None,), True, strict, "hessian")
 
     result = jacobian(slopes, inputs, create_graph, strict, vectorize, outer_jacobian_strategy)
     return result[0][0] if single else result

@@ -265,7 +265,9 @@ def rebind(x, node):
 
 
 def renew(x, node):
-    """Give `x` its new node; a wish to keep the gradient goes with the tensor."""
+    """Give `x` its new node; a wish to keep the gradient goes with the tensor, and memory that NumPy has stays behind."""
+    if x.shared:
+        x.array, x.shared = x.array.copy(), False  # NumPy writes cannot reach the graph
     if x.node is not None and x.node.note is not None and x.node.note.retain:
         x.node.note.retain, note_of(node).retain = False, True
     x.node = node

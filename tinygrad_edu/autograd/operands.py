@@ -12,33 +12,32 @@ def operands(op, args):
     arrays, parents = [], []
     for a in args:
         if isinstance(a, Tensor):
-            if op.view and not isinstance(a.array, np.ndarray):
+            if op.view:
                 as_memory(a)
-            copied = recorded and a.node is None and not op.view and held_by_user(a)
+            copied = recorded and held_by_user(a)
             arrays.append(a.array.copy() if copied else a.array)
             parents.append(a.node)
         else:
             arrays.append(constant(op, a, recorded))
             parents.append(None)
-    positions = [i for i in op.promoted[: len(arrays)] if i < len(arrays) and arrays[i] is not None]
+    positions = [i for i in op.promoted[: len(arrays)] if arrays[i] is not None]
     if positions:
         wanted = dtypes.common([arrays[i] for i in positions])
         if op.floats:
             wanted = dtypes.floating(wanted)
-        for i in positions:
-            if isinstance(arrays[i], dtypes.numbers):
-                if op.kind != "elementwise" or wanted.kind in "bc":
-                    arrays[i] = np.asarray(arrays[i], wanted)
-                elif wanted.kind == "f":
-                    arrays[i] = float(arrays[i])
-                if all(isinstance(a, dtypes.numbers) for a in arrays):
-                    arrays[i] = wanted.type(arrays[i])
-            elif arrays[i].dtype is not wanted and arrays[i].dtype != wanted:
-                if parents[i] is not None and recorded:
+        typed = [i for i in positions if hasattr(arrays[i], "dtype")]
+        for i in typed:
+            if arrays[i].dtype != wanted:
+                if parents[i] is not None:
                     converted = args[i].astype(wanted)  # in the graph: the gradient returns in the input's own type
                     arrays[i], parents[i] = converted.array, converted.node
                 else:
                     arrays[i] = arrays[i].astype(wanted)
+        # beside an array NumPy itself gives a number the array's type; an int that does not fit wraps around: uint8 − 300
+        as_it_is = {"constant"} if wanted.kind in {"i", "u"} else {"constant", "elementwise"}
+        for i in positions:
+            if i not in typed and not (typed and op.kind in as_it_is):
+                arrays[i] = np.asarray(arrays[i]).astype(wanted)
     return arrays, parents
 
 
@@ -49,12 +48,11 @@ def held_by_user(x):
 
 def constant(op, value, recorded):
     """An argument that is no tensor: None, a number, or the user's array (copied where a graph would keep it)."""
-    if value is None or isinstance(value, dtypes.numbers):
-        return value.item() if isinstance(value, np.generic) else value
-    if isinstance(value, np.generic) and value.dtype.kind in "biufc":
-        return value.item()
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
-        return value.copy() if recorded else value
+    if isinstance(value, (np.generic, np.ndarray)):
+        if value.dtype.kind in dtypes.ranks:
+            return value.item() if isinstance(value, np.generic) else value.copy() if recorded else value
+    elif value is None or isinstance(value, dtypes.numbers):
+        return value
     shown = f"an array of dtype {value.dtype}" if isinstance(value, np.ndarray) else f"{type(value).__name__}: {value!r}"
     raise TypeError(f"{op.name}: expected tensors, numeric arrays or numbers, got {shown:.200}; make a tensor of it "
                     "first, as in tensor([1.0, 2.0])")  # fmt: skip

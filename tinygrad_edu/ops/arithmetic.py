@@ -183,44 +183,44 @@ def ldexp_integer(x, y):
     return np.ldexp(x, y)
 
 
-@undifferentiable(np.floor_divide, symbol="//")
+@undifferentiable(np.floor_divide, symbol="//", promote=("x", "y"))
 def floor_divide(x, y):
     """⌊x / y⌋"""
     refuse_zero(x, y)
     return np.floor_divide(x, y)
 
 
-@undifferentiable(np.equal, symbol="=")
+@undifferentiable(np.equal, symbol="=", promote=("x", "y"))
 def eq(x, y):
     """x = y, element by element"""
     return np.equal(x, y)
 
 
-@undifferentiable(np.not_equal, symbol="≠")
+@undifferentiable(np.not_equal, symbol="≠", promote=("x", "y"))
 def ne(x, y):
     """x ≠ y, element by element"""
     return np.not_equal(x, y)
 
 
-@undifferentiable(np.less, symbol="<")
+@undifferentiable(np.less, symbol="<", promote=("x", "y"))
 def lt(x, y):
     """x < y, element by element"""
     return np.less(x, y)
 
 
-@undifferentiable(np.less_equal, symbol="≤")
+@undifferentiable(np.less_equal, symbol="≤", promote=("x", "y"))
 def le(x, y):
     """x ≤ y, element by element"""
     return np.less_equal(x, y)
 
 
-@undifferentiable(np.greater, symbol=">")
+@undifferentiable(np.greater, symbol=">", promote=("x", "y"))
 def gt(x, y):
     """x > y, element by element"""
     return np.greater(x, y)
 
 
-@undifferentiable(np.greater_equal, symbol="≥")
+@undifferentiable(np.greater_equal, symbol="≥", promote=("x", "y"))
 def ge(x, y):
     """x ≥ y, element by element"""
     return np.greater_equal(x, y)
@@ -250,19 +250,19 @@ def logical_not(x):
     return np.logical_not(x)
 
 
-@undifferentiable(np.bitwise_and, symbol="&")
+@undifferentiable(np.bitwise_and, symbol="&", promote=("x", "y"))
 def bitwise_and(x, y):
     """x & y, bit by bit"""
     return np.bitwise_and(x, y)
 
 
-@undifferentiable(np.bitwise_or, symbol="|")
+@undifferentiable(np.bitwise_or, symbol="|", promote=("x", "y"))
 def bitwise_or(x, y):
     """x | y, bit by bit"""
     return np.bitwise_or(x, y)
 
 
-@undifferentiable(np.bitwise_xor, symbol="^")
+@undifferentiable(np.bitwise_xor, symbol="^", promote=("x", "y"))
 def bitwise_xor(x, y):
     """x xor y, bit by bit"""
     return np.bitwise_xor(x, y)
@@ -274,13 +274,13 @@ def bitwise_not(x):
     return np.invert(x)
 
 
-@undifferentiable(np.left_shift, symbol="<<")
+@undifferentiable(np.left_shift, symbol="<<", promote=("x", "y"))
 def bitwise_left_shift(x, y):
     """x · 2ʸ, for integers"""
     return np.left_shift(x, y)
 
 
-@undifferentiable(np.right_shift, symbol=">>")
+@undifferentiable(np.right_shift, symbol=">>", promote=("x", "y"))
 def bitwise_right_shift(x, y):
     """⌊x / 2ʸ⌋, for integers"""
     return np.right_shift(x, y)
@@ -310,13 +310,13 @@ def signbit(x):
     return np.signbit(x)
 
 
-@undifferentiable(np.gcd)
+@undifferentiable(np.gcd, promote=("x", "y"))
 def gcd(x, y):
     """The greatest common divisor of integers"""
     return np.gcd(x, y)
 
 
-@undifferentiable(np.lcm)
+@undifferentiable(np.lcm, promote=("x", "y"))
 def lcm(x, y):
     """The least common multiple of integers"""
     return np.lcm(x, y)
