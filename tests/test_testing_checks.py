@@ -112,6 +112,22 @@ def test_functions_of_jax():
     jax.config.update("jax_enable_x64", True)
     assert check_function(lambda x: jax.numpy.sin(x).sum(), [jax.numpy.ones(3)], gradient=jax.grad(lambda x: jax.numpy.sin(x).sum()))
     assert check_function(jax.numpy.sin, [jax.numpy.ones(3)])
+    assert check_function(jax.jit(lambda x, i: x[i].sum()), [jax.numpy.ones(3), jax.numpy.array([0, 0, 2])])
+
+    def cube(factor):
+        function = jax.custom_vjp(lambda x: x**3)
+        function.defvjp(lambda x: (x**3, x), lambda x, g: (g * factor * x**2,))
+        return lambda x: function(x)
+
+    x = jax.numpy.array([1.0, -2.0])
+    assert check_function(cube(3), [x])
+    with pytest.raises(GradcheckError, match="2/3|0.6666"):
+        check_function(cube(2), [x])
+
+
+def test_several_results_are_checked_one_by_one():
+    with pytest.raises(GradcheckError, match="returned 2 results, .* one by one"):
+        check_function(lambda x: (x, x * x), [X], vjp=lambda g, x: g)
 
 
 # --- check_module -----------------------------------------------------------------------------------------------------

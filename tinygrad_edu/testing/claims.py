@@ -109,6 +109,9 @@ class Claim:
         before = [np.array(as_array(a)) if is_number(a) else None for a in arguments]
         out = self.function(*arguments)
         self.unchanged(arguments, before, "the function")
+        if isinstance(out, (tuple, list)):
+            raise GradcheckError(f"the function returned {len(out)} results, and a claim is checked for one; check them one by one, as in "
+                                 "lambda x: f(x)[0]")  # fmt: skip
         out = np.asarray(as_array(out))
         if out.dtype.kind != "f":
             raise GradcheckError(f"the function returned {out.dtype}, which has no derivative; it must return floats")
