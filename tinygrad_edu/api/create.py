@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..autograd import dtypes
+from ..autograd.operands import KindError, ShapeError
 from ..autograd.tensor import Tensor, array_of
 from .spelling import ints, only_function, only_method
 
@@ -18,7 +19,6 @@ dtype_names = {
 dtype_names = {name: np.dtype(kind) for name, kind in dtype_names.items()}  # type: ignore[misc]
 
 
-class device:
 class Unsupported:
     """A type of numbers that NumPy does not have: programs may name it, and making tensors of it is an error.
 
@@ -39,6 +39,7 @@ class Unsupported:
 bfloat16 = Unsupported("bfloat16")
 
 
+class device:
     """Where tensors live: the CPU, and nowhere else.
 
     >>> import tinygrad_edu as tg
@@ -79,15 +80,15 @@ def dtype_of(dtype):
     """A NumPy dtype from ours, NumPy's or Python's types."""
     if dtype is float:
         return dtypes.float64
-    wanted = np.dtype(dtype)
     if dtype.__class__ is Unsupported:
         raise TypeError(f"dtype={dtype}: NumPy has no numbers of this type; use float32, which has its range, or float16")
+    wanted = np.dtype(dtype)
     if wanted.kind not in "biufc":
         raise TypeError(f"dtype={dtype!r}: tensors hold numbers; use a float, int or bool type such as float32")
     return wanted
 
 
-def refuse(data, why, kind=TypeError):
+def refuse(data, why, kind=KindError):
     """One sentence about data that no tensor can hold."""
     raise kind(f"tensor(data): {why}; data must be a number, a tensor, a numeric array, or nested lists of one shape, "
                     f"got {type(data).__name__}: {str(data):.100}")  # fmt: skip
@@ -108,37 +109,56 @@ def array_from(data, dtype=None):
             if isinstance(data, Sequence) and not isinstance(data, (str, bytes)):  # a deque, for one
                 return array_from(list(data), dtype)
             refuse(data, "cannot make a tensor of it")
+        kinds = kinds_in(data)
         try:
-            array = np.array(unwrapped(data))
+            array = np.array(unwrapped(data), dtypes.promote(*kinds) if kinds and dtype is None and None not in kinds else None)
         except ValueError:
-            refuse(data, "the lists have different lengths or depths", ValueError)
-        if array.dtype == np.float64 and not holds_arrays(data):
-            array = np.array(unwrapped(data), dtypes.default) if dtype is None else array
+            refuse(data, "the lists have different lengths or depths", UnevenError)
         if array.size == 0 and dtype is None:
             array = array.astype(dtypes.default)
     if array.dtype.kind not in "biufc":
         refuse(data, f"its elements are {array.dtype}, not numbers")
     if dtype is not None and array.dtype != dtype:
+        if dtype.kind in "iu" and array.size and not isinstance(data, (Tensor, np.ndarray)):
+            check_range("tensor(data)", array, dtype)
         array = array.astype(dtype)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
+class UnevenError(ValueError, TypeError):
+    """Nested lists that are no array: PyTorch calls this a ValueError or a TypeError, as it comes."""
+
+
+def check_range(name, numbers, dtype):
+    """Refuse numbers beyond an integer type; negative ones may wrap around in an unsigned type, as PyTorch has it."""
+    low, high = numbers.min(), numbers.max()
+    facts = np.iinfo(dtype)
+    if high > facts.max or low < (facts.min or -int(facts.max)):
+        raise RuntimeError(f"{name}: {high if high > facts.max else low} cannot be stored in {dtype}, which ends at {facts.min} and {facts.max}")
+
+
 def unwrapped(data):
-    """Nested lists with every tensor as an array."""
+    """Nested lists with every tensor as an array; one of a single element counts as a number."""
     if isinstance(data, Tensor):
-        return data.array
+        return data.array if data.array.size != 1 else data.array.reshape(())[()]
     if isinstance(data, (list, tuple)):
         return [unwrapped(d) for d in data]
     return data
 
 
-def holds_arrays(data):
-    """True if nested lists hold float64 arrays or tensors, whose type is kept."""
-    while isinstance(data, (list, tuple)):
-        if not data:
-            return False
-        data = data[0]
-    return isinstance(data, (np.ndarray, np.generic, Tensor))
+def kinds_in(data):
+    """The dtypes that the numbers, arrays and tensors in nested lists stand for; None for anything else."""
+    if isinstance(data, (list, tuple)):
+        kinds = set(map(type, data))
+        if kinds <= NUMBERS:
+            return {dtypes.kind_of_class(kind, dtypes.default) for kind in kinds}
+        return set().union(*map(kinds_in, data))
+    if isinstance(data, (np.ndarray, np.generic, Tensor)):
+        return {data.dtype}
+    return {dtypes.kind_of_number(data) if isinstance(data, dtypes.numbers) else None}
+
+
+NUMBERS = set(dtypes.numbers)
 
 
 def finished(array, requires_grad):
@@ -192,6 +212,21 @@ def from_dlpack(source):
     return from_numpy(np.from_dlpack(source))
 
 
+def checked_size(name, size):
+    """A size without negative numbers."""
+    if size and min(size) < 0:
+        raise ShapeError(f"{name}: the sizes {list(size)} must not be negative")
+    return size
+
+
+def stored(name, value, dtype):
+    """A number as an element of `dtype`, refused where an integer type has no place for it."""
+    if dtype.kind in "iu" and isinstance(value, (int, float)):
+        check_range(name, np.asarray(value), dtype)
+        return np.asarray(value).astype(dtype)
+    return value
+
+
 def filled(make):
     """A function tg.name(*size, dtype, device, requires_grad) and its `_like` form."""
 
@@ -200,7 +235,7 @@ def filled(make):
         size = ints(size) if size else ints((names.pop("size"),)) if "size" in names else ()
         if names:
             raise TypeError(f"{make.__name__}: unknown arguments {sorted(names)}")
-        return finished(make(size, dtypes.default if dtype is None else dtype_of(dtype)), requires_grad)
+        return finished(make(checked_size(name, size), dtypes.default if dtype is None else dtype_of(dtype)), requires_grad)
 
     def like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
         check_device(device)
@@ -243,14 +278,16 @@ def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, out=
     check_device(device)
     value = array_of(fill_value)
     kind = dtype_of(dtype) if dtype is not None else dtypes.kind_of_number(value.item() if hasattr(value, "item") else value)
-    return finished(np.full(ints((size,)) if isinstance(size, (tuple, list)) else (size,), value, kind), requires_grad)
+    size = checked_size("full", ints((size,)) if isinstance(size, (tuple, list)) else (size,))
+    return finished(np.full(size, stored("full", value, kind), kind), requires_grad)
 
 
 @only_function()
 def full_like(input, fill_value, *, dtype=None, device=None, requires_grad=False, memory_format=None):
     """A tensor of the shape and dtype of `input`, filled with one number."""
     check_device(device)
-    return finished(np.full(array_of(input).shape, array_of(fill_value), array_of(input).dtype if dtype is None else dtype_of(dtype)), requires_grad)  # fmt: skip
+    kind = array_of(input).dtype if dtype is None else dtype_of(dtype)
+    return finished(np.full(array_of(input).shape, stored("full_like", array_of(fill_value), kind), kind), requires_grad)
 
 
 @only_method()
@@ -310,6 +347,7 @@ def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_
 def eye(n, m=None, *, dtype=None, device=None, requires_grad=False, out=None):
     """The n × m matrix with ones on its diagonal."""
     check_device(device)
+    checked_size("eye", (n,) if m is None else (n, m))
     return finished(np.eye(n, m, dtype=dtypes.default if dtype is None else dtype_of(dtype)), requires_grad)
 
 

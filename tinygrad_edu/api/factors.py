@@ -12,10 +12,10 @@ from .spelling import functions as public
 
 __all__ = ["eig", "eigvals", "householder_product", "lu", "lu_factor", "lu_factor_ex", "lu_solve"]
 
-LU = named_results("lu", "P L U")
-Factors = named_results("lu_factor", "LU pivots")
-FactorsEx = named_results("lu_factor_ex", "LU pivots info")
-Eig = named_results("eig", "eigenvalues eigenvectors")
+LU = named_results("linalg_lu", "P L U")
+Factors = named_results("linalg_lu_factor", "LU pivots")
+FactorsEx = named_results("linalg_lu_factor_ex", "LU pivots info")
+Eig = named_results("linalg_eig", "eigenvalues eigenvectors")
 GeQRF = named_results("geqrf", "a tau")
 
 

@@ -8,6 +8,7 @@ from ..autograd import memory, modes
 from ..autograd.node import Node
 from ..autograd.tensor import Tensor, array_of
 from ..ops import arithmetic, indexing
+from .create import stored
 from .spelling import as_tensor, both, check_dim, only_function, only_method
 from .spelling import functions as public
 
@@ -39,6 +40,9 @@ def setitem(self, index, value):
         if value.node is not None and value.dtype != array.dtype:
             value = value.astype(array.dtype)
     target = array[index]
+    if not array.flags.writeable and not tracked and (part := single(array, index)) is not None:
+        array = target = part  # of an expanded tensor, a part in which no memory occurs twice
+        index = Ellipsis
     source = value.array
     while source.ndim > target.ndim and source.shape[0] == 1:
         source = source[0]
@@ -50,6 +54,10 @@ def setitem(self, index, value):
                                f"{list(target.shape)}") from None  # fmt: skip
     if value.array.base is not None and np.may_share_memory(source, array):
         source = source.copy()
+    if index is Ellipsis:
+        array[...] = source
+        memory.note_write(array, "x[…] = value")
+        return
     memory.fill(self, index, source, "x[…] = value")
     if tracked:
         op = indexing.setitem.op
@@ -58,14 +66,30 @@ def setitem(self, index, value):
         memory.rebind(self, Node(op, parents, saved, dict(index=index), array.shape, array.dtype))
 
 
+def single(array, index):
+    """The writable part of an expanded array that an index chooses, if it is a view in which no memory occurs twice; else None."""
+    root = memory.owner(array)
+    if not root.flags.writeable or not indexing.is_basic(index) or not any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape)):
+        return None
+    part = array[index if any(i is Ellipsis for i in index) else (*index, Ellipsis)]
+    if any(s == 0 and n > 1 for s, n in zip(part.strides, part.shape)):
+        return None
+    start = part.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+    return np.ndarray(part.shape, part.dtype, root, start, part.strides) if root.flags.c_contiguous else None
+
+
+class PlaceError(IndexError, RuntimeError):
+    """A position that is not there: PyTorch calls this a RuntimeError in some functions and an IndexError in others."""
+
+
 def checked_index(name, index, size):
     """Integer positions below `size`, as an array of their own."""
     places = np.array(array_of(index))
     if places.dtype.kind not in "iu":
-        raise IndexError(f"{name}: the index must hold integers, not {places.dtype}")
+        raise PlaceError(f"{name}: the index must hold integers, not {places.dtype}")
     if places.size and (places.min() < -size or places.max() >= size):
         bad = places.max() if places.max() >= size else places.min()
-        raise IndexError(f"{name}: index {bad} is out of range for {size} elements; it must be between 0 and {size - 1}")
+        raise PlaceError(f"{name}: index {bad} is out of range for {size} elements; it must be between 0 and {size - 1}")
     return places.astype(np.int64, copy=False)
 
 
@@ -178,7 +202,7 @@ def stored_number(name, input, value):
         value = value.array.item()
     if input.dtype.kind in "iu" and isinstance(value, float) and value != int(value):
         raise RuntimeError(f"{name}: {value} cannot be stored in a tensor of {input.dtype}; convert the tensor first, as in x.float()")
-    return Tensor(np.asarray(value).astype(input.dtype))
+    return Tensor(np.asarray(stored(name, value, input.dtype)).astype(input.dtype))
 
 
 @both("masked_fill")

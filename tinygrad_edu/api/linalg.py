@@ -18,15 +18,15 @@ from .spelling import functions as public
 
 __all__: list = []
 
-Cholesky = named_results("cholesky_ex", "L info")
-Inverse = named_results("inv_ex", "inverse info")
-Solution = named_results("solve_ex", "result info")
-SVD = named_results("svd", "U S Vh")
+Cholesky = named_results("linalg_cholesky_ex", "L info")
+Inverse = named_results("linalg_inv_ex", "inverse info")
+Solution = named_results("linalg_solve_ex", "result info")
+SVD = named_results("linalg_svd", "U S Vh")
 TopSVD = named_results("svd", "U S V")
-QR = named_results("qr", "Q R")
-Eigh = named_results("eigh", "eigenvalues eigenvectors")
-SignLog = named_results("slogdet", "sign logabsdet")
-LeastSquares = named_results("lstsq", "solution residuals rank singular_values")
+QR = named_results("linalg_qr", "Q R")
+Eigh = named_results("linalg_eigh", "eigenvalues eigenvectors")
+SignLog = named_results("linalg_slogdet", "sign logabsdet")
+LeastSquares = named_results("linalg_lstsq", "solution residuals rank singular_values")
 
 
 class LinAlgError(RuntimeError, np.linalg.LinAlgError):

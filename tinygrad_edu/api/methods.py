@@ -11,7 +11,7 @@ from ..autograd.tensor import Size, Tensor, array_of, as_memory
 from ..ops import arithmetic as ar
 from ..ops import products, shapes
 from . import everyday, linalg
-from .create import check_device
+from .create import check_device, dtype_of, stored
 from .create import device as device_type
 from .spelling import functions as public
 from .spelling import methods, only_method
@@ -88,6 +88,8 @@ def __index__(self):
 
 @only_method()
 def __contains__(self, value):
+    if not isinstance(value, (Tensor, bool, int, float, complex, np.generic)):
+        raise RuntimeError(f"x in tensor: it holds numbers, and x is {type(value).__name__}")
     return bool((self.array == array_of(value)).any())
 
 
@@ -154,7 +156,7 @@ def copy_(self, src, non_blocking=False):
 @only_method()
 def fill_(self, value):
     """Overwrite every element with one number."""
-    return copy_(self, value if isinstance(value, Tensor) else Tensor(np.asarray(value)))
+    return copy_(self, value if isinstance(value, Tensor) else Tensor(np.asarray(stored("fill_", value, self.dtype))))
 
 
 @only_method()
@@ -460,7 +462,7 @@ NUMPY = {
 @only_method("astype", "type_as_dtype")
 def astype(self, dtype):
     """The tensor in another type of number; itself if it has that type."""
-    dtype = np.dtype(dtype)
+    dtype = dtype_of(dtype)
     if self.dtype == dtype:
         return self
     return shapes.cast(self, dtype=dtype) if dtype.kind in "fc" else Tensor(self.array.astype(dtype))  # integers have no gradient

@@ -39,9 +39,9 @@ def formatter(values):
         return lambda v: str(v).rjust(width), width
     digits, forced = printing["precision"], printing["sci_mode"]
     if values.dtype.kind == "c":
-        texts = [f"{v:.{digits}f}" for v in values.reshape(-1).tolist()]
-        width = max(map(len, texts), default=1)
-        return lambda v: f"{v:.{digits}f}".rjust(width), width
+        real, w = formatter(values.real)
+        imaginary, _ = formatter(values.imag)
+        return lambda v: real(v.real) + ("-" if math.copysign(1, v.imag) < 0 else "+") + imaginary(abs(v.imag)).lstrip() + "j", 2 * w
     numbers = values.reshape(-1).astype(np.float64)
     counted = numbers[np.isfinite(numbers) & (numbers != 0)]
     whole = bool((counted == np.ceil(counted)).all())
@@ -81,9 +81,35 @@ def body(array, indent, short, text, width):
     return "[" + ("," + "\n" * (array.ndim - 1) + " " * (indent + 1)).join(parts) + "]"
 
 
+PYTORCHS = dict(
+    reshape="View", swapaxes="Transpose", moveaxis="Permute", broadcast_to="Expand", concatenate="Cat", clip="Clamp", cast="ToCopy",
+    tile="Repeat", vector_norm="LinalgVectorNorm", gelu_exact="Gelu", log1p="Log1P", squared_error="MseLoss",
+    class_cross_entropy="NllLoss", convolution_transpose="Convolution", max_pool="MaxPool2DWithIndices", avg_pool="AvgPool2D",
+    embed="Embedding", pad_constant="ConstantPadNd", gather_along="Gather", scatter_add_along="ScatterAdd", index_add_to="IndexAdd",
+    dot_vectors="Dot", logsigmoid="LogSigmoid", inv="LinalgInvEx", det="LinalgDet", cholesky="LinalgCholeskyEx", setitem="CopySlices",
+)  # fmt: skip
+
+
 def grad_name(node):
     """The name of a node as PyTorch prints it: MulBackward0."""
-    return "".join(part.capitalize() for part in node.name.split("_")) + "Backward0"
+    name, params = node.name, node.params
+    number = int(name in ("sum", "mean", "prod") and params.get("axis") is not None or name == "clip")
+    if name == "getitem":
+        word = picking(params["index"])
+    elif name in ("matmul", "affine"):
+        word = ("Dot", "Mv", "Mm", "Bmm", "UnsafeView")[min(len(node.shape), 4)]
+        word = "Addmm" if word == "Mm" and name == "affine" else word
+    else:
+        word = PYTORCHS.get(name) or "".join(part.capitalize() for part in name.split("_"))
+    return word if name == "setitem" else f"{word}Backward{number}"
+
+
+def picking(index):
+    """What PyTorch calls the last step of x[index]."""
+    if any(isinstance(i, np.ndarray) for i in index):
+        return "Index"
+    steps = [i for i in index if i is not Ellipsis and i != slice(None)]
+    return "Unsqueeze" if steps and steps[-1] is None else "Select" if steps and isinstance(steps[-1], int) else "Slice"
 
 
 @only_method()
@@ -93,7 +119,7 @@ def __repr__(self):
     if array.size:
         short = array.size > printing["threshold"]
         text = body(array, len(prefix), short, *formatter(summarized(array) if short else array))
-        shown = self.dtype in (dtypes.default, np.dtype("int64"), np.dtype(bool))
+        shown = self.dtype in (dtypes.default, np.dtype("int64"), np.dtype(bool), np.result_type(dtypes.default, np.complex64))
     else:
         text, shown = "[]", self.dtype == dtypes.default
         remarks += [f"size={tuple(array.shape)}"] if array.ndim != 1 else []

@@ -1,5 +1,7 @@
 """Products of vectors and matrices in PyTorch's spelling."""
 
+import string
+
 import numpy as np
 
 from ..autograd.tensor import Tensor, array_of
@@ -87,6 +89,8 @@ def einsum(equation, *operands):
     >>> tg.einsum("ij,jk->ik", tg.ones(2, 3), tg.ones(3, 2)).shape
     Size([2, 2])
     """
+    if isinstance(equation, Tensor):
+        equation, operands = from_sublists(equation, *operands)
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = tuple(operands[0])
     equation = products.explicit(equation, operands)
@@ -98,6 +102,15 @@ def einsum(equation, *operands):
             if sizes.setdefault(c, n) not in (n, 1) and n != 1:
                 raise RuntimeError(f"einsum: index {c!r} has size {sizes[c]} in one operand and {n} in another")
     return products.einsum_operator(*operands, equation=equation)
+
+
+def from_sublists(*arguments):
+    """(equation, operands) of einsum(x, [0, 1], y, [1, 2], [0, 2]), where numbers from 0 to 51, or ..., stand for the indices."""
+    letters = string.ascii_uppercase + string.ascii_lowercase
+    operands = [a for a in arguments if isinstance(a, Tensor)]
+    terms = ["".join("..." if i is Ellipsis else letters[i] for i in a) for a in arguments if not isinstance(a, Tensor)]
+    n = len(operands)
+    return ",".join(terms[:n]) + "".join("->" + term for term in terms[n:]), operands
 
 
 def blended(name, input, product, beta, alpha):

@@ -38,7 +38,7 @@ import numpy as np
 from ..autograd import dtypes, memory, modes
 from ..autograd.tensor import Tensor, array_of
 from . import cephes
-from .create import check_device, cpu, dtype_of, finished
+from .create import check_device, checked_size, cpu, dtype_of, finished
 from .spelling import both, ints, methods, only_function
 
 DEFAULT_SEED = 67280421310721  # PyTorch's, for programs that set none
@@ -423,7 +423,7 @@ def random_filled(name, description, draw):
     def of_size(*size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
                 names=None, **more):  # fmt: skip
         check_device(device)
-        size = ints(size) if size else ints((more.pop("size", ()),))
+        size = checked_size(name, ints(size) if size else ints((more.pop("size", ()),)))
         if more:
             raise TypeError(f"{name}: unknown arguments {sorted(more)}")
         kind = dtype_of(dtype) if dtype is not None else dtypes.default if out is None else out.dtype

@@ -270,6 +270,8 @@ def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
     """(Σ |x|ᵖ)^(1/p) along dim; p = 2 unless given"""
     if dtype is not None:
         input = input.astype(np.dtype(dtype))
+    if input.dtype.kind in "biu":
+        raise RuntimeError(f"norm: expected a floating-point tensor, got {input.dtype}; convert it first, as in x.float()")
     if p == "nuc":
         from .linalg import matrix_norm
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..autograd.operands import ShapeError
 from ..autograd.tensor import Tensor, array_of
 from ..ops import indexing, reductions, shapes
 from .spelling import as_tensor, both, check_dim, ints, methods, only_function, only_method, sizes_of
@@ -168,7 +169,7 @@ def cat(tensors, dim=0):
     """The tensors joined along a dimension"""
     tensors = shapes.as_tensor_tuple(tensors)
     if not tensors:
-        raise RuntimeError("cat: expected at least one tensor")
+        raise ShapeError("cat: expected at least one tensor")
     tensors = [x for x in tensors if array_of(x).shape != (0,)] or tensors[:1]  # PyTorch skips empty vectors
     return shapes.concatenate(*tensors, axis=check_dim("cat", tensors[0], dim))
 

@@ -1,10 +1,13 @@
 """autograd.Function: PyTorch's way to write an operator, with `forward(ctx, …)` and `backward(ctx, g)`."""
 
+import weakref
+
 import numpy as np
 
-from . import modes
+from . import memory, modes
 from .anomaly import check_result
 from .node import Node
+from .operands import held_by_user
 from .recorder import record
 from .tensor import Tensor, array_of
 
@@ -14,13 +17,25 @@ class Context:
 
     def __init__(self, needs):
         self.needs_input_grad = needs
-        self.saved_tensors = ()
+        self.saved = ()
+        self.results = None  # (weak reference to the node, {position among the saved: position among the outputs, None for the only one})
         self.materialize = True
         self.undifferentiable = ()
+        self.dirty = ()
 
     def save_for_backward(self, *tensors):
         """Keep tensors for `backward`; they come back as `ctx.saved_tensors`."""
-        self.saved_tensors = tensors
+        self.saved = tensors
+
+    save_for_forward = save_for_backward
+
+    @property
+    def saved_tensors(self):
+        """What `save_for_backward` was given; a result of the Function comes back with its history, so that gradients have gradients."""
+        node = self.results and self.results[0]()
+        if node is None:
+            return self.saved
+        return tuple(t if i not in self.results[1] else historic(t, node, self.results[1][i]) for i, t in enumerate(self.saved))
 
     def mark_non_differentiable(self, *outputs):
         """These outputs are constants for back propagation."""
@@ -31,8 +46,8 @@ class Context:
         self.materialize = value
 
     def mark_dirty(self, *tensors):
-        """Not supported: return a new tensor instead of changing an input."""
-        raise NotImplementedError("mark_dirty: a Function must return new tensors; it cannot update its inputs in place")
+        """These inputs were updated in place, and are returned: they get the Function's history."""
+        self.dirty = tensors
 
 
 class Parts:
@@ -156,6 +171,8 @@ class Function:
                 results = cls.forward(context, *args, **kwargs)
         several = isinstance(results, tuple)
         outputs = results if several else (results,)
+        for t in context.dirty if tracked else ():
+            check_dirty(cls.__name__, t, outputs)
         if not all(isinstance(r, Tensor) for r in outputs):
             raise TypeError(f"{cls.__name__}.forward must return a Tensor or a tuple of Tensors")
         watched = modes.special and (modes.state.anomaly or modes.state.recording)
@@ -168,18 +185,25 @@ class Function:
         kinds = [(r.array.shape, r.dtype) for r in outputs]
         bridge = Bridge(cls, context, len(args), kinds)
         saved = [() if p is not None else None for p in parents]
-        saved_arrays = tuple(t for t in context.saved_tensors if t is not None)
+        made = {id(r): k if several else None for k, r in enumerate(outputs)}
+        made = {i: made[id(t)] for i, t in enumerate(context.saved) if id(t) in made and not any(t is a for a in args)}
+        context.saved = tuple(t if i in made else guarded(t) for i, t in enumerate(context.saved))
+        saved_arrays = tuple(t for t in context.saved if t is not None)
         saved.append(saved_arrays)  # beyond the parents: the engine passes it to no rule, but guards it against writes
         node = Node(bridge, tuple(parents), saved, {}, *(kinds[0] if not several else ((), kinds[0][1])))
+        if made:
+            context.results = weakref.ref(node), made
         if watched:
             bridge.arguments = (args, kwargs) if modes.state.recording else None  # gradcheck calls this one step again
             record(node, None if several else outputs[0].array, arrays, args)
         if not several:
-            return Tensor(results.array, node)
+            return in_place(results, node) if context.dirty else Tensor(results.array, node)
         parts = [
             r if any(r is u for u in context.undifferentiable) or r.dtype.kind != "f" else part_of(r, node, k)
             for k, r in enumerate(outputs)
         ]
+        if context.dirty:
+            parts = [in_place(r, p.node) if any(r is t for t in context.dirty) else p for r, p in zip(outputs, parts)]
         for part in parts if watched else ():
             if part.node is not None and isinstance(part.node.op, Select):
                 record(part.node, part.array, (), ())
@@ -203,6 +227,28 @@ def part_of(result, node, k):
     return Tensor(result.array, Node(Select(node.op.name, k), (node,), [()], {}, result.array.shape, result.dtype))
 
 
+def guarded(value):
+    """A saved tensor; a copy of one whose memory the user has as a NumPy array too, and may write to unseen."""
+    return Tensor(value.array.copy()) if isinstance(value, Tensor) and held_by_user(value) else value
+
+
+def historic(result, node, k):
+    """A saved result as the tensor that came out: its only output (k is None), or output `k`."""
+    return Tensor(result.array, node) if k is None else part_of(result, node, k)
+
+
+def check_dirty(name, tensor, outputs):
+    """Refuse an update in place that the graph could not follow."""
+    if not any(tensor is r for r in outputs):
+        raise RuntimeError(f"{name}: an input given to mark_dirty must be returned by forward too")
+    if tensor.node is not None and tensor.node.op is None:
+        raise RuntimeError(f"{name}: a leaf that requires grad was updated in place (mark_dirty); give it x.clone()")
+
+
+def in_place(tensor, node):
+    """The input that a Function updated in place, with the Function as its history."""
+    memory.rebind(tensor, node)
+    return tensor
 
 def once_differentiable(backward):
     """Mark a `backward` that cannot itself be differentiated: gradients of its gradients are refused."""

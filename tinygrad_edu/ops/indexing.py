@@ -9,7 +9,8 @@ from ..autograd.tensor import Tensor, array_of
 def plain_index(index):
     """An index with tensors and lists as arrays, always a tuple."""
     if not isinstance(index, tuple):
-        index = (index,)
+        nested = isinstance(index, list) and len(index) < 32 and any(isinstance(i, (list, tuple, slice, Tensor)) for i in index)
+        index = tuple(index) if nested else (index,)  # as PyTorch: x[[[0, 1], [1, 0]]] is x[[0, 1], [1, 0]]
     return tuple(plain(i) for i in index)
 
 

@@ -126,11 +126,11 @@ def quotient(numerator, gaps):
 
 
 def eigh_rule(g, out):
-    """V · ((Vᵀ·gV) / (wⱼ − wᵢ) + diag gw) · Vᵀ"""
+    """V · ((Vᵀ·gV) / (wⱼ − wᵢ) + diag gw) · Vᵀ, its symmetric part: both triangles of x count alike"""
     w, v = split_eigh(out)
     gw, gv = split_eigh(g)
     inner = quotient((mT(v) @ gv) * (1 - identity(v)), row(w) - column(w)) + row(gw) * identity(v)
-    return v @ inner @ mT(v)
+    return v @ ((inner + mT(inner)) / 2) @ mT(v)
 
 
 @general(symbol="eigh", domain=symmetric, samples=SQUARE, floats=True, x=eigh_rule)

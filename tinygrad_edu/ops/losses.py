@@ -129,7 +129,7 @@ def class_cross_entropy(input, *, target, weight=None, ignore_index=None, label_
         return total / n if reduction == "mean" and n else total if reduction == "sum" else total * np.nan
     z -= np.log(ones(classes, z.dtype).dot(np.exp(z)))
     counts, total = class_counts(input.shape, input.dtype, target, weight, ignore_index, label_smoothing)
-    losses = -np.where(counts == 0, 0, counts * z.T).sum(axis=1)
+    losses = 0 - np.where(counts == 0, 0, counts * z.T).sum(axis=1)  # and not −0 where nothing counts
     if reduction == "none":
         return losses
     return losses.sum() if reduction == "sum" else losses.sum() / total if total else input.dtype.type(np.nan)

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 
+from ...autograd import dtypes
 from ...autograd.modes import no_grad
 from ...autograd.tensor import Tensor
 
@@ -35,7 +36,7 @@ def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=Non
     """
     tensors, order = [tensors] if isinstance(tensors, Tensor) else list(tensors), float(norm_type)
     if not tensors:
-        return Tensor(np.zeros((), np.float32))
+        return Tensor(np.zeros((), dtypes.default))
     norms = [norm_of(t.array, order) for t in tensors]
     total = norm_of(np.asarray(norms, np.result_type(*norms)), order)
     if error_if_nonfinite and not np.isfinite(total):

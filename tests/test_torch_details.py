@@ -1,0 +1,233 @@
+"""Details that programs of strangers met: PyTorch's numbers, types and kinds of error, one test per cause."""
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.autograd import Function, grad, gradgradcheck
+
+
+class Exponential(Function):
+    @staticmethod
+    def forward(ctx, x):
+        out = x.exp()
+        ctx.save_for_backward(out)
+        return out
+
+    @staticmethod
+    def backward(ctx, g):
+        (out,) = ctx.saved_tensors
+        return g * out
+
+
+class SinCos(Function):
+    @staticmethod
+    def forward(ctx, x):
+        s, c = x.sin(), x.cos()
+        ctx.save_for_backward(s, c)
+        return s, c
+
+    @staticmethod
+    def backward(ctx, gs, gc):
+        s, c = ctx.saved_tensors
+        return gs * c - gc * s
+
+
+class Doubled(Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.mark_dirty(x)
+        x.mul_(2)
+        return x
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * 2
+
+
+def leaf(*values):
+    return tg.tensor(values, dtype=tg.float64, requires_grad=True)
+
+
+# --- autograd.Function ---------------------------------------------------------------------------------------------------
+
+
+def test_a_saved_result_has_second_derivatives():
+    x = leaf(0.3, -1.0)
+    (first,) = grad(Exponential.apply(x).sum(), x, create_graph=True)
+    (second,) = grad(first.sum(), x, create_graph=True)
+    (third,) = grad(second.sum(), x)
+    for g in (first, second, third):
+        np.testing.assert_allclose(g.detach().numpy(), np.exp([0.3, -1.0]))
+    assert gradgradcheck(Exponential.apply, (leaf(0.5, 2.0),))
+
+
+def test_saved_results_of_a_function_with_two():
+    x = leaf(0.7)
+    s, c = SinCos.apply(x)
+    (first,) = grad((s * c).sum(), x, create_graph=True)
+    (second,) = grad(first.sum(), x)
+    assert first.item() == pytest.approx(np.cos(1.4))
+    assert second.item() == pytest.approx(-2 * np.sin(1.4))
+
+
+def test_a_saved_result_keeps_no_cycle():
+    import gc
+    import weakref
+
+    x = leaf(1.0)
+    gc.disable()
+    try:
+        out = Exponential.apply(x)
+        node = weakref.ref(out.node)
+        del out
+        assert node() is None
+    finally:
+        gc.enable()
+
+
+def test_mark_dirty():
+    x = leaf(1.0, 2.0)
+    t = x * 1
+    view = t[:1]
+    out = Doubled.apply(t)
+    assert out is t and t.tolist() == [2.0, 4.0] and view.tolist() == [2.0]
+    t.sum().backward()
+    assert x.grad.tolist() == [2.0, 2.0]
+    with pytest.raises(RuntimeError, match="leaf"):
+        Doubled.apply(leaf(1.0))
+
+
+# --- indices -------------------------------------------------------------------------------------------------------------
+
+
+def test_nested_lists_are_one_index_per_dimension():
+    x = tg.arange(9).reshape(3, 3)
+    assert x[[[0, 1], [1, 2]]].tolist() == [1, 5]
+    assert x[[[0, 2]]].tolist() == [[0, 1, 2], [6, 7, 8]]
+    assert x[[tg.tensor([0, 1]), tg.tensor([0, 0])]].tolist() == [0, 3]
+    x[[[0, 1], [1, 2]]] = -1
+    assert x.flatten().tolist() == [0, -1, 2, 3, 4, -1, 6, 7, 8]
+
+
+def test_writing_to_a_part_of_an_expanded_tensor():
+    x = tg.zeros(3)
+    x.expand(2, 3)[0] = tg.tensor([1.0, 2.0, 3.0])
+    x.expand(2, 3)[1, 2] = 9.0
+    assert x.tolist() == [1.0, 2.0, 9.0]
+    with pytest.raises(RuntimeError, match="clone"):
+        x.expand(2, 3)[:, 0] = 5.0
+    guarded = np.zeros(3)
+    guarded.flags.writeable = False
+    with pytest.raises(RuntimeError):
+        tg.from_numpy(guarded).expand(2, 3)[0] = 1.0
+
+
+@pytest.mark.parametrize("kind", [IndexError, RuntimeError])
+def test_positions_out_of_range(kind):
+    with pytest.raises(kind):
+        tg.zeros(2).scatter_(0, tg.tensor([5]), 1.0)
+    with pytest.raises(kind):
+        tg.zeros(2).gather(0, tg.tensor([2]))
+
+
+def test_einsum_with_lists_of_indices():
+    x, y = tg.arange(6.0).reshape(2, 3), tg.arange(12.0).reshape(3, 4)
+    assert tg.einsum(x, [0, 1], y, [1, 2], [0, 2]).tolist() == (x @ y).tolist()
+    assert tg.einsum(x, [0, 1], y, [1, 2]).tolist() == (x @ y).tolist()
+    assert tg.einsum(x, [..., 0], [0, ...]).tolist() == x.T.tolist()
+
+
+# --- making tensors ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "data, dtype",
+    [([np.float32(1.5), 2], "float32"), ([np.float32(1.5), 2.5], "float32"), ([1.5, np.float64(2)], "float64"), ([np.float16(2), 1], "float16"),
+     ([[3.0, 4.0], np.array([1.0, 2.0])], "float64"), ([np.bool_(True), 1.5], "float32"), ([tg.tensor(1.5), 2], "float32"),
+     ([np.int32(1), np.int32(2)], "int32"), ([1 + 2j, 1.5], "complex64"), ([[], []], "float32"), ([True, 2], "int64")],
+)  # fmt: skip
+def test_dtype_of_mixed_lists(data, dtype):
+    assert tg.tensor(data).dtype == getattr(tg, dtype)
+
+
+def test_single_elements_in_a_list_are_numbers():
+    assert tg.tensor([tg.tensor([1.0]), tg.tensor([2.0])]).tolist() == [1.0, 2.0]
+    assert tg.tensor([tg.tensor([[1]]), 3]).tolist() == [1, 3]
+    assert tg.tensor([[tg.tensor([1])], [tg.tensor([2])]]).shape == (2, 1)
+
+
+def test_numbers_beyond_an_integer_type():
+    for make in (lambda: tg.tensor(300, dtype=tg.uint8), lambda: tg.tensor([200], dtype=tg.int8), lambda: tg.full((2,), 256, dtype=tg.uint8),
+                 lambda: tg.zeros(2, dtype=tg.uint8).fill_(300), lambda: tg.zeros(1, dtype=tg.int8).masked_fill(tg.tensor([True]), 128)):  # fmt: skip
+        with pytest.raises(RuntimeError, match="cannot be stored"):
+            make()
+    assert tg.tensor(-1, dtype=tg.uint8).item() == 255 and tg.full((1,), -1, dtype=tg.uint8).item() == 255
+
+
+def test_numbers_wrap_around_beside_integer_tensors():
+    byte = tg.tensor([200], dtype=tg.uint8)
+    assert (byte + 300).item() == 244 and (byte * -1).item() == 56 and (5 - byte).item() == 61
+    assert (tg.tensor([1], dtype=tg.int8) + 1000).item() == -23
+    assert byte.clone().add_(300).item() == 244
+
+
+@pytest.mark.parametrize("make", [tg.zeros, tg.ones, tg.empty, tg.randn, tg.rand, tg.eye, lambda n: tg.full((n,), 1.0)])
+def test_negative_sizes(make):
+    with pytest.raises(RuntimeError):
+        make(-1)
+
+
+def test_what_cannot_become_a_tensor():
+    for data in (None, {"a": 1}, [None], {1, 2}):
+        with pytest.raises(RuntimeError):
+            tg.tensor(data)
+    with pytest.raises(RuntimeError):
+        "a" in tg.tensor([1])
+    with pytest.raises(ValueError):
+        tg.cat([])
+    with pytest.raises(RuntimeError, match="floating"):
+        tg.norm(tg.tensor([3, 4]))
+
+
+# --- printing ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "values, text",
+    [([1 + 2j], "tensor([1.+2.j])"), ([1.5 - 2j, 3], "tensor([1.5000-2.j, 3.0000+0.j])"), ([100 + 2.5j, 1j], "tensor([100.+2.5000j,   0.+1.0000j])"),
+     ([-0.5 - 0.25j], "tensor([-0.5000-0.2500j])")],
+)  # fmt: skip
+def test_complex_numbers_print_as_two_columns(values, text):
+    assert str(tg.tensor(values)) == text
+
+
+def test_names_of_steps():
+    x, y = tg.ones(2, 3, requires_grad=True), tg.ones(3, 2)
+    steps = dict(Select=x[0], Slice=x[:, 1:], Index=x[[0, 1]], Unsqueeze=x[None], View=x.reshape(-1), Mm=x @ y, Mv=x @ y[:, 0], Transpose=x.mT,
+                 Addmm=tg.nn.functional.linear(x, y.T, tg.ones(2)), MseLoss=tg.nn.functional.mse_loss(x, tg.ones(2, 3)), Cat=tg.cat([x, x]))  # fmt: skip
+    for name, out in steps.items():
+        assert f"grad_fn=<{name}Backward0>" in repr(out), name
+    assert "SumBackward1" in repr(x.sum(1)) and "SumBackward0" in repr(x.sum())
+
+
+def test_results_of_linalg_have_their_full_names():
+    assert str(tg.linalg.slogdet(tg.eye(2))).startswith("return_types.linalg_slogdet(\nsign=tensor(1.)")
+
+
+# --- numbers -------------------------------------------------------------------------------------------------------------
+
+
+def test_an_ignored_target_loses_nothing():
+    loss = tg.nn.functional.cross_entropy(tg.tensor([[0.1, 0.2], [0.3, 0.4]]), tg.tensor([0, -100]), reduction="none")
+    assert np.signbit(loss.numpy()).tolist() == [False, False] and loss[1].item() == 0
+
+
+def test_gradient_of_eigenvectors_is_symmetric():
+    p = tg.tensor([[2.0, 0.3, 0.1], [0.3, 1.0, -0.2], [0.1, -0.2, 3.0]], dtype=tg.float64, requires_grad=True)
+    tg.linalg.eigh(p)[1].abs().sum().backward()
+    np.testing.assert_allclose(p.grad.numpy(), p.grad.numpy().T, atol=1e-15)
+
+
+def test_norm_of_no_gradients_has_the_default_type():
+    assert tg.nn.utils.clip_grad_norm_([tg.ones(1, requires_grad=True)], 1.0).dtype == tg.float32
