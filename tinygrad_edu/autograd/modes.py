@@ -16,10 +16,12 @@ class State(threading.local):
     anomaly: Any = False  # or a Checks: what to look for
     changed = False
     module = ()  # the modules whose forward is running, while a picture is recorded or hooks are there
+    tape: Any = None  # what a compiled step is being written down on
 
 
 state = State()
 special = 0  # how many threads differ from the defaults; while it is 0, operators need not look any further
+tapes = 0  # how many threads are recording a compiled step
 lock = threading.Lock()
 
 
@@ -87,8 +89,6 @@ class no_grad(Switched):
     value = False
 
 
-class enable_grad(Switched):
-    """Remember computations again, inside of `no_grad`."""
 class inference_mode(Switched):
     """As `no_grad`; with mode=False as `enable_grad`."""
 
@@ -117,6 +117,8 @@ class inference_mode(Switched):
         return wrapped
 
 
+class enable_grad(Switched):
+    """Remember computations again, inside of `no_grad`."""
 
     value = True
 
@@ -216,3 +218,8 @@ def remembering():
 def is_grad_enabled():
     """True unless this thread is inside `no_grad`."""
     return state.grad
+
+
+def again(function, *args):
+    """Arrays, and facts about them, from what changes between steps (a rate, a count): a compiled step asks anew each time."""
+    return state.tape.again(function, args) if tapes and state.tape is not None else function(*args)

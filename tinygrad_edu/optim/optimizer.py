@@ -262,20 +262,47 @@ class Elementwise(Optimizer):
     def update(self, p, g, state, group):
         if not state:
             self.begin(state, p, group)
+        c = self.next_constants(state, group, p.dtype)
+        sweep(self.kernel, c, p, g, [state[name].array for name in self.arrays(group)], self.scratch)
+
+    def next_constants(self, state, group, dtype):
+        """Count the step of one parameter, and give its constants as 0-d arrays; parameters at the same step share them."""
         count = state["step"]
         count.array = count.array + 1
         n = int(count.array)
-        key = n, p.dtype.num
+        key = n, dtype.num
         c = self.numbers.get(key)
         if c is None:
-            c = [np.array(x, p.dtype) if x.__class__ is float else x for x in self.constants(group, state, n)]
+            c = [np.array(x, dtype) if x.__class__ is float else x for x in self.constants(group, state, n)]
             if self.shared_constants:
                 self.numbers[key] = c
-        sweep(self.kernel, c, p, g, [state[name].array for name in self.arrays(group)], self.scratch)
+        return c
+
+    def update_group(self, params, arrays, grads, group):
+        if not modes.tapes:
+            return super().update_group(params, arrays, grads, group)
+        for p, array in zip(params, arrays):  # a compiled step is recorded: it will ask for the constants anew each time
+            if not self.state[p]:
+                self.begin(self.state[p], array, group)
+        given, (places, patterns) = modes.again(self.all_constants, params, [a.dtype for a in arrays], group)
+        numbers = iter(given)
+        constants = [[next(numbers) if x is ARRAY else x for x in pattern] for pattern in patterns]
+        for p, array, g, i in zip(params, arrays, grads, places):
+            sweep(self.kernel, constants[i], array, g, [self.state[p][name].array for name in self.arrays(group)], self.scratch)
+
+    def all_constants(self, params, dtypes, group):
+        """The constants of several parameters: the arrays, and (which parameter has which list, the lists without their arrays)."""
+        self.numbers.clear()
+        lists = [self.next_constants(self.state[p], group, dtype) for p, dtype in zip(params, dtypes)]
+        different = list({id(c): c for c in lists}.values())
+        places = tuple(next(i for i, d in enumerate(different) if d is c) for c in lists)
+        patterns = tuple(tuple(ARRAY if isinstance(x, np.ndarray) else x for x in c) for c in different)
+        return [x for c in different for x in c if isinstance(x, np.ndarray)], (places, patterns)
 
     shared_constants = True  # False: they differ between parameters at the same step
 
 
+ARRAY = "array"  # stands for one in a list of constants
 array_of, gradient_of = attrgetter("array"), attrgetter("node.grad.array")
 
 

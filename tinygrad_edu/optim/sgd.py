@@ -4,6 +4,7 @@ from operator import attrgetter
 
 import numpy as np
 
+from ..autograd import modes
 from ..autograd.tensor import Tensor
 from .optimizer import Optimizer, check_flags, check_options, decayed, number, sweep
 
@@ -34,26 +35,24 @@ class SGD(Optimizer):
     def update_group(self, params, arrays, grads, group):
         if group["momentum"] or group["weight_decay"]:
             return super().update_group(params, arrays, grads, group)
-        lr = number(group["lr"])
-        if group["maximize"]:
-            lr = -lr
         kinds = {*map(dtype_of, arrays)}
         if len(kinds) == 1 and max(map(size_of, arrays)) < 4096:
-            rate = np.array(lr, *kinds)  # NumPy takes half the time for a constant that is a 0-d array
+            ((rate,), _) = modes.again(rates, group, kinds) if modes.tapes else rates(group, kinds)
             for p, g in zip(arrays, grads):
                 subtract(p, g * rate, p)
         else:
+            numbers, _ = modes.again(rates, group, kinds)
             for p, g in zip(arrays, grads):
-                sweep(descend, (np.array(lr, p.dtype), None, None, None, False, False), p, g, (), self.scratch)
+                rate = next(x for x in numbers if x.dtype == p.dtype)
+                sweep(descend, (rate, None, None, None, False, False), p, g, (), self.scratch)
 
     def update(self, p, g, state, group):
         momentum, key = group["momentum"], p.dtype.num
         c = self.numbers.get(key)
         if c is None:
-            rest, decay = 1 - number(group["dampening"]), number(group["weight_decay"])
-            values = number(group["lr"]), number(momentum), rest if rest != 1 else None, decay or None
-            c = self.numbers[key] = [None if x is None else np.array(x, p.dtype) for x in values]
-            c += [group["maximize"], group["nesterov"]]
+            numbers, facts = modes.again(constants, group, p.dtype)
+            numbers = iter(numbers)
+            c = self.numbers[key] = [next(numbers) if x == "array" else x for x in facts]
         if not momentum:
             return sweep(descend, c, p, g, (), self.scratch)
         v = state.get("momentum_buffer")
@@ -61,6 +60,22 @@ class SGD(Optimizer):
             c = [c[0], c[1], None, *c[3:]]
             v = state["momentum_buffer"] = Tensor(np.zeros_like(p))
         sweep(roll, c, p, g, (v.array,), self.scratch)
+
+
+def rates(group, kinds):
+    """The learning rate as 0-d arrays of some dtypes: NumPy takes half the time for a constant that is one."""
+    lr = number(group["lr"])
+    if group["maximize"]:
+        lr = -lr
+    return [np.array(lr, kind) for kind in kinds], None
+
+
+def constants(group, dtype):
+    """lr, momentum, 1 − dampening and weight decay as 0-d arrays, and where they stand in the list that the kernels take."""
+    rest, decay = 1 - number(group["dampening"]), number(group["weight_decay"])
+    values = number(group["lr"]), number(group["momentum"]), rest if rest != 1 else None, decay or None
+    facts = [None if x is None else "array" for x in values] + [group["maximize"], group["nesterov"]]
+    return [np.array(x, dtype) for x in values if x is not None], facts
 
 
 def descend(c, p, g, s, q):

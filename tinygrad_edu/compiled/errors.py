@@ -1,0 +1,35 @@
+"""What may go wrong with a compiled step, and the line of the user's that it is about."""
+
+import linecache
+
+from ..autograd.recorder import users_frame
+
+
+class CompileError(RuntimeError):
+    """A step that cannot be recorded once and replayed: it says which line, and what to do. The step was not done."""
+
+
+class Changed(Exception):
+    """A replay meets something that was different when the step was recorded: this call is done without it."""
+
+
+def users_line():
+    """The line of the user's code that is running: its file, its number, its text."""
+    frame = users_frame()
+    return (frame.f_code.co_filename, frame.f_lineno) if frame else ("", 0)
+
+
+def shown(place):
+    """A line of the user's as text."""
+    file, number = place
+    return linecache.getline(file, number).strip()
+
+
+def value_read(how):
+    """The error for Python code that asks a recorded array for its numbers."""
+    place = users_line()
+    where = f"line {place[1]}, `{shown(place)}`" if shown(place) else "a line"
+    return CompileError(
+        f"compiled step: {where} needs the numbers of an array ({how}) while the step is recorded, and a replay could not decide anew "
+        "what to do with them; return the tensor from the step and read it outside, or choose with where(condition, a, b)"
+    )

@@ -1,0 +1,159 @@
+"""A compiled step: run as it is the first time, recorded the second time, verified twice, and replayed from then on.
+
+Every call looks first whether all that the recording took for granted is still so. If not, the step is recorded anew, and
+several recordings are kept side by side, as for batches of two sizes.
+"""
+
+import functools
+import inspect
+import threading
+
+import numpy as np
+
+from ..autograd import modes
+from .errors import Changed, CompileError
+from .recording import record
+from .snapshot import Snapshot
+from .surroundings import Surroundings
+from .trees import leaves
+
+TRIES = 3  # how often a step may change what it sees, or a replay differ, before it is refused
+VERIFIED = 2  # so many replays must agree with the step itself before they are believed
+KEPT = 16  # recordings that are kept side by side
+
+
+class CompiledStep:
+    """A function that does what `function` does, recorded once and replayed as straight NumPy; see `tg.compile`."""
+
+    def __init__(self, function, backend="numpy"):
+        functools.update_wrapper(self, function, updated=())
+        self.function, self.backend = function, backend
+        self.lock = threading.RLock()
+        self.plans: list = []
+        self.warm, self.failures, self.refusal = False, 0, None
+        self.latest = None
+        try:
+            self.parameters = list(inspect.signature(getattr(function, "forward", function)).parameters.values())
+        except (TypeError, ValueError):
+            self.parameters = []
+
+    def __call__(self, *args, **kwargs):
+        with self.lock:
+            plan = self.latest
+            if plan is not None and not kwargs and plan.ready(args):
+                try:
+                    return plan.replay(args)
+                except Exception as error:
+                    return self.again(plan, error, args, kwargs)
+            return self.choose(args, kwargs)
+
+    @property
+    def source(self):
+        """The step as straight Python: forward, backward and update, one NumPy call per line."""
+        if not self.plans:
+            raise CompileError("compiled step: there is no source yet; call the step twice: the first call sets everything up, the "
+                               "second is recorded")  # fmt: skip
+        return self.plans[-1].source
+
+    def __repr__(self):
+        return f"<compiled step {getattr(self.function, '__name__', type(self.function).__name__)}, {self.backend}: {len(self.plans)} recorded>"
+
+    # --- the long way ------------------------------------------------------------------------------------------------
+
+    def choose(self, args, kwargs):
+        """Find the recording that fits, or make one."""
+        state = modes.state
+        if state.tape is not None or state.recording or state.anomaly:
+            return self.function(*args, **kwargs)
+        if self.refusal is not None:
+            raise self.refusal
+        for plan in self.plans:
+            if plan.fits(args, kwargs):
+                self.plans.remove(plan)
+                self.plans.append(plan)
+                if plan.verified < VERIFIED:
+                    return self.verify(plan, args, kwargs)
+                self.latest = plan
+                try:
+                    return plan.replay(args, kwargs)
+                except Exception as error:
+                    return self.again(plan, error, args, kwargs)
+        if not self.warm:  # what a first call sets up (an optimizer's state, a lazy layer) must be there when it is recorded
+            self.warm = True
+            return self.function(*args, **kwargs)
+        return self.record(args, kwargs)
+
+    def record(self, args, kwargs):
+        """Run the step on arrays that write, and make a program of what they wrote."""
+        plan, result, changes, escaped = record(self, args, kwargs)
+        if plan is not None:
+            self.plans = [*self.plans[1 - KEPT :], plan]
+            return result
+        self.failures += 1
+        if self.failures >= TRIES:
+            if changes:
+                item = changes[0]
+                what = f"each call changes {item.path}{' (its length)' if item.kind == 'length' else ''}"
+            else:
+                what = f"a {escaped} outside keeps an array that the step computes"
+            self.refuse(f"{what}, and a replay would not; keep numbers that change in a tensor and update it in place (count.add_(1)), return "
+                        "what is wanted outside, and keep lists there")  # fmt: skip
+        return result
+
+    def refuse(self, why):
+        """Raise an error at every further call: what this step does cannot be repeated."""
+        self.refusal, self.latest, self.plans = CompileError(f"compiled step: {why}"), None, []
+
+    def verify(self, plan, args, kwargs):
+        """Run the replay on copies of what the step sees, then the step itself: they must give the same."""
+        tensors = [*plan.tensors, *(x for _, kind, x in leaves((args, kwargs), "a") if kind == "tensor")]
+        before = Snapshot(tensors, Surroundings(self.function))
+        inputs, copies = [copied(plan.inputs(args, kwargs)), copied(plan.arrays())]
+        problem = replayed = None
+        try:
+            replayed = plan.program.make(*copies)(*inputs)
+        except Exception as error:
+            problem = f"the replay fails ({type(error).__name__}: {error})"
+        before.restore()
+        result = self.function(*args, **kwargs)
+        if problem is None:
+            problem = plan.difference(result, (replayed, copies, inputs), args, kwargs)
+        if problem is None:
+            plan.verified += 1
+            return result
+        self.plans.remove(plan)
+        self.failures += 1
+        if self.failures >= TRIES:
+            self.refuse(f"{problem} than the step itself, in {TRIES} recordings one after the other; something in it changes from call to call "
+                        "that is no tensor, no argument and no number that its code names (np.random, a clock, a file …): pass it in as a "
+                        "tensor, or do it outside of the step")  # fmt: skip
+        return result
+
+    def again(self, plan, error, args, kwargs):
+        """A replay has failed: before it has changed anything, the step itself is run, which says what is wrong."""
+        line, trace = 0, error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename == plan.program.title:
+                line = trace.tb_lineno
+            trace = trace.tb_next
+        if plan.program.first_line + plan.program.first_write < line:
+            error.add_note("in a replay of a compiled step, which had changed some of its tensors before")
+            raise error
+        if isinstance(error, Changed):
+            self.latest = None
+            if plan in self.plans:
+                self.plans.remove(plan)
+        return self.function(*args, **kwargs)
+
+    def repeat(self, n, *args):
+        """Call the step n times with the same arguments, and return the last result."""
+        result = None
+        for _ in range(n):
+            result = self(*args)
+        return result
+
+
+def copied(arrays):
+    """Copies with the same layout in memory."""
+    return [np.array(a, copy=True, order="K") for a in arrays]
+
