@@ -30,28 +30,42 @@ def checked_padding(name, padding_idx, rows):
     return padding_idx % rows
 
 
-def refuse_sparse(name, sparse):
-    """Gradients are dense here."""
-    if sparse:
-        raise NotImplementedError(f"{name}: sparse=True is not supported, gradients are dense here; leave it out: the numbers are the same")
+def remember_rows(weight, out, indices):
+    """For sparse=True: have `backward()` note on the table which rows it went through, for SparseAdam.
+
+    The note is (number of the last node seen, list of indices). It starts anew with the first look-up of a pass that finds no
+    gradient; within one pass, younger nodes come before older ones.
+    """
+    node = out.node
+
+    def note(g):
+        last, places = weight.__dict__.get("looked_up", (None, []))
+        if weight.grad is None and (last is None or node.birth >= last):
+            places = []
+        weight.__dict__["looked_up"] = node.birth, [*places, indices.reshape(-1)]
+
+    if node is not None and weight.is_leaf:
+        out.register_hook(note)
+    return out
 
 
 def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False):
     """weight[input], shapes (…), (n, d) → (…, d); row padding_idx gets no gradient
 
-    max_norm first shrinks, in place, those of the rows asked for that are longer.
+    max_norm first shrinks, in place, those of the rows asked for that are longer. Gradients are dense, with `sparse` too, which is for
+    optim.SparseAdam.
 
     >>> import tinygrad_edu as tg
     >>> tg.nn.functional.embedding(tg.tensor([1, 0]), tg.tensor([[1.0, 2.0], [3.0, 4.0]]))
     tensor([[3., 4.],
             [1., 2.]])
     """
-    refuse_sparse("embedding", sparse)
     indices = checked_indices("embedding", input, weight)
     padding_idx = checked_padding("embedding", padding_idx, weight.shape[0])
     if max_norm is not None:
         renormalized(weight, indices, max_norm, norm_type)
-    return embed(weight, indices=indices, padding_idx=padding_idx, scale=scale_grad_by_freq)
+    out = embed(weight, indices=indices, padding_idx=padding_idx, scale=scale_grad_by_freq)
+    return out if not sparse else remember_rows(weight, out, indices if padding_idx is None else indices[indices != padding_idx])
 
 
 def embedding_bag(input, weight, offsets=None, max_norm=None, norm_type=2, scale_grad_by_freq=False, mode="mean", sparse=False,
@@ -65,7 +79,6 @@ def embedding_bag(input, weight, offsets=None, max_norm=None, norm_type=2, scale
             [3., 4.]])
     """
     name = "embedding_bag"
-    refuse_sparse(name, sparse)
     if mode not in ("sum", "mean", "max"):
         raise ValueError(f'{name}: mode must be "sum", "mean" or "max", not {mode!r}')
     if mode == "max" and scale_grad_by_freq:
@@ -84,6 +97,8 @@ def embedding_bag(input, weight, offsets=None, max_norm=None, norm_type=2, scale
     bags, flat = np.repeat(np.arange(len(starts)), lengths), indices.reshape(-1)
     counted = np.ones(len(flat), bool) if padding_idx is None else flat != padding_idx
     rows = embed(weight, indices=flat[counted], scale=scale_grad_by_freq)
+    if sparse:
+        remember_rows(weight, rows, flat[counted])
     bags = bags[counted]
     shape = (len(starts), weight.shape[1])
     if mode == "max":

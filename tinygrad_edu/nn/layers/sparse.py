@@ -7,7 +7,7 @@ from ...autograd import dtypes, modes
 from ...autograd.tensor import Tensor
 from .. import functional as F
 from .. import init
-from ..functional.sparse import checked_padding, refuse_sparse
+from ..functional.sparse import checked_padding
 from ..module import Module
 from ..parameter import Parameter
 
@@ -19,7 +19,6 @@ class Table(Module):
         """Keep the options, and make the table or take the one given."""
         name = type(self).__name__
         check_device(device)
-        refuse_sparse(name, sparse)
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.padding_idx = checked_padding(name, padding_idx, num_embeddings)
         self.max_norm, self.norm_type, self.scale_grad_by_freq = max_norm, norm_type, scale_grad_by_freq
@@ -45,7 +44,7 @@ class Table(Module):
         for name, plain in (("padding_idx", None), ("max_norm", None), ("norm_type", 2), ("scale_grad_by_freq", False)):
             if getattr(self, name) != plain:
                 text += f", {name}={getattr(self, name)}"
-        return text
+        return text + ", sparse=True" * self.sparse
 
 
 class Embedding(Table):
@@ -65,7 +64,8 @@ class Embedding(Table):
         self.set_up(num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, _weight, _freeze, device, dtype)
 
     def forward(self, input):
-        return F.embedding(input, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq)
+        return F.embedding(input, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq,
+                           self.sparse)  # fmt: skip
 
     @classmethod
     def from_pretrained(cls, embeddings, freeze=True, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False):
@@ -92,7 +92,7 @@ class EmbeddingBag(Table):
 
     def forward(self, input, offsets=None, per_sample_weights=None):
         return F.embedding_bag(input, self.weight, offsets, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.mode,
-                               False, per_sample_weights, self.include_last_offset, self.padding_idx)  # fmt: skip
+                               self.sparse, per_sample_weights, self.include_last_offset, self.padding_idx)  # fmt: skip
 
     def extra_repr(self):
         text = f"{self.num_embeddings}, {self.embedding_dim}"
