@@ -85,6 +85,8 @@ def test_products_with_second_derivatives(product):
         product(lambda x: x * x, X, X)
     with pytest.raises(RuntimeError, match="must return one number"):
         product(lambda x: (x.sum(), x.sum()), X, X)
+    with pytest.raises(RuntimeError, match="must return one number"):
+        product(lambda x: (x.sum(),), X, X)
 
 
 def test_jacobian():
@@ -126,6 +128,12 @@ def test_inputs_that_do_not_matter_have_zeros_and_strict_refuses_them():
     same(fn.jvp(lambda x: (constant, x * 2), X, X), ((arrays(constant), 2 * x), (np.zeros(2), 2 * x)))
     same(fn.jacobian(lambda x, y: x * 2, (X, Y)), (2 * np.eye(3), np.zeros((3, 3))))
     same(fn.hvp(lambda x, y: (x**2).sum(), (X, Y), (X, Y)), ((x**2).sum(), (2 * x, np.zeros(3))))
+    same(fn.vjp(lambda x, y: constant, (X, Y), constant), (arrays(constant), (np.zeros(3), np.zeros(3))))
+    same(fn.jvp(lambda x, y: constant, (X, Y), (X, Y)), (arrays(constant), np.zeros(2)))
+    same(fn.jacobian(lambda x, y: constant, (X, Y)), (np.zeros((2, 3)), np.zeros((2, 3))))
+    for product in (fn.hvp, fn.vhp):
+        same(product(lambda x, y: (x**2).sum(), (X, Y), (X, Y)), ((x**2).sum(), (2 * x, np.zeros(3))))
+        same(product(lambda x, y: constant[0], (X, Y), (X, Y)), (1.0, (np.zeros(3), np.zeros(3))))
     for attempt in (lambda: fn.vjp(lambda x, y: x * 2, (X, Y), X, strict=True), lambda: fn.jacobian(lambda x, y: x * 2, (X, Y), strict=True),
                     lambda: fn.jvp(lambda x, y: x * 2, (X, Y), (X, Y), strict=True),
                     lambda: fn.hessian(lambda x, y: (x * x).sum(), (X, Y), strict=True),
@@ -170,7 +178,7 @@ def test_results_stay_in_a_graph_where_that_is_asked_for(attempt):
 def test_results_have_no_graph_otherwise_and_leave_the_inputs_alone():
     leaf = t(2.0, 0.5, -1.0, requires_grad=True)
     for found in (fn.vjp(lambda x: x**3, leaf, X), fn.jvp(lambda x: x**3, leaf, X), fn.jacobian(lambda x: x**3, leaf),
-                  fn.hessian(lambda x: (x**3).sum(), leaf), fn.hvp(lambda x: (x**3).sum(), leaf, X)):  # fmt: skip
+                  fn.hessian(lambda x: (x**3).sum(), leaf), fn.hvp(lambda x: (x**3).sum(), leaf, X), fn.vhp(lambda x: (x**3).sum(), leaf, X)):  # fmt: skip
         for result in found if isinstance(found, tuple) else (found,):
             assert not result.requires_grad
     assert leaf.grad is None and leaf.is_leaf
@@ -215,6 +223,9 @@ def test_what_is_no_tensor_is_refused(attempt, words):
     (lambda: fn.vjp(lambda x: (x.sum(), x.sum()), X), "vjp: v can be left out"),
     (lambda: fn.vjp(lambda x: x, X, t(1.0)), "vjp: v has shapes [[1]] and the output [[3]]"),
     (lambda: fn.vjp(lambda x: x, X, (X, X)), "v has shapes [[3], [3]] and the output [[3]]"),
+    (lambda: fn.vjp(lambda x: (x, x.sum()), X, (X, X)), "v has shapes [[3], [3]] and the output [[3], []]"),
+    (lambda: fn.vjp(lambda x: (x, x), X, (X,)), "v has shapes [[3]] and the output [[3], [3]]"),
+    (lambda: fn.jvp(lambda x, y: x, (X, Y), (t(1.0), X)), "v has shapes [[1], [3]] and the input [[3], [3]]"),
     (lambda: fn.jvp(lambda x: x, X, t(1.0)), "jvp: v has shapes [[1]] and the input [[3]]"),
     (lambda: fn.jvp(lambda x: x, X), "jvp: v can be left out only where the input is a single number"),
 ])  # fmt: skip
@@ -226,3 +237,30 @@ def test_directions_that_do_not_fit_are_refused(attempt, words):
 
 def test_lists_are_taken_like_tuples():
     same(fn.vjp(lambda x, y: [x * y], [X, Y], [X]), ((x * y,), (x * y, x * x)))
+
+
+def test_results_come_in_tuples_with_and_without_a_graph():
+    """As many as there are inputs or outputs, whether these come in tuples or lists; one tensor where there is one."""
+    for graph in (False, True):
+        for inputs in ((X, Y), [X, Y]):
+            same(fn.vjp(lambda x, y: [x * y, x], inputs, (X, Y), create_graph=graph), ((x * y, x), (x * y + y, x * x)))
+            same(fn.jvp(lambda x, y: [x * y, x], inputs, [X, Y], create_graph=graph), ((x * y, x), (2 * x * y, x)))
+            same(fn.jacobian(lambda x, y: [x * y, x], inputs, create_graph=graph), ((np.diag(y), np.diag(x)), (np.eye(3), np.zeros((3, 3)))))
+            same(fn.hessian(lambda x, y: (x * y).sum(), inputs, create_graph=graph), ((np.zeros((3, 3)), np.eye(3)), (np.eye(3), np.zeros((3, 3)))))
+            same(fn.hvp(lambda x, y: (x * y).sum(), inputs, [X, Y], create_graph=graph), ((x * y).sum(), (y, x)))
+            same(fn.vhp(lambda x, y: (x * y).sum(), inputs, [X, Y], create_graph=graph), ((x * y).sum(), (y, x)))
+
+
+def test_a_direction_of_one_element_may_be_left_out_whatever_its_shape():
+    for shape in ((), (1,), (1, 1)):
+        number = tg.full(shape, 2.0, dtype=tg.float64)
+        same(fn.vjp(lambda x: x**3, number), (number.numpy() ** 3, 3 * number.numpy() ** 2))
+        same(fn.jvp(lambda x: x**3, number), (number.numpy() ** 3, 3 * number.numpy() ** 2))
+        same(fn.hvp(lambda x: (x**3).sum(), number), (8.0, 6 * number.numpy()))
+        same(fn.vhp(lambda x: x**3, number), (number.numpy() ** 3, 6 * number.numpy()))
+        same(fn.hessian(lambda x: x**3, number), np.full(shape * 2, 12.0))
+
+
+def test_jvp_overflows_only_where_its_result_does():
+    """u is 0 while the product is recorded as a function of u, so that no sum over outputs overflows."""
+    same(fn.jvp(lambda x: (x * 1e308, x * 1e308), t(1.0), t(1.0)), ((np.array([1e308]), np.array([1e308])), (np.array([1e308]), np.array([1e308]))))

@@ -290,6 +290,9 @@ def test_ints_that_a_type_does_not_hold_wrap_around_as_in_pytorch():
     small = tg.tensor([1, 200], dtype=tg.uint8)
     for found, expected in [(small + 300, [45, 244]), (small * -1, [255, 56]), (small - 300, [213, 156]), (-3 - small, [252, 53])]:
         assert found.tolist() == expected and found.dtype == np.uint8
+    signed = tg.tensor([1, -100], dtype=tg.int8) + 300
+    assert signed.tolist() == [45, -56] and signed.dtype == np.int8
+    assert (tg.tensor([1], dtype=tg.int32) * (2**32 + 3)).tolist() == [3]
     with pytest.raises(OverflowError) as caught:
         small // 300
     assert caught.value.__notes__ == ["while computing floor_divide(uint8[2], 300):  " + registry["floor_divide"].formula]
