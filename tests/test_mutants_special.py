@@ -419,9 +419,9 @@ def test_a_recording_holds_what_apply_saw():
 
 def test_an_anomaly_names_the_operator():
     x = tg.tensor([1.0, 0.0], requires_grad=True)
-    for call, words in ((lambda: x / x, r"div\(x, x\) gave NaN, at \[1\]"), (lambda: x.log(), r"log\(x\) gave -inf, at \[1\]")):
+    for call, words in (("x / x", r"div\(x, x\) gave NaN, at \[1\]"), ("x.log()", r"log\(x\) gave -inf, at \[1\]")):
         with pytest.raises(RuntimeError, match=words), tg.autograd.detect_anomaly():
-            call()
+            eval(call, {"x": x})
 
 
 def test_not_a_number_is_a_result_like_any_other():
