@@ -67,14 +67,15 @@ def hand_out(array):
     if known is None or known[2]() is not memory:
         last_write = births()  # back propagation will look closer at nodes from before; later ones copy what NumPy shares
         handed_out[id(memory)] = (last_write, checksum(memory), weakref.ref(memory))
-        if len(handed_out) > 1024:
+        count = len(handed_out)
+        if count > 1000 and not count & (count - 1):
             for key in [k for k, (_, _, alive) in list(handed_out.items()) if alive() is None]:
                 del handed_out[key]
 
 
 def checksum(array):
     """A number that changes with the contents."""
-    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    return zlib.crc32(np.ascontiguousarray(array))
 
 
 SCALING = ("mul_", "div_", "clamp_", "clip_", "backward()")  # writes after which a gradient still holds what it held
@@ -111,13 +112,15 @@ def overwritten(node, value):
     written, known = writes.get(id(memory)), handed_out.get(id(memory))
     if known is not None and known[0] > node.birth and known[2]() is memory and checksum(memory) != known[1]:
         return "NumPy, through the array that .numpy() gave,"
-    return written[1] if written is not None and written[0] > node.birth else None
+    if written is not None and written[0] > node.birth and written[2]() is memory:  # not a dead array that had this id
+        return written[1]
+    return None
 
 
 def compute_again(node):
     """Where a rule wants x and the result, as max_pool's does, and only the result was overwritten: compute it again."""
     op = node.op
-    wants = op.wants[0] if len(node.parents) == 1 and op.wants else ()
+    wants = op.wants[0] if len(node.parents) == 1 else ()
     if "out" in wants and op.inputs[0] in wants:
         saved = dict(zip(wants, node.saved[0]))
         x = saved[op.inputs[0]]
@@ -128,9 +131,8 @@ def compute_again(node):
 
 def register_view(x, result):
     """Note that `result` was made as a view of the tensor `x`, if it does share its memory."""
-    if isinstance(result.array, np.ndarray) and owner(result.array) is owner(x.array):
-        if x.detached is not None:
-            result.detached = x if x.detached is True else x.detached
+    if owner(result.array) is owner(x.array):
+        result.detached = x if x.detached is True else x.detached
         share(x if x.base is None else x.base, result)
 
 
@@ -150,7 +152,7 @@ def alias(x):
     result = Tensor(as_memory(x))
     result.detached = True
     root = x if x.base is None else x.base
-    if root.frozen or root.node is not None and root.node.op is not None:
+    if root.node is not None and root.node.op is not None:
         result.frozen = True  # and no reference to the root, which would keep its graph alive
     else:
         share(root, result)
@@ -165,9 +167,9 @@ def history(x):
 
 
 def relatives(x):
-    """The living tensors, other than `x`, whose history changes with that of `x`: views of the same memory, and its root."""
+    """The living tensors whose history changes with that of `x`: the root of its memory, and all views (`x` may be one)."""
     root, owner = history(x), x if x.base is None else x.base
-    living = [v for v in (alive() for alive in owner.views) if v is not None and v is not x and v is not root]
+    living = [v for v in (alive() for alive in owner.views) if v is not None and v is not root]
     return root, [v for v in living if history(v) is root]
 
 
@@ -204,9 +206,6 @@ def write(x, what, compute):
         if new.node is not None:
             check_update(x, what)
             new = compute(Tensor(array.copy()))
-        elif new.array is array:
-            note_write(array, what)
-            return x
     else:
         check_update(x, what)
         new = compute(Tensor(array.copy(), x.node))
@@ -220,8 +219,7 @@ def write(x, what, compute):
             f"{what}: the result is {new.dtype} and cannot be stored in a tensor of {array.dtype}; convert the tensor "
             "first, or compute a new one"
         )
-    if new.dtype != array.dtype:
-        new = new.astype(array.dtype)
+    new = new.astype(array.dtype)
     fill(x, Ellipsis, new.array, what)
     if new.node is not None:
         rebind(x, new.node)
@@ -231,9 +229,7 @@ def write(x, what, compute):
 def fill(x, index, values, what):
     """Write `values` into the memory of `x` and note it."""
     array = as_memory(x)
-    if x.shared and x.node is None or array.flags.writeable is False:
-        writable(x, what)
-        array = x.array
+    writable(x, what)
     array[index] = values
     note_write(array, what)
 
@@ -249,10 +245,10 @@ def writable(x, what):
 
 
 def rebind(x, node):
-    """Give `x` a new history after an in-place update, and every living view of its memory the matching one."""
+    """Give `x` a new history after an in-place update, and its root and every living view of that the matching one."""
     root, views = relatives(x)
     renew(x, node)
-    if x is root and not views:
+    if not views:
         return
     from ..ops.indexing import put_flat, take_flat
 

@@ -150,8 +150,6 @@ class Tensor:
             )
         return bool(self.array)
 
-    __hash__ = object.__hash__
-
 
 def explain_missing_gradient(node):
     """Say, once per node, why a result has no gradient."""
