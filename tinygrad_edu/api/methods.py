@@ -312,6 +312,8 @@ methods["data"] = property(data, set_data)
 @only_method()
 def numpy(self, *, force=False):
     """The values as a NumPy array that shares the memory; read-only where a graph may hold it."""
+    if modes.tapes and modes.state.tape is not None:
+        modes.state.tape.read(".numpy()")
     if self.node is not None:
         if not force:
             raise RuntimeError("numpy(): this tensor requires grad, and NumPy would compute outside of the graph; use "

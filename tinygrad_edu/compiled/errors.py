@@ -1,8 +1,9 @@
 """What may go wrong with a compiled step, and the line of the user's that it is about."""
 
 import linecache
+import sys
 
-from ..autograd.recorder import users_frame
+from ..autograd.recorder import FOLDER, users_frame
 
 
 class CompileError(RuntimeError):
@@ -10,7 +11,7 @@ class CompileError(RuntimeError):
 
 
 class Changed(Exception):
-    """A replay meets something that was different when the step was recorded: this call is done without it."""
+    """A replay meets something that was different when the step was recorded (at a line): this call is done without it."""
 
 
 def users_line():
@@ -23,6 +24,19 @@ def shown(place):
     """A line of the user's as text."""
     file, number = place
     return linecache.getline(file, number).strip()
+
+
+DIRECT = ("api/methods.py", "api/spelling.py", "api/printing.py", "api/complexes.py", "api/everyday.py", "autograd/tensor.py", "autograd/memory.py")
+
+
+def own_check():
+    """True if it is this package's own code that asks for a number, as when it checks arguments, and not the user's."""
+    frame = sys._getframe(2)
+    while frame is not None and (frame.f_code.co_filename.startswith(FOLDER) or frame.f_code.co_filename.endswith(", specialised>")):
+        if not frame.f_code.co_filename.startswith((f"{FOLDER}compiled", *(FOLDER + d for d in DIRECT))):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def value_read(how):

@@ -128,6 +128,26 @@ class Plan:
         names.update(run=self.program.make(*arrays), note_writes=memory.note_writes)
         exec(compile("\n".join(lines), "<compiled step: looks>", "exec"), names)
         self.ready, self.replay = names["ready"], names["replay"]
+        if self.program.risky_storages or self.program.risky_calls:
+            self.certain, self.replay = self.replay, self.careful
+
+    def careful(self, args, kwargs={}):  # noqa: B006
+        """A replay that may give up after it has changed something: then it puts that back."""
+        program, arrays = self.program, self.arrays()
+        saved = [(a, a.copy()) for v, a in zip(program.externals, arrays) if v.storage in program.risky_storages]
+        saved += [(a, a.copy()) for i, a in enumerate(self.inputs(args, kwargs)) if i in self.written_inputs]
+        generators = [(g, g.get_state()) for g in self.around.generators]
+        counts = [(t, t.array) for o in self.around.optimizers for s in o.state.values() for t in s.values() if isinstance(t, Tensor) and not t.array.ndim]
+        try:
+            return self.certain(args, kwargs)
+        except Exception:
+            for array, copy in saved:
+                array[...] = copy
+            for g, state in generators:
+                g.set_state(state)
+            for t, array in counts:
+                t.array = array
+            raise
 
     def returned(self, tree):
         """The result as Python."""

@@ -23,16 +23,27 @@ class Program:
     def __init__(self, tape, inputs, results, title):
         self.tape, self.inputs, self.title = tape, inputs, title
         self.results = results = once(tape.calls, results)
-        self.calls = alive(tape.calls, results)
+        self.calls = checks_first(alive(tape.calls, results))
+        self.effects()
         self.escaping = {v.storage for v in results}
         self.space = {"Changed": Changed, "repeat": repeat, "errstate": np.errstate, "array": np.array, "empty": np.empty, "copyto": np.copyto,
                       "numpy": np, "True_": np.True_}  # fmt: skip
         self.canonical, self.taken, self.buffers, self.constants = {}, set(), {}, {}
         self.externals: list = []
+        for call in self.calls:  # their names are not for values
+            functions = call.function if isinstance(call.function, tuple) else (call.function,)
+            self.taken.update(name for f in functions for name in [getattr(f, "__name__", "")])
         self.head, self.body, self.first_write = [], [], 10**9
-        self.where = "    "
+        self.risk_line = -1
         self.plan()
         self.write()
+
+    def effects(self):
+        """What has happened before the last place where a replay may give up: (written values, calls made anew); see Plan.careful."""
+        last = max((i for i, c in enumerate(self.calls) if c.kind == "expect" or c.varies or c.kind == "again" and c.args[1] is not None), default=-1)
+        self.last_risk, before = last, self.calls[: last + 1]
+        self.risky_storages = {s for c in before for s in c.writes if s.kind in ("external", "input")}
+        self.risky_calls = [c for c in before[:-1] if c.kind == "again"]
 
     # --- buffers -----------------------------------------------------------------------------------------------------
 
@@ -101,6 +112,8 @@ class Program:
             lines = self.lines(call)
             if lines and call.errors != errors:
                 errors = call.errors
+            if lines and call is self.calls[self.last_risk] and self.last_risk >= 0:
+                self.risk_line = len(self.body) + len(lines)
             for line in lines:
                 indent = ""
                 if errors is not None:
@@ -157,7 +170,7 @@ class Program:
             return f"{{{', '.join(f'{k!r}: {self.expression(v)}' for k, v in x.items())}}}"
         if isinstance(x, slice):
             return f"slice({', '.join(self.expression(i) for i in (x.start, x.stop, x.step))})"
-        if x is None or x is Ellipsis or isinstance(x, (bool, int, str)) or isinstance(x, float) and abs(x) < np.inf:
+        if x is None or x is Ellipsis or type(x) in (bool, int, str) or type(x) is float and abs(x) < np.inf:
             return "..." if x is Ellipsis else repr(x)
         return self.held(x)
 
@@ -214,6 +227,9 @@ class Program:
             return self.view(call)
         if kind == "again":
             return self.again(call)
+        if kind == "expect":
+            test = f"{'not ' if args[1] is False else ''}{self.expression(args[0])}" if isinstance(args[1], bool) else f"{self.expression(args[0])} == {args[1]!r}"
+            return [f"if not ({test}): raise Changed({number!r})" for number in call.place[1:]]
         if kind == "setitem":
             target, index, value = args
             if index is Ellipsis or index == slice(None):
@@ -234,7 +250,7 @@ class Program:
         text = f"{', '.join(names)}{',' if len(names) == 1 and call.kind == 'tuple' else ''} = {right}"
         if not call.varies:
             return [text]
-        return [text, *(f"if {n}.shape != {v.shape}: raise Changed" for n, v in zip(names, call.outputs))]
+        return [text, *(f"if {n}.shape != {v.shape}: raise Changed({call.place[1]})" for n, v in zip(names, call.outputs))]
 
     def label(self, call):
         """A name for what a call makes: after its operator, or after the parameter whose gradient it is."""
@@ -365,7 +381,7 @@ class Program:
         """What is asked anew at each step: a learning rate, random numbers."""
         args, facts = call.args
         number = sum(name.startswith("again_") for name in self.space)
-        function = self.space[f"again_{number}"] = call_of(call.function, args, facts)
+        function = self.space[f"again_{number}"] = call_of(call.function, args, facts, call.place[1])
         names = [self.name(v, call.label or "number") for v in call.outputs]
         text = f"again_{number}()"
         self.head.append(f"# again_{number}: {getattr(call.function, '__qualname__', call.function)}")
@@ -373,9 +389,9 @@ class Program:
         return [f"{', '.join(names)}, = {text}" if names else text]
 
 
-def call_of(function, args, facts):
+def call_of(function, args, facts, line):
     """A function without arguments for the source."""
-    return lambda: repeat(function, args, facts)
+    return lambda: repeat(function, args, facts, line)
 
 
 def values_of(args):
@@ -415,6 +431,26 @@ def layout(v, flat):
     return f"{flat}.reshape({tuple(v.shape[d] for d in order)}).transpose({tuple(back)})"
 
 
+def checks_first(calls):
+    """Checks that look only at arguments come first: nothing has been changed yet if a replay gives up there."""
+    written = {s for c in calls for s in c.writes}
+    early, chosen = set(), set()
+    for call in calls:
+        if call.kind in (*PURE, "function", "expect") and not call.writes and all(
+                v.storage not in written and (v.storage.kind in ("input", "constant") or v.storage in early) for v in call.reads()):  # fmt: skip
+            early.update(v.storage for v in call.outputs)
+            chosen.add(call)
+    needed, first = set(), []
+    for call in reversed(calls):
+        if call in chosen and (call.kind == "expect" or any(v.storage in needed and v.storage.kind == "made" for v in call.outputs) or
+                               any(v.key in needed for v in call.outputs)):  # fmt: skip
+            first.append(call)
+            for v in call.reads():
+                needed.update((v.storage, v.key))
+    moved = set(first)
+    return first[::-1] + [c for c in calls if c not in moved]
+
+
 PURE = ("ufunc", "dot", "reduce", "attribute", "getitem", "method", "copy")
 
 
@@ -437,6 +473,8 @@ def once(calls, results):
     returned = {v.storage for v in results}
     moved: dict = {}  # storage of a repeated result → the storage that has it already
     for call in list(calls):
+        if call.kind == "again":
+            continue
         call.args, call.kwargs = exchanged(call.args, same, moved), exchanged(call.kwargs, same, moved)
         for storage in call.writes:
             versions[storage] = versions.get(storage, 0) + 1
@@ -484,7 +522,7 @@ def alive(calls, results):
         if is_only_view(call):
             wanted = call.outputs[0].key in keys
         else:
-            wanted = call.kind == "again" or any(s in needed or s.kind in ("external", "input") for s in call.writes)
+            wanted = call.kind in ("again", "expect") or any(s in needed or s.kind in ("external", "input") for s in call.writes)
             wanted = wanted or any(v.storage in needed for v in call.outputs)
         if wanted:
             kept.append(call)

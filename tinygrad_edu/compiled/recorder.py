@@ -4,6 +4,10 @@ It is no subclass of ndarray, although it says so when asked: whatever NumPy's C
 `__array__`, which is an error with the user's line.
 """
 
+import operator
+import sys
+import threading
+import types
 from weakref import ref
 
 import numpy as np
@@ -11,7 +15,7 @@ import numpy as np
 from ..autograd import modes
 from ..autograd.memory import owner
 from ..autograd.tensor import Tensor
-from .errors import value_read
+from .errors import own_check, value_read
 from .tape import Storage, Value, recording
 
 FACTS = {"shape", "dtype", "ndim", "size", "itemsize", "nbytes", "strides", "flags"}
@@ -104,7 +108,7 @@ class Recorder:
     def __init__(self, tape, array, call=None, root=None, value=None):
         self.scalar = isinstance(array, np.generic)  # NumPy's 0-d results are scalars: an operator in place makes a new one
         self.tape, self.array = tape, MAKERS["asarray"](array)
-        self.root = None if root is None else root.root or root
+        self.root = root if root is None or root.root is None else root.root
         if value is not None:
             self.value = value
         elif root is not None:
@@ -196,6 +200,8 @@ class Recorder:
             return getattr(self.array, name)
         if name in ABSENT:
             raise AttributeError(name)
+        if name == "item" and self.array.size == 1:
+            return lambda *args: self.expected(lambda array: array.item(*args), ".item()")
         if name in READS:
             raise value_read(f".{name}()")
         found = getattr(self.array, name)
@@ -221,22 +227,23 @@ class Recorder:
         call = self.tape.write("copy", None, (self.value,))
         return Recorder(self.tape, self.array.astype(dtype, order, casting), call)
 
-    def reduced(self, ufunc, axis, dtype, keepdims, name):
-        if dtype is not None and np.dtype(dtype) != self.array.dtype:
-            return self.generic("method", name, (self,), dict(axis=axis, dtype=dtype, keepdims=keepdims))
-        return ufunc.reduce(self, axis=axis, keepdims=keepdims)
+    def reduced(self, ufunc, name, axis, dtype=None, out=None, keepdims=False, **options):
+        plain = not options and out is None and (dtype is None or np.dtype(dtype) == self.array.dtype)
+        if plain and (name in ("max", "min") or self.array.dtype.kind == "f"):
+            return ufunc.reduce(self, axis=axis, keepdims=keepdims)
+        return self.generic("method", name, (self,), dict(axis=axis, keepdims=keepdims, **options) | ({} if dtype is None else dict(dtype=dtype)))
 
-    def sum(self, axis=None, dtype=None, out=None, keepdims=False):
-        return self.reduced(np.add, axis, dtype, keepdims, "sum")
+    def sum(self, axis=None, *args, **options):
+        return self.reduced(np.add, "sum", axis, *args, **options)
 
-    def prod(self, axis=None, dtype=None, out=None, keepdims=False):
-        return self.reduced(np.multiply, axis, dtype, keepdims, "prod")
+    def prod(self, axis=None, *args, **options):
+        return self.reduced(np.multiply, "prod", axis, *args, **options)
 
-    def max(self, axis=None, out=None, keepdims=False):
-        return self.reduced(np.maximum, axis, None, keepdims, "max")
+    def max(self, axis=None, out=None, keepdims=False, **options):
+        return self.reduced(np.maximum, "max", axis, None, out, keepdims, **options)
 
-    def min(self, axis=None, out=None, keepdims=False):
-        return self.reduced(np.minimum, axis, None, keepdims, "min")
+    def min(self, axis=None, out=None, keepdims=False, **options):
+        return self.reduced(np.minimum, "min", axis, None, out, keepdims, **options)
 
     def __getitem__(self, index):
         return self.generic("getitem", "[]", (self, index))
@@ -254,7 +261,7 @@ class Recorder:
         view = self.array[real(index)]
         if not isinstance(view, np.ndarray) or view.base is None or owner(view) is not owner(self.array):
             return None
-        root = self.root or self
+        root = self if self.root is None else self.root
         return Value(self.value.storage, view, address(view) - address(root.array)).key
 
     def __pow__(self, other):
@@ -272,19 +279,27 @@ class Recorder:
         return (self[i] for i in range(len(self)))
 
     def __bool__(self):
-        raise value_read("if, while, and, or, not, bool()")
+        return self.expected(bool, "if, while, and, or, not, bool()")
 
     def __int__(self):
-        raise value_read("int()")
+        return self.expected(int, "int()")
 
     def __float__(self):
-        raise value_read("float() or .item()")
+        return self.expected(float, "float() or .item()")
+
+    def __index__(self):
+        return self.expected(operator.index, "as an index or a count")
+
+    def expected(self, convert, how):
+        """A number that this package's own code asks for, as in a check of arguments: replays look whether it is the same."""
+        found = convert(self.array)
+        if isinstance(found, float) or not own_check():
+            raise value_read(how)
+        self.tape.write("expect", convert, (self.value, found))
+        return found
 
     def __complex__(self):
         raise value_read("complex()")
-
-    def __index__(self):
-        raise value_read("as an index or a count")
 
     def __contains__(self, value):
         raise value_read("in")
@@ -339,6 +354,8 @@ def defer(ufunc, a, b, out=None):
 operators()
 
 # --- NumPy's functions that make arrays, which no protocol reaches ---------------------------------------------------
+# While a step is recorded, this package's modules see a NumPy whose zeros, array and so on give arrays that write. The real one stays as
+# it is: its own C code makes arrays by these names.
 
 
 def making(name):
@@ -408,6 +425,10 @@ class Kept(dict):
 MAKERS = {name: getattr(np, name) for name in ("zeros", "ones", "empty", "full", "array", "asarray", "asanyarray", "ascontiguousarray")}
 
 
+lock = threading.RLock()
+PACKAGE = tuple(f"{__name__.partition('.')[0]}.{part}" for part in ("api", "autograd", "distributions", "fft", "func", "linalg", "nn", "ops", "optim", "special"))
+
+
 class Recording:
     """A context in which this thread writes on a tape: one thread at a time, and all others compute as ever."""
 
@@ -417,11 +438,16 @@ class Recording:
     def __enter__(self):
         from ..ops import products
 
+        lock.acquire()
         modes.state.tape, self.kept = self.tape, products.kept_ones
         modes.tapes += 1
         products.kept_ones = Kept(self.kept)
-        for name, make in {name: making(name) for name in MAKERS}.items():
-            setattr(np, name, make)
+        self.modules = [m for name, m in list(sys.modules.items()) if name.startswith(PACKAGE) and getattr(m, "np", None) is np]
+        seen = types.ModuleType("numpy")
+        seen.__dict__.update(vars(np))
+        seen.__dict__.update({name: making(name) for name in MAKERS})
+        for module in self.modules:
+            vars(module)["np"] = seen
         return self.tape
 
     def __exit__(self, *error):
@@ -430,7 +456,8 @@ class Recording:
         modes.state.tape = None
         modes.tapes -= 1
         products.kept_ones = self.kept
-        for name, made in MAKERS.items():
-            setattr(np, name, made)
+        for module in self.modules:
+            vars(module)["np"] = np
+        lock.release()
 
 

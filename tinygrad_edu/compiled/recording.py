@@ -204,7 +204,8 @@ class After:
             if now is None:
                 self.grads.append((t, None))
             elif now is g and g.array is recorder or g is not None and same_memory(now.array, recorder):
-                continue
+                if now is not g:
+                    self.fresh.append((now, now.array))
             else:
                 made[id(now)] = len(self.values)
                 self.grads.append((t, len(self.values)))
@@ -212,6 +213,9 @@ class After:
                 self.values.append((f"{swap.around.names.get(id(t)) or recorder_name(swap, t)}_grad", now.array.value))
         for t, _, recorder in swap.swapped:
             if t.array is not recorder and not same_memory(t.array, recorder):
+                if t.base is not None or t.node is not None:
+                    raise CompileError(f"compiled step: the step puts other memory into {recorder.value.name}; write to the memory that is there, as in "
+                                       "x.data.copy_(y), x.data -= y or, inside no_grad(), x -= y")  # fmt: skip
                 self.rebound.append((t, len(self.values), t.array.array if is_recorder(t.array) else t.array))
                 self.values.append((recorder.value.name, t.array.value if is_recorder(t.array) else swap.tape.constant(np.asarray(t.array))))
 

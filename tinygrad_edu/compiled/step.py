@@ -31,7 +31,7 @@ class CompiledStep:
         self.lock = threading.RLock()
         self.plans: list = []
         self.warm, self.failures, self.refusal = False, 0, None
-        self.latest = None
+        self.latest, self.gave_up, self.replayed = None, 0, 0
         try:
             self.parameters = list(inspect.signature(getattr(function, "forward", function)).parameters.values())
         except (TypeError, ValueError):
@@ -74,6 +74,7 @@ class CompiledStep:
                 if plan.verified < VERIFIED:
                     return self.verify(plan, args, kwargs)
                 self.latest = plan
+                self.replayed += 1
                 try:
                     return plan.replay(args, kwargs)
                 except Exception as error:
@@ -109,17 +110,22 @@ class CompiledStep:
         tensors = [*plan.tensors, *(x for _, kind, x in leaves((args, kwargs), "a") if kind == "tensor")]
         before = Snapshot(tensors, Surroundings(self.function))
         inputs, copies = [copied(plan.inputs(args, kwargs)), copied(plan.arrays())]
-        problem = replayed = None
+        problem = replayed = changed = None
         try:
             replayed = plan.program.make(*copies)(*inputs)
+        except Changed as error:
+            changed = problem = error
         except Exception as error:
-            problem = f"the replay fails ({type(error).__name__}: {error})"
+            problem = f"the replay gives another result ({type(error).__name__}: {error})"
         before.restore()
         result = self.function(*args, **kwargs)
         if problem is None:
             problem = plan.difference(result, (replayed, copies, inputs), args, kwargs)
         if problem is None:
             plan.verified += 1
+            return result
+        if changed is not None:
+            self.give_up(plan, changed)
             return result
         self.plans.remove(plan)
         self.failures += 1
@@ -136,14 +142,22 @@ class CompiledStep:
             if trace.tb_frame.f_code.co_filename == plan.program.title:
                 line = trace.tb_lineno
             trace = trace.tb_next
-        if plan.program.first_line + plan.program.first_write < line:
+        program = plan.program
+        line -= program.first_line  # within the body
+        if line > program.first_write and line >= program.risk_line:
             error.add_note("in a replay of a compiled step, which had changed some of its tensors before")
             raise error
         if isinstance(error, Changed):
-            self.latest = None
-            if plan in self.plans:
-                self.plans.remove(plan)
+            self.give_up(plan, error)
         return self.function(*args, **kwargs)
+
+    def give_up(self, plan, error):
+        """A recording took a course that depends on the data: forget it; a step that does so at nearly every call is refused."""
+        self.latest, self.plans = None, [p for p in self.plans if p is not plan]
+        self.gave_up += 1
+        if self.gave_up > 5 * TRIES and self.gave_up > self.replayed:
+            self.refuse(f"line {error.args[0]} takes another course at nearly every call (a size or a choice that depends on the data), so "
+                        "replaying it gains nothing; leave that part out of the step")  # fmt: skip
 
     def repeat(self, n, *args):
         """Call the step n times with the same arguments, and return the last result."""

@@ -128,6 +128,7 @@ class Surroundings:
         elif isinstance(x, LRScheduler) or isinstance(x, ReduceLROnPlateau):
             self.schedulers.append(x)
             self.look(x.optimizer, f"{path}.optimizer")
+            self.look(list(getattr(x, "_schedulers", ())), f"{path}.schedulers")
         elif isinstance(x, Generator):
             self.generators.append(x)
         elif isinstance(x, type):

@@ -9,7 +9,7 @@ from ..autograd import modes
 from ..autograd.engine import backprop
 from ..autograd.operator import registry
 from ..autograd.recorder import FOLDER
-from .errors import Changed, CompileError, users_line
+from .errors import Changed, CompileError, shown, users_line, value_read
 
 
 class Storage:
@@ -100,11 +100,13 @@ class Tape:
 
     def refused(self, what, instead):
         """An error about the user's line."""
-        from .errors import shown
-
         place = users_line()
         self.failed = CompileError(f"compiled step: line {place[1]}, `{shown(place)}`, {what}, which cannot be recorded; {instead}")
         return self.failed
+
+    def read(self, how):
+        """Refuse to hand out the numbers of an array."""
+        raise value_read(how)
 
     def again(self, function, args):
         """Make and note a call that every replay must make anew: it gives arrays, and facts that must stay the same."""
@@ -122,11 +124,14 @@ class Tape:
         return [Recorder(self, a, call) for a in arrays], facts
 
 
-def repeat(function, args, facts):
+def repeat(function, args, facts, line):
     """In a replay: the arrays that an `again` call gives now."""
     arrays, now = function(*args)
     if now != facts:
-        raise Changed
+        take_back = getattr(getattr(function, "__self__", None), "take_back", None)
+        if take_back is not None:
+            take_back(*args)
+        raise Changed(line)
     return arrays
 
 

@@ -290,6 +290,11 @@ class Elementwise(Optimizer):
         for p, array, g, i in zip(params, arrays, grads, places):
             sweep(self.kernel, constants[i], array, g, [self.state[p][name].array for name in self.arrays(group)], self.scratch)
 
+    def take_back(self, params, dtypes, group):
+        """Undo the counting of `all_constants`: the step will be done in another way."""
+        for p in params:
+            self.state[p]["step"].array = self.state[p]["step"].array - 1
+
     def all_constants(self, params, dtypes, group):
         """The constants of several parameters: the arrays, and (which parameter has which list, the lists without their arrays)."""
         self.numbers.clear()

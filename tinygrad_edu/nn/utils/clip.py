@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 
-from ...autograd import dtypes
+from ...autograd import dtypes, modes
 from ...autograd.modes import no_grad
 from ...autograd.tensor import Tensor
 
@@ -50,9 +50,14 @@ def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
     """Scale all gradients, in place, by max_norm / total_norm where that is smaller than 1"""
     total = total_norm.array if isinstance(total_norm, Tensor) else total_norm
     factor = np.minimum(float(max_norm) / (total + 1e-6), 1.0)
-    if factor != 1:
-        for p in with_gradients(parameters):
-            p.grad.mul_(float(factor))
+    if modes.tapes:  # a compiled step is recorded: its replays cannot choose, and a product with 1 changes nothing
+        factor = Tensor(factor)
+    elif factor != 1:
+        factor = float(factor)
+    else:
+        return
+    for p in with_gradients(parameters):
+        p.grad.mul_(factor)
 
 
 def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None):
