@@ -72,8 +72,9 @@ def main():
     import pytest
 
     folders = {f.partition("/")[0] for f in options.files}
-    arguments = paths_of(dict.fromkeys(name for folder in sorted(folders) for name in TESTS[folder]))
-    arguments += [f"{ROOT}/tests/test_bug_zoo.py::test_the_battery_passes_with_the_real_engine"]
+    arguments = paths_of(options.tests or dict.fromkeys(name for folder in sorted(folders) for name in TESTS[folder]))
+    if not options.tests:
+        arguments += [f"{ROOT}/tests/test_bug_zoo.py::test_the_battery_passes_with_the_real_engine"]
     os.chdir(ROOT)
     importing = Importing()  # started before the package is there
     Checks(options, results).run_all()
@@ -95,6 +96,7 @@ def parsed():
     parser.add_argument("--files", nargs="*", default=[*RULES, *ENGINE], help="such as ops/products.py")
     parser.add_argument("--results", default=str(Path(tempfile.gettempdir()) / "mutation.jsonl"))
     parser.add_argument("--again", nargs="*", default=[], help="verdicts to forget first: survived, timed out, killed")
+    parser.add_argument("--tests", nargs="*", default=[], help="only these, such as nn_pooling for tests/test_nn_pooling.py")
     parser.add_argument("--limit", type=int, default=10**9, help="stop after so many mutants")
     parser.add_argument("--seconds", type=float, default=10**9, help="stop after so much time")
     parser.add_argument("--match", default="", help="only keys that contain this text")
