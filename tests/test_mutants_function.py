@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu.autograd import Function, modes
 from tinygrad_edu.autograd.operands import KindError, ShapeError
 from tinygrad_edu.autograd.operator import elementwise, general, linear, numpy_functions, registry, undifferentiable
 
@@ -296,3 +297,272 @@ def test_ints_that_a_type_does_not_hold_wrap_around_as_in_pytorch():
     with pytest.raises(OverflowError) as caught:
         small // 300
     assert caught.value.__notes__ == ["while computing floor_divide(uint8[2], 300):  " + registry["floor_divide"].formula]
+
+
+# --- autograd.Function ---------------------------------------------------------------------------------------------------------------
+
+
+def function_of(forward, backward, **more):
+    """A Function with these two methods."""
+    return type("Made", (Function,), dict(forward=staticmethod(forward), backward=staticmethod(backward), __doc__=None, **more))
+
+
+class Pair(Function):
+    """x · y and x + y"""
+
+    @staticmethod
+    def forward(ctx, x, y):
+        ctx.save_for_backward(x, None, y)
+        return x * y, x + y
+
+    @staticmethod
+    def backward(ctx, g, h):
+        x, _, y = ctx.saved_tensors
+        return g * y + h, g * x + h
+
+
+class Exponential(Function):
+    """eˣ and e⁻ˣ, which keeps its own results"""
+
+    @staticmethod
+    def forward(ctx, x):
+        up, down = x.exp(), (-x).exp()
+        ctx.save_for_backward(up, down)
+        return up, down
+
+    @staticmethod
+    def backward(ctx, g, h):
+        up, down = ctx.saved_tensors
+        return g * up - h * down
+
+
+def test_several_results_are_a_tuple_of_named_steps():
+    x, y = vector(2.0), vector(3.0)
+    for out in (Pair.apply(x, y), Pair.apply(x.detach(), y.detach())):
+        assert type(out) is tuple and [o.item() for o in out] == [6.0, 5.0]
+    a, b = Pair.apply(x, y)
+    assert [t.node.op.position for t in (a, b)] == [0, 1], "pictures ask for it"
+    mixed = function_of(lambda ctx, x: (x.float(), x * 2), lambda ctx, g, h: g.double() + h * 2)
+    parent = mixed.apply(x)[1].node.parents[0]
+    assert repr(parent).endswith("float32[]") and parent.name == "Made", "the type of the first result"
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_every_result_and_every_input_has_its_part(create_graph):
+    for weights in ((1.0, 0.0), (0.0, 1.0), (2.0, 3.0)):
+        x, y = vector(2.0), vector(5.0)
+        a, b = Pair.apply(x, y)
+        found = tg.autograd.grad((a * weights[0] + b * weights[1]).sum(), (x, y), create_graph=create_graph)
+        assert [g.item() for g in found] == [5 * weights[0] + weights[1], 2 * weights[0] + weights[1]]
+        if create_graph and weights[0]:
+            assert [tg.autograd.grad(g.sum(), other, retain_graph=True)[0].item() for g, other in zip(found, (y, x))] == [weights[0]] * 2
+
+
+def test_results_that_are_saved_too_get_gradients_from_both_sides():
+    """d/dx of (2eˣ + 3e⁻ˣ) and its derivative, which comes through the saved results and through the returned ones at once."""
+    x = vector(0.5)
+    up, down = np.exp(0.5), np.exp(-0.5)
+    a, b = Exponential.apply(x)
+    loss = (2 * a + 3 * b).sum()
+    (slope,) = tg.autograd.grad(loss, x, create_graph=True)
+    assert slope.item() == pytest.approx(2 * up - 3 * down)
+    (second,) = tg.autograd.grad(slope.sum() + 10 * loss, x, create_graph=True)
+    assert second.item() == pytest.approx(2 * up + 3 * down + 10 * (2 * up - 3 * down))
+    (third,) = tg.autograd.grad(second.sum() + (a * b).sum(), x)
+    assert third.item() == pytest.approx(2 * up - 3 * down + 10 * (2 * up + 3 * down))
+    assert tg.autograd.gradcheck(Exponential.apply, x) and tg.autograd.gradgradcheck(Exponential.apply, x)
+
+
+def test_a_function_can_be_passed_again_unless_it_saved_tensors():
+    plain = function_of(lambda ctx, x: (x * 2, x * 3), lambda ctx, g, h: g * 2 + h * 3)
+    attribute = function_of(lambda ctx, x: setattr(ctx, "factor", 2) or x * 2, lambda ctx, g: g * ctx.factor)
+    x = vector(1.0)
+    for loss in (sum(plain.apply(x)), attribute.apply(x)):
+        x.grad = None
+        loss.sum().backward()
+        once = x.grad.item()
+        loss.sum().backward()
+        assert x.grad.item() == 2 * once
+    a, b = Pair.apply(x, x)
+    loss = (a + b).sum()
+    loss.backward()
+    with pytest.raises(RuntimeError, match=r"saved by Pair at .* were freed"):
+        (a * 1).sum().backward()
+
+
+@pytest.mark.parametrize("shape, given, fits", [
+    ((2, 3), (2, 3), True), ((2, 3), (4, 2, 3), True), ((1, 3), (2, 3), True), ((1, 3), (5, 2, 3), True), ((3,), (2, 3), True), ((), (2, 3), True), ((), (), True),
+    ((1,), (0,), True), ((2, 3), (3,), False), ((2, 3), (1, 3), False), ((2, 3), (2, 1), False), ((2, 3), (3, 2), False), ((2, 3), (), False), ((1, 3), (1,), False),
+    ((1, 3), (3,), False), ((3,), (2, 1), False), ((0,), (1,), False), ((3, 2), (2, 3, 3), False),
+])  # fmt: skip
+def test_gradients_of_the_inputs_shape_or_of_one_it_can_be_stretched_to(shape, given, fits):
+    function = function_of(lambda ctx, x: x.sum(), lambda ctx, g: tg.ones(given, dtype=tg.float64))
+    for create_graph in (False, True):
+        x = tg.ones(shape, dtype=tg.float64, requires_grad=True)
+        if fits:
+            (g,) = tg.autograd.grad(function.apply(x), x, create_graph=create_graph)
+            assert g.shape == shape and (g == np.prod(given) / max(1, np.prod(shape))).all()
+        else:
+            with pytest.raises(RuntimeError) as caught:
+                tg.autograd.grad(function.apply(x), x, create_graph=create_graph)
+            assert f"gradient 0 has shape {list(given)}, and the input has shape {list(shape)}; they must be the same" in str(caught.value)
+
+
+@pytest.mark.parametrize("returned", [lambda g: (g, g), lambda g: [g, g], lambda g: (g * 1, g[:]), lambda g: (g.float(), g.float())])
+def test_gradients_of_several_inputs_share_no_memory(returned):
+    kept = []
+    function = function_of(lambda ctx, x, y: x + y, lambda ctx, g: kept.extend(returned(g)) or kept[-2:])
+    x, y = vector(1.0, 2.0), vector(3.0, 4.0)
+    z = x * 1
+    function.apply(z, y).sum().backward()
+    (function.apply(x, y) * 2).sum().backward()
+    assert x.grad.tolist() == [3.0, 3.0] == y.grad.tolist() and x.grad.dtype == y.grad.dtype == np.float64
+    x.grad.mul_(100)
+    for t in kept:
+        t.mul_(100)
+    assert x.grad.tolist() == [300.0, 300.0] and y.grad.tolist() == [3.0, 3.0]
+
+
+IDENTITIES = [lambda ctx, x: x, lambda ctx, x: x.view_as(x), lambda ctx, x: x[:], lambda ctx, x: x.detach(), lambda ctx, x: (x, x[:1])]
+
+
+@pytest.mark.parametrize("forward", IDENTITIES)
+def test_a_result_that_is_an_input_has_memory_of_its_own(forward):
+    """PyTorch refuses updates in place of either; here they concern one of the two."""
+    reverse = function_of(forward, lambda ctx, g, *more: -g)
+    first = lambda out: out[0] if isinstance(out, tuple) else out
+    leaf = vector(1.0, 2.0)
+    y = leaf * 1
+    z = first(reverse.apply(y))
+    y.mul_(3)
+    assert z.tolist() == [1.0, 2.0] and tg.autograd.grad(z.sum(), leaf)[0].tolist() == [-1.0, -1.0]
+    y = leaf * 1
+    z = first(reverse.apply(y))
+    z.mul_(3)
+    assert y.tolist() == [1.0, 2.0] and tg.autograd.grad(z.sum(), leaf)[0].tolist() == [-3.0, -3.0]
+    first(reverse.apply(leaf)).mul_(5)
+    assert leaf.tolist() == [1.0, 2.0]
+    array = np.array([1.0, 2.0])
+    z = first(function_of(lambda ctx, x, y: forward(ctx, y), lambda ctx, g, *more: (g, None)).apply(leaf, tg.from_numpy(array)))
+    array[:] = 7
+    assert z.tolist() == [1.0, 2.0]
+
+
+def test_results_of_a_functions_own_are_not_copied():
+    made = []
+    function = function_of(lambda ctx, x, k: made.append(x * k) or made[0], lambda ctx, g: (g, None))
+    assert function.apply(vector(1.0, 2.0), 3).array is made[0].array
+
+
+def test_inputs_that_are_returned_where_nothing_is_recorded_lose_their_history():
+    leaf = vector(1.0, 2.0)
+    identity = function_of(lambda ctx, x: x, lambda ctx, g: g)
+    with tg.no_grad():
+        out = identity.apply(leaf)
+    assert out is not leaf and not out.requires_grad and out.tolist() == [1.0, 2.0]
+    constant = tg.ones(2)
+    assert not identity.apply(constant).requires_grad
+    marked = function_of(lambda ctx, x: ctx.mark_non_differentiable(x) or (x, x * 2), lambda ctx, g, h: h * 2)
+    same, double = marked.apply(leaf)
+    assert same is not leaf and not same.requires_grad and double.requires_grad
+    assert tg.autograd.grad((same * double).sum(), leaf)[0].tolist() == [2.0, 4.0]
+
+
+def test_a_single_result_may_be_a_constant_too():
+    x = vector(3.0, 1.0)
+    for forward in (lambda ctx, x: x.argmax(), lambda ctx, x: (x > 2), lambda ctx, x: (ctx.mark_non_differentiable(y := x * 2), y)[1]):
+        assert not function_of(forward, lambda ctx, g: g).apply(x).requires_grad
+
+
+# --- once_differentiable -----------------------------------------------------------------------------------------------------------
+
+
+def once(forward, backward):
+    return function_of(forward, tg.autograd.function.once_differentiable(backward))
+
+
+def test_what_is_differentiable_once_gives_first_derivatives_and_refuses_second_ones():
+    """Also where the graph could have been followed through the saved tensors, in part: NumPy's part would be missing."""
+    cube = once(lambda ctx, x: ctx.save_for_backward(x) or x**3, lambda ctx, g: g * ctx.saved_tensors[0] * tg.tensor(3 * ctx.saved_tensors[0].detach().numpy()))
+    x = vector(2.0, 3.0)
+    assert tg.autograd.grad(cube.apply(x).sum(), x)[0].tolist() == [12.0, 27.0]
+    for loss in (lambda: cube.apply(x).sum(), lambda: (cube.apply(x) * x).sum(), lambda: (cube.apply(x) + x**3).sum()):
+        (slope,) = tg.autograd.grad(loss(), x, create_graph=True)
+        with pytest.raises(RuntimeError, match="marked once_differentiable: it has no second derivative"):
+            tg.autograd.grad(slope.sum(), x)
+    weights = vector(1.0, 1.0)
+    (slope,) = tg.autograd.grad(cube.apply(x), x, weights, create_graph=True)
+    assert slope.tolist() == [12.0, 27.0]
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        tg.autograd.grad(slope.sum(), weights)
+
+
+def test_what_is_differentiable_once_runs_without_a_graph():
+    seen = []
+
+    def backward(ctx, g, h):
+        seen.append((tg.is_grad_enabled(), g if g is None else g.tolist(), h if h is None else h.tolist()))
+        return (h if g is None else g) * 2, None
+
+    pair = once(lambda ctx, x, k: ctx.set_materialize_grads(False) or (x * 2, x * 2), backward)
+    for create_graph in (False, True):
+        for k in (0, 1):
+            x, w = vector(1.0, 2.0), vector(3.0, 4.0)
+            (slope,) = tg.autograd.grad((pair.apply(x, 5)[k] * w).sum(), x, create_graph=create_graph)
+            assert slope.tolist() == [6.0, 8.0] and slope.requires_grad is create_graph
+            if create_graph:
+                with pytest.raises(RuntimeError, match="once_differentiable"):
+                    tg.autograd.grad(slope.sum(), w)
+    assert seen == [(False, [3.0, 4.0], None), (False, None, [3.0, 4.0])] * 2
+    wrong = once(lambda ctx, x: x * 2, lambda ctx, g: 1.0)
+    for create_graph in (False, True):
+        x = vector(1.0)
+        with pytest.raises(TypeError, match="gradient 0 is float"):
+            tg.autograd.grad(wrong.apply(x).sum(), x, create_graph=create_graph)
+
+
+# --- Functions in recordings, and where anomalies are looked for -----------------------------------------------------------------------
+
+
+def test_only_recordings_and_anomaly_mode_write_down_what_a_function_did(monkeypatch):
+    single = function_of(lambda ctx, x, k: x * k, lambda ctx, g: (g * 2, None))
+    x = vector(1.0, 2.0)
+    monkeypatch.setattr(modes, "special", modes.special + 1)  # as if another thread had switched something
+    a, b = Pair.apply(x, x)
+    for node in (single.apply(x, 2).node, a.node, b.node, a.node.parents[0]):
+        assert node.note is None
+    with tg.recording():
+        out, (a, b) = single.apply(x, 2), Pair.apply(x, x)
+    assert out.node.note.value is out.array and out.node.op.arguments == ((x, 2), {})
+    assert [getattr(v, "tolist", lambda v=v: v)() for v in out.node.note.inputs] == [[1.0, 2.0], 2] and isinstance(out.node.note.inputs[0], np.ndarray)
+    assert a.node.parents[0].note.value is None and [t.node.note.value.tolist() for t in (a, b)] == [[1.0, 4.0], [2.0, 4.0]]
+    with tg.autograd.detect_anomaly():
+        out, (a, b) = single.apply(x, 2), Pair.apply(x, x)
+    assert out.node.note.line[0] == a.node.note.line[0] == __file__ and out.node.op.arguments is None and out.node.note.value is None
+
+
+def test_bad_numbers_in_functions_stop_in_anomaly_mode_only():
+    logarithm = function_of(lambda ctx, x, y: tg.log(x) + y, lambda ctx, g: (g, g))
+    x, y = vector(-1.0, 2.0), vector(0.0, 0.0)
+    with np.errstate(all="ignore"):
+        for mode in (tg.enable_grad, tg.recording):
+            with mode():
+                assert np.isnan(logarithm.apply(x, y).tolist()[0])
+        with tg.autograd.detect_anomaly(), pytest.raises(RuntimeError, match=r"log\(x\) gave NaN"):
+            logarithm.apply(x, y)
+    reciprocal = function_of(lambda ctx, x: tg.tensor(1 / x.detach().numpy()), lambda ctx, g: g)
+    with np.errstate(all="ignore"), tg.autograd.detect_anomaly(), pytest.raises(RuntimeError, match=r"Made\(.*\) gave inf, at \[1\]"):
+        reciprocal.apply(vector(1.0, 0.0))
+    copy = function_of(lambda ctx, x: tg.tensor(x.detach().numpy() * 1), lambda ctx, g: g)
+    with tg.autograd.detect_anomaly():
+        assert copy.apply(vector(np.inf, 1.0)).tolist() == [np.inf, 1.0], "an infinite input may give an infinite result"
+
+
+@pytest.mark.parametrize("k", [0, 1])
+def test_bad_derivatives_of_functions_name_the_input(k):
+    bad = function_of(lambda ctx, x, y: x + y, lambda ctx, g: tuple(tg.tensor(np.array([np.nan])) if i == k else g for i in range(2)))
+    x, y = vector(1.0), vector(2.0)
+    with tg.autograd.detect_anomaly():
+        out = bad.apply(x, y)
+        with pytest.raises(RuntimeError, match=f"the derivative rule of Made gave NaN in the backward pass, at .0. of the gradient for its input {'xy'[k]} "):
+            out.sum().backward()

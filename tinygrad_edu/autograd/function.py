@@ -53,14 +53,13 @@ class Context:
 class Parts:
     """The gradients of several outputs on their way to the one node that made them all: {position: gradient}."""
 
-    base = None
     shape = ()
 
     def __init__(self, gradients):
         self.gradients = gradients
 
     def __add__(self, other):
-        total = dict(self.gradients)
+        total = {**self.gradients}
         for k, g in other.gradients.items():
             total[k] = total[k] + g if k in total else g
         return Parts(total)
@@ -71,10 +70,8 @@ class Bridge:
 
     variadic = None
     kind = "function"
-    keeps_values = True
     symbol = property(lambda self: self.name)
     inputs: list = []
-    wants = ()
     params: dict = {}
     arguments: tuple | None = None  # (args, kwargs) of the call, inside of `recording()`
 
@@ -84,6 +81,7 @@ class Bridge:
         self.doc = self.formula = (function.__doc__ or function.__name__).partition("\n")[0]
         self.rules = self.pullbacks = (None,) * count
         self.wants = ((),) * count
+        self.keeps_values = bool(context.saved)  # what saved nothing can be passed again, as in PyTorch
 
     def together(self, g):
         """Run the user's `backward` and check what it returns: one gradient per input."""
@@ -96,7 +94,7 @@ class Bridge:
             given.append(x if x is None or isinstance(x, Tensor) else Tensor(x))
         with modes.set_grad_enabled(not raw):
             results = self.function.backward(self.context, *given)
-        results = list(results) if isinstance(results, (tuple, list)) else [results]
+        results = results if isinstance(results, (tuple, list)) else [results]
         needs = self.context.needs_input_grad
         if len(results) < len(needs) or any(r is not None for r in results[len(needs):]):  # fmt: skip
             raise RuntimeError(f"{self.name}.backward returned {len(results)} gradients; forward had {len(needs)} inputs, "
@@ -112,20 +110,17 @@ class Bridge:
             result = Tensor(np.zeros(shape, dtype))
         if not isinstance(result, Tensor):
             raise TypeError(f"{self.name}.backward: gradient {i} is {type(result).__name__}; it must be a Tensor or None")
-        if result.array.shape != shape and not stretches(shape, result.array.shape):
+        if not stretches(shape, result.array.shape):
             raise RuntimeError(f"{self.name}.backward: gradient {i} has shape {list(result.array.shape)}, and the input "
                                f"has shape {list(shape)}; they must be the same")  # fmt: skip
-        if result.dtype != dtype:
-            result = result.astype(dtype)
-        return result.array.copy() if raw else result
+        result = result.astype(dtype)
+        return result.array if raw else result
 
 
 def stretches(shape, wider):
     """True if an array of the first shape can be broadcast to the second: a gradient of that shape can be summed."""
-    try:
-        return np.broadcast_shapes(shape, wider) == wider
-    except ValueError:
-        return False
+    lead = len(wider) - len(shape)
+    return lead >= 0 and all(n == m or n == 1 for n, m in zip(shape, wider[lead:]))
 
 
 class Function:
@@ -162,6 +157,7 @@ class Function:
         parents = [a.node if isinstance(a, Tensor) else None for a in args]
         tracked = modes.state.grad and any(p is not None for p in parents)
         context = Context(tuple(p is not None for p in parents))
+        context.parents = tuple(parents)
         context.shapes = [(a.array.shape, a.dtype) if isinstance(a, Tensor) else None for a in args]
         with modes.no_grad():
             if hasattr(cls, "setup_context"):
@@ -175,39 +171,38 @@ class Function:
             check_dirty(cls.__name__, t, outputs)
         if not all(isinstance(r, Tensor) for r in outputs):
             raise TypeError(f"{cls.__name__}.forward must return a Tensor or a tuple of Tensors")
-        watched = modes.special and (modes.state.anomaly or modes.state.recording)
-        if watched:
-            arrays = [array_of(a) for a in args]
-            for r in outputs if modes.state.anomaly else ():
+        arrays = [array_of(a) for a in args]
+        if modes.special and modes.state.anomaly:
+            for r in outputs:
                 check_result(cls.__name__, "function", r.array, arrays, kwargs, args, [f"input {i}" for i in range(len(args))])
         if not tracked:
-            return results
+            finished = [unlinked(r) for r in outputs]
+            return tuple(finished) if several else finished.pop()
         kinds = [(r.array.shape, r.dtype) for r in outputs]
-        bridge = Bridge(cls, context, len(args), kinds)
-        saved = [() if p is not None else None for p in parents]
         made = {id(r): k if several else None for k, r in enumerate(outputs)}
         made = {i: made[id(t)] for i, t in enumerate(context.saved) if id(t) in made and not any(t is a for a in args)}
         context.saved = tuple(t if i in made else guarded(t) for i, t in enumerate(context.saved))
-        saved_arrays = tuple(t for t in context.saved if t is not None)
-        saved.append(saved_arrays)  # beyond the parents: the engine passes it to no rule, but guards it against writes
-        node = Node(bridge, tuple(parents), saved, {}, *(kinds[0] if not several else ((), kinds[0][1])))
+        bridge = Bridge(cls, context, len(args), kinds)
+        # the last one belongs to no parent: the engine passes it to no rule, but guards it against writes
+        saved = [*(() if p is not None else None for p in parents), context.saved]
+        node = Node(bridge, context.parents, saved, {}, *(kinds[0] if not several else ((), kinds[0][1])))
         if made:
             context.results = weakref.ref(node), made
+        watched = modes.special and (modes.state.anomaly or modes.state.recording)
         if watched:
             bridge.arguments = (args, kwargs) if modes.state.recording else None  # gradcheck calls this one step again
-            record(node, None if several else outputs[0].array, arrays, args)
-        if not several:
-            return in_place(results, node) if context.dirty else Tensor(results.array, node)
-        parts = [
-            r if any(r is u for u in context.undifferentiable) or r.dtype.kind != "f" else part_of(r, node, k)
-            for k, r in enumerate(outputs)
-        ]
-        if context.dirty:
-            parts = [in_place(r, p.node) if any(r is t for t in context.dirty) else p for r, p in zip(outputs, parts)]
-        for part in parts if watched else ():
-            if part.node is not None and isinstance(part.node.op, Select):
-                record(part.node, part.array, (), ())
-        return tuple(parts)
+            record(node, None if several else results.array, arrays, args)
+        finished = []
+        for k, r in enumerate(outputs):
+            if r.dtype.kind != "f" or any(r is u for u in context.undifferentiable):
+                finished.append(unlinked(r))
+                continue
+            origin = part_of(r, node, k) if several else node
+            if several and watched:
+                record(origin, r.array, (), ())
+            dirty = any(r is t for t in context.dirty)
+            finished.append(in_place(r, origin) if dirty else Tensor(memory_of(r, arrays), origin))
+        return tuple(finished) if several else finished.pop()
 
 
 class Select(Bridge):
@@ -223,8 +218,19 @@ class Select(Bridge):
 
 
 def part_of(result, node, k):
-    """The tensor for output `k`, whose gradient travels to the node of the whole Function."""
-    return Tensor(result.array, Node(Select(node.op.name, k), (node,), [()], {}, result.array.shape, result.dtype))
+    """The node of output `k`, whose gradient travels to the node of the whole Function."""
+    return Node(Select(node.op.name, k), (node,), [()], {}, result.array.shape, result.dtype)
+
+
+def unlinked(result):
+    """A result that is a constant: without its history, if it is an input that forward returned."""
+    return result if result.node is None else memory.alias(result)
+
+
+def memory_of(result, arrays):
+    """The array of a result; a copy of one that shares memory with an input, so that no update in place changes both."""
+    shared = any(isinstance(a, np.ndarray) and memory.owner(a) is memory.owner(result.array) for a in arrays)
+    return result.array.copy() if shared else result.array
 
 
 def guarded(value):
@@ -234,7 +240,7 @@ def guarded(value):
 
 def historic(result, node, k):
     """A saved result as the tensor that came out: its only output (k is None), or output `k`."""
-    return Tensor(result.array, node) if k is None else part_of(result, node, k)
+    return Tensor(result.array, node if k is None else part_of(result, node, k))
 
 
 def check_dirty(name, tensor, outputs):
@@ -250,12 +256,37 @@ def in_place(tensor, node):
     memory.rebind(tensor, node)
     return tensor
 
+
+class Refusal(Bridge):
+    """What follows a `backward` that is marked once_differentiable: a step without a derivative."""
+
+    together = None  # type: ignore[assignment]
+
+    def __init__(self, count):
+        self.name, self.keeps_values = "once_differentiable", False
+        self.doc = self.formula = "a gradient that has no derivative"
+        self.rules = self.pullbacks = (refuse,) * count
+        self.wants = ((),) * count
+
+
+def refuse(g):
+    raise RuntimeError("this Function's backward is marked once_differentiable: it has no second derivative")
+
+
 def once_differentiable(backward):
-    """Mark a `backward` that cannot itself be differentiated: gradients of its gradients are refused."""
+    """Mark a `backward` that cannot itself be differentiated: it runs without a graph, and gradients of its gradients are refused."""
 
     def wrapped(ctx, *gradients):
-        if any(isinstance(g, Tensor) and g.node is not None for g in gradients):
-            raise RuntimeError("this Function's backward is marked once_differentiable: it has no second derivative")
-        return backward(ctx, *gradients)
+        with modes.no_grad():
+            results = backward(ctx, *gradients)
+        if not modes.state.grad:
+            return results
+        parents = (*ctx.parents, *(g.node for g in gradients if isinstance(g, Tensor)))
+        saved = [() if p is not None else None for p in parents]
+
+        def refusing(r):
+            return Tensor(r.array, Node(Refusal(len(parents)), parents, saved, {}, r.array.shape, r.dtype)) if isinstance(r, Tensor) else r
+
+        return tuple(map(refusing, results)) if isinstance(results, (tuple, list)) else refusing(results)
 
     return wrapped
