@@ -566,3 +566,13 @@ def test_bad_derivatives_of_functions_name_the_input(k):
         out = bad.apply(x, y)
         with pytest.raises(RuntimeError, match=f"the derivative rule of Made gave NaN in the backward pass, at .0. of the gradient for its input {'xy'[k]} "):
             out.sum().backward()
+
+
+def test_complex_results_are_no_constants():
+    """Their derivative may not be known, but then asking for it is an error."""
+    turned = lambda x: tg.tensor(x.detach().numpy() * (1 + 2j))
+    x = vector(1.0, 2.0)
+    for out in (function_of(lambda ctx, x: turned(x), None).apply(x), function_of(lambda ctx, x: (x * 3, turned(x)), None).apply(x)[1]):
+        assert out.requires_grad
+        with pytest.raises(NotImplementedError, match="complex tensor whose derivative is not known"):
+            tg.view_as_real(out).sum().backward()

@@ -194,7 +194,7 @@ class Function:
             record(node, None if several else results.array, arrays, args)
         finished = []
         for k, r in enumerate(outputs):
-            if r.dtype.kind != "f" or any(r is u for u in context.undifferentiable):
+            if r.dtype.kind not in {"f", "c"} or any(r is u for u in context.undifferentiable):
                 finished.append(unlinked(r))
                 continue
             origin = part_of(r, node, k) if several else node
