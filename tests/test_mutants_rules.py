@@ -4,6 +4,7 @@ Each test here was written for mutants of tests/mutation/run.py that everything 
 """
 
 import itertools
+import math
 from functools import partial
 
 import numpy as np
@@ -651,3 +652,25 @@ def test_powers_of_infinity():
     assert engine.grad((x**0).sum(), x)[0].tolist() == [0.0, 0.0]
     with np.errstate(invalid="ignore"):
         assert engine.grad(registry["pow"].function(x, tg.zeros(2, dtype=tg.float64)).sum(), x)[0].tolist() == [0.0, 0.0]
+
+
+def test_an_exponent_that_is_a_number_decides_no_type():
+    """ζ(s, x), P(a, x) and Q(a, x), with numbers for s and a: float32 stays, and whole numbers are no integers."""
+    for dtype, rtol in ((tg.float32, 2e-6), (tg.float64, 1e-12)):
+        x = tg.tensor([1.0, 2.0], dtype=dtype, requires_grad=True)
+        at = np.array([1.0, 2.0])
+        for a in (2, 2.0, 2.5):
+            for name, sign in zip(("gamma_lower", "gamma_upper"), (1, -1)):
+                out = registry[name].function(a, x)
+                (g,) = engine.grad(out.sum(), x)
+                assert out.dtype == g.dtype == dtype, name
+                np.testing.assert_allclose(g.numpy(), sign * at ** (a - 1) * np.exp(-at) / math.gamma(a), rtol, err_msg=name)
+        for s in (2, 2.0):
+            out = registry["zeta"].function(s, x)
+            (g,) = engine.grad(out.sum(), x)
+            assert out.dtype == g.dtype == dtype
+            np.testing.assert_allclose(out.numpy(force=True), [np.pi**2 / 6, np.pi**2 / 6 - 1], rtol)
+            np.testing.assert_allclose(g.numpy(), [-2 * 1.2020569031595942, -2 * 0.2020569031595942], rtol)
+            out = registry["zeta"].function(tg.tensor([2.0, 4.0], dtype=dtype), s - 1)
+            assert out.dtype == dtype
+            np.testing.assert_allclose(out.numpy(), [np.pi**2 / 6, np.pi**4 / 90], rtol)
