@@ -183,7 +183,7 @@ def test_what_cannot_become_a_tensor():
         with pytest.raises(RuntimeError):
             tg.tensor(data)
     with pytest.raises(RuntimeError):
-        "a" in tg.tensor([1])
+        assert "a" in tg.tensor([1])
     with pytest.raises(ValueError):
         tg.cat([])
     with pytest.raises(RuntimeError, match="floating"):
@@ -231,3 +231,69 @@ def test_gradient_of_eigenvectors_is_symmetric():
 
 def test_norm_of_no_gradients_has_the_default_type():
     assert tg.nn.utils.clip_grad_norm_([tg.ones(1, requires_grad=True)], 1.0).dtype == tg.float32
+
+
+# --- what random indices and numbers found -------------------------------------------------------------------------------
+
+
+def test_ints_beside_arrays_are_taken_first():
+    x = tg.arange(24).reshape(2, 3, 4)
+    rows = tg.tensor([0, 1])
+    assert x[0, :, rows].tolist() == [[0, 1], [4, 5], [8, 9]]
+    assert x[:, rows, ..., 0].tolist() == [[0, 4], [12, 16]]
+    assert x[0, None, rows].shape == (1, 2, 4) and x[rows, :, [0, 1]].tolist() == [[0, 4, 8], [13, 17, 21]]
+    x[0, :, rows] = tg.tensor([-1, -2])
+    assert x[0].tolist() == [[-1, -2, 2, 3], [-1, -2, 6, 7], [-1, -2, 10, 11]]
+    w = tg.ones(2, 3, 4, requires_grad=True)
+    y = w * 1
+    y[1, :, rows] = 5.0
+    (y[0, :, rows] * tg.tensor([1.0, 2.0])).sum().backward(retain_graph=True)
+    assert w.grad[0, 0].tolist() == [1.0, 2.0, 0.0, 0.0]
+    w.grad = None
+    y.sum().backward()
+    assert w.grad[1, 2].tolist() == [0.0, 0.0, 1.0, 1.0]
+
+
+def test_a_vector_of_one_element_stored_as_a_number():
+    value = tg.tensor([[0.5]], requires_grad=True)
+    x = tg.zeros(3)
+    x[1] = value * 2
+    x.sum().backward()
+    assert x.tolist() == [0.0, 1.0, 0.0] and value.grad.tolist() == [[2.0]]
+
+
+def test_negative_powers_of_whole_numbers():
+    assert (tg.tensor([2, 1, -1, 3, -1, 0]) ** tg.tensor([-1, -2, -3, 2, -2, -1])).tolist() == [0, 1, -1, 9, 1, 0]
+    assert (2 ** tg.tensor([-1, 2])).tolist() == [0, 4]
+    with pytest.raises(RuntimeError, match="negative"):
+        tg.tensor([2, 3]) ** -1
+
+
+def test_bins_are_rounded_as_in_torch():
+    x = tg.tensor([-1.0, -0.7, -0.4, 0.1, 0.29, 0.3, 0.7, 1.0], dtype=tg.float32)
+    assert tg.histc(x, 10, -1, 1).tolist() == [1, 1, 0, 1, 0, 1, 2, 0, 1, 1]
+    hist, edges = tg.histogram(x, 4)
+    assert hist.tolist() == [2, 1, 3, 2] and edges.tolist() == [-1.0, -0.5, 0.0, 0.5, 1.0]
+    assert tg.histogram(x).hist.shape == (100,)
+
+
+def test_a_module_that_renames_what_it_loads():
+    class Renamed(tg.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = tg.nn.Parameter(tg.ones(2))
+
+        def _load_from_state_dict(self, state_dict, prefix, *rest):
+            if prefix + "old" in state_dict:
+                state_dict[prefix + "w"] = state_dict.pop(prefix + "old")
+            super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    model = tg.nn.Sequential(Renamed(), Renamed())
+    state = {"0.old": tg.zeros(2), "1.w": tg.full((2,), 3.0)}
+    assert str(model.load_state_dict(state)) == "<All keys matched successfully>"
+    assert model[0].w.tolist() == [0.0, 0.0] and model[1].w.tolist() == [3.0, 3.0] and "0.old" in state
+
+
+def test_the_cpu_as_a_context():
+    with tg.device("cpu"):
+        assert tg.ones(1).device == tg.device("cpu")

@@ -19,13 +19,18 @@ def getitem(self, index):
     index = indexing.plain_index(index)
     if len(index) == self.array.ndim and all(type(i) is int for i in index):
         index = (*index, Ellipsis)  # NumPy would copy the number; x[0] is a view, so that x[0] += 1 changes x
-    return indexing.getitem(self, index=index)
+    for step in indexing.steps_of(index, self.array.ndim):
+        self = indexing.getitem(self, index=step)
+    return self
 
 
 @only_method("__setitem__")
 def setitem(self, index, value):
     """x[index] = value, in place; remembered in the graph where x or value is in one"""
     index = indexing.plain_index(index)
+    *steps, index = indexing.steps_of(index, self.array.ndim)
+    for step in steps:
+        self = indexing.getitem(self, index=step)
     value = value if isinstance(value, Tensor) else Tensor(np.asarray(array_of(value)))
     if value.array.dtype.kind not in "biufc":
         raise TypeError(f"x[…] = value: expected numbers, got {type(value.array).__name__} of {value.array.dtype}")
@@ -43,9 +48,10 @@ def setitem(self, index, value):
     if not array.flags.writeable and not tracked and (part := single(array, index)) is not None:
         array = target = part  # of an expanded tensor, a part in which no memory occurs twice
         index = Ellipsis
+    if value.array.ndim > target.ndim:
+        lead = value.array.ndim - target.ndim
+        value = value.reshape(value.shape[lead:]) if value.shape[:lead] == (1,) * lead else value
     source = value.array
-    while source.ndim > target.ndim and source.shape[0] == 1:
-        source = source[0]
     if source.shape != target.shape:
         try:
             np.broadcast_to(source, target.shape)

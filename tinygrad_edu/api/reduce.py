@@ -380,7 +380,9 @@ def histc(input, bins=100, min=0, max=0):
         raise RuntimeError(f"histc: min={min} is larger than max={max}")
     if min == max:
         min, max = min - 1, max + 1
-    return Tensor(np.histogram(x, bins, (min, max))[0].astype(x.dtype))
+    x = x[(x >= min) & (x <= max)]
+    places = ((x - x.dtype.type(min)) * x.dtype.type(bins) / x.dtype.type(max - min)).astype(np.int64)  # rounded as PyTorch rounds
+    return Tensor(np.bincount(np.minimum(places, bins - 1), minlength=bins).astype(x.dtype))
 
 
 # --- sorting -----------------------------------------------------------------------------------------------------------

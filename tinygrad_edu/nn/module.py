@@ -433,6 +433,8 @@ class Module:
             for hook, with_module in hooks_of(module, "_load_pre_hooks"):
                 arguments = (state_dict, path + "." if path else "", {}, strict, missing, unexpected, problems)
                 hook(module, *arguments) if with_module else hook(*arguments)
+            if type(module)._load_from_state_dict is not Module._load_from_state_dict:
+                module._load_from_state_dict(state_dict, path + "." if path else "", {}, strict, missing, unexpected, problems)
         places = {f"{path}.{name}" if path else name: (module, name, t)
                   for path, module in self.named_modules(remove_duplicate=False) for name, t in own_state(module)}  # fmt: skip
         extras = {f"{path}._extra_state" if path else "_extra_state": module
@@ -473,6 +475,9 @@ class Module:
         if strict and (missing or unexpected):
             raise RuntimeError(f"load_state_dict: missing keys {missing}, unexpected keys {unexpected}")
         return result
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs):
+        """What a subclass overrides to rename or convert entries of a state before it is loaded; does nothing itself."""
 
     def __deepcopy__(self, memo):
         new = type(self).__new__(type(self))

@@ -60,7 +60,17 @@ def pow_exponent(g, x, y, out):
 @elementwise(np.power, symbol="^", domain=(0.3, 2.5), x=pow_base, y=pow_exponent)
 def pow(x, y):
     """x^y"""
+    if getattr(y, "dtype", np.dtype(float)).kind == "i" and y.ndim and np.any(y < 0):
+        return whole_power(x, y)
     return x**y
+
+
+def whole_power(x, y):
+    """x^y of whole numbers, cut off after the point: 0 for negative y unless x is 1 or −1."""
+    if getattr(x, "dtype", np.dtype(int)).kind not in "iub":
+        return x**y
+    odd = np.where(y % 2 == 0, 1, x)
+    return np.where(y < 0, np.where(np.abs(x) == 1, odd, 0), x ** np.where(y < 0, 0, y)).astype(np.result_type(x, y))
 
 
 def refuse_zero(x, y):

@@ -41,6 +41,37 @@ def is_basic(index):
     return not any(isinstance(i, (np.ndarray, bool)) for i in index)
 
 
+def picks_once(index):
+    """True if no element can be picked twice: by slices, or by one mask."""
+    return is_basic(index) or len(index) == 1 and np.asarray(index[0]).dtype.kind == "b"
+
+
+def steps_of(index, ndim):
+    """One index, or two to be taken after each other where NumPy would give another order of dimensions than PyTorch.
+
+    NumPy counts an int beside arrays as one of them: x[0, :, rows] would put the rows first. PyTorch takes ints, slices and
+    None at once, and then picks. And an Ellipsis that stands for nothing separates no arrays.
+    """
+    if is_basic(index):
+        return (index,)
+    taken = sum(i.ndim if isinstance(i, np.ndarray) and i.dtype.kind == "b" else not isinstance(i, bool) for i in index if i is not None)
+    if taken > ndim:
+        index = tuple(i for i in index if i is not Ellipsis)
+    advanced = [k for k, i in enumerate(index) if type(i) is int or isinstance(i, (np.ndarray, bool))]
+    if advanced[-1] - advanced[0] + 1 == len(advanced) or not any(type(i) is int for i in index):
+        return (index,)
+    first: list = []
+    second: list = []
+    for i in index:
+        if isinstance(i, np.ndarray):
+            first += [slice(None)] * (i.ndim if i.dtype.kind == "b" else 1)
+            second.append(i)
+        else:
+            first += [] if isinstance(i, bool) else [i]
+            second += [] if type(i) is int else [i] if i is Ellipsis or isinstance(i, bool) else [slice(None)]
+    return tuple(first), tuple(second)
+
+
 ROWS, TWICE = np.array([2, 0, 2]), np.array([[0, 1], [1, 1]])
 MASK = np.array([[True, False, True], [False, True, True]])
 INDICES = [((4,), dict(index=(1,))), ((4, 3), dict(index=(slice(None, None, 2), 1))), ((3, 2), dict(index=(None, Ellipsis, 0))),
@@ -59,7 +90,7 @@ def getitem(x, *, index):
 def scatter(x, *, index, shape):
     """Zeros of `shape` with x added at index: the adjoint of getitem"""
     out = np.zeros_like(x, shape=shape)
-    if is_basic(index) or len(index) == 1 and index[0].dtype.kind == "b":
+    if picks_once(index):
         out[index] = x
     elif len(index) == 1 and index[0].ndim == 1 and out.ndim > 1 and len(index[0]) > 16:
         add_rows(out, index[0] % len(out), x)
@@ -69,11 +100,11 @@ def scatter(x, *, index, shape):
 
 
 def add_rows(out, rows, x):
-    """out[rows] += x with repeated rows: sorted, each row's run is summed at once, several times faster than add.at."""
+    """Into zeros, out[rows] += x with repeated rows: sorted, each row's run is summed at once, several times faster than add.at."""
     order = np.argsort(rows, kind="stable")
     rows = rows[order]
     starts = np.flatnonzero(np.concatenate(([True], rows[1:] != rows[:-1])))
-    out[rows[starts]] += np.add.reduceat(x[order], starts, axis=0)
+    out[rows[starts]] = np.add.reduceat(x[order], starts)
 
 
 def cleared(g, index):
@@ -82,25 +113,20 @@ def cleared(g, index):
         out = np.array(g)
         out[index] = 0
         return out
-    keep = np.ones(g.shape, g.dtype)
-    keep[index] = 0
-    return g * keep
+    keep = np.ones(g.shape, bool)
+    keep[index] = False
+    return np.where(keep, g, 0)
 
 
 def put_value_rule(g, x_shape, value_shape, index):
     """g[index]; where one value was stored twice in the same place, only the last one counted."""
-    if is_basic(index) or index_is_unique(x_shape, index):
+    if picks_once(index):
         return getitem(g, index=index)
     places = np.arange(int(np.prod(x_shape))).reshape(x_shape)[index]
     last = np.zeros(places.size, bool)
     flat = places.reshape(-1)
     last[len(flat) - 1 - np.unique(flat[::-1], return_index=True)[1]] = True
     return getitem(g, index=index) * last.reshape(places.shape).astype(g.dtype)
-
-
-def index_is_unique(shape, index):
-    """True if no element of an array of `shape` is picked twice."""
-    return len(index) == 1 and index[0].dtype.kind == "b"
 
 
 @general(symbol="[ ]=", promote=(), samples=[((4, 3), (3,), dict(index=(1,))), ((4, 3), (), dict(index=(slice(0, 2), 1))), ((4, 3), (2, 3), dict(index=(np.array([3, 0]),)))],
