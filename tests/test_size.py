@@ -8,7 +8,7 @@ import pytest
 from page_runner import ROOT
 
 CORE = ["node.py", "tensor.py", "operator.py", "engine.py"]
-MOST = 455  # lines of code in the four files together
+MOST = 410  # lines of code in the four files together
 LONGEST = 130  # characters in a line
 LAYOUT = {
     tokenize.COMMENT,

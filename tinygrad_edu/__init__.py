@@ -15,7 +15,8 @@ from .autograd.modes import (
     recording,
     set_grad_enabled,
 )
-from .autograd.tensor import Size, Tensor
+from .autograd.size import Size
+from .autograd.tensor import Tensor
 
 __version__ = "0.1.0"
 

@@ -32,7 +32,8 @@ import numpy as np
 
 from .api.create import check_device
 from .autograd import memory
-from .autograd.tensor import Size, Tensor, as_memory
+from .autograd.size import Size
+from .autograd.tensor import Tensor, as_memory
 from .nn.parameter import Parameter
 
 SIGNATURE = b"\x93tgedu\r\n"  # not text, and a transfer that changes line ends is noticed

@@ -1,7 +1,7 @@
 """The names of types that programs put in their annotations, as `torch.types` has them."""
 
 from .api.create import device
-from .autograd.tensor import Size
+from .autograd.size import Size
 
 Number = int | float | bool
 Device = device | str | int | None

@@ -3,7 +3,8 @@
 import numpy as np
 
 from ..autograd import dtypes, memory, modes
-from ..autograd.tensor import PLAIN, Size, Tensor, array_of, as_memory
+from ..autograd.size import Size
+from ..autograd.tensor import PLAIN, Tensor, array_of, as_memory
 from ..ops import functions, indexing, shapes
 from .create import bfloat16, check_device, cpu, dtype_of, finished, tensor
 from .spelling import as_tensor, both, check_dim, ints, methods, named_results, only_function, only_method
@@ -241,12 +242,19 @@ window("kaiser_window", lambda n, beta=12.0: np.kaiser(n, beta), "Kaiser's windo
 
 
 @both("histogram")
-def histogram(input, bins, *, range=None, weight=None, density=False):
+def histogram(input, bins=100, *, range=None, weight=None, density=False):
     """The pair (hist, bin_edges): how many elements fall between neighbouring edges"""
-    edges = array_of(bins) if isinstance(bins, Tensor) else bins
-    w = None if weight is None else weight.array.reshape(-1)
-    hist, edges = np.histogram(input.array.reshape(-1), edges, range, weights=w, density=density)
-    return Histogram(Tensor(hist.astype(input.dtype)), Tensor(edges.astype(input.dtype)))
+    x = input.array.reshape(-1)
+    edges = array_of(bins)
+    if not isinstance(bins, Tensor):
+        low, high = range or ((x.min(), x.max()) if x.size else (0, 0))
+        low, high = (low - 1, high + 1) if low == high else (low, high)
+        edges = array_of(public["linspace"](float(low), float(high), bins + 1, dtype=input.dtype))
+    inside = (x >= edges[0]) & (x <= edges[-1])
+    w = None if weight is None else weight.array.reshape(-1)[inside]
+    places = np.minimum(np.searchsorted(edges, x[inside], "right") - 1, len(edges) - 2)  # the last part holds its right edge too
+    hist = np.bincount(places, w, len(edges) - 1).astype(input.dtype)
+    return Histogram(Tensor(hist / (hist.sum() * np.diff(edges)) if density else hist), Tensor(edges))
 
 
 Histogram = named_results("histogram", "hist bin_edges")

@@ -7,7 +7,8 @@ import numpy as np
 from ..autograd import dtypes, engine, memory, modes
 from ..autograd.node import note_of
 from ..autograd.operator import numpy_functions
-from ..autograd.tensor import Size, Tensor, array_of, as_memory
+from ..autograd.size import Size
+from ..autograd.tensor import Tensor, array_of, as_memory
 from ..ops import arithmetic as ar
 from ..ops import products, shapes
 from . import everyday, linalg

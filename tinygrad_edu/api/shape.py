@@ -159,7 +159,7 @@ def broadcast_tensors(*tensors):
 @only_function()
 def broadcast_shapes(*sizes):
     """The common shape of several"""
-    from ..autograd.tensor import Size
+    from ..autograd.size import Size
 
     return Size(np.broadcast_shapes(*(ints((s,)) for s in sizes)))
 

@@ -1,40 +1,12 @@
 """Tensor: an array, and the node that remembers how it was made. Read after node.py; operators come in methods.py."""
 
 import warnings
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from .node import leaf, note_of
-
-
-class Size(tuple):
-    """A tensor's shape: a tuple that can also count its elements, as PyTorch's `torch.Size`."""
-
-    __slots__ = ()
-
-    def __getitem__(self, index):
-        found = tuple.__getitem__(self, index)
-        return Size(found) if index.__class__ is slice else found
-
-    def __add__(self, other):
-        return Size(tuple.__add__(self, tuple(other)))
-
-    def __radd__(self, other):
-        return Size(tuple(other) + tuple(self))
-
-    def __mul__(self, count):
-        return Size(tuple.__mul__(self, count))
-
-    __rmul__ = __mul__
-
-    def numel(self):
-        """The number of elements: the product of the sizes."""
-        return prod(self)
-
-    def __repr__(self):
-        return f"Size({list(self)})"
+from .size import Size
 
 
 PLAIN = {list, tuple, int}  # what PyTorch's old constructor takes: Tensor([1, 2]), Tensor(2, 3), Tensor()

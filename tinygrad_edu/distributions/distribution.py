@@ -8,7 +8,8 @@ import tinygrad_edu as tg
 
 from ..autograd import dtypes
 from ..autograd.modes import enable_grad, no_grad
-from ..autograd.tensor import Size, Tensor
+from ..autograd.size import Size
+from ..autograd.tensor import Tensor
 
 
 class lazy:  # noqa: N801 (a decorator, used like property)
@@ -121,7 +122,19 @@ class Distribution:
         """The square root of the variance."""
         return self.variance.sqrt()
 
-    def expand(self, batch_shape):
+    def cdf(self, value):
+        """The probability of an outcome up to the value."""
+        raise NotImplementedError(f"{type(self).__name__} has no cdf in closed form; count samples below the value")
+
+    def icdf(self, value):
+        """The number below which an outcome falls with this probability."""
+        raise NotImplementedError(f"{type(self).__name__} has no icdf in closed form; take the quantile of samples")
+
+    def enumerate_support(self, expand=True):
+        """All outcomes, along a new first dimension, where there are not too many."""
+        raise NotImplementedError(f"{type(self).__name__}: its outcomes cannot be listed")
+
+    def expand(self, batch_shape, _instance=None):
         """The same distribution for a larger batch."""
         shape, kept = tuple(batch_shape), len(self.batch_shape)
         given = {k: self.__dict__[k] for k in self.arg_constraints if k in self.__dict__ and k not in self.derived}
