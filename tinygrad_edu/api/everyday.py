@@ -3,7 +3,8 @@
 import numpy as np
 
 from ..autograd import dtypes, memory, modes
-from ..autograd.tensor import PLAIN, Size, Tensor, array_of, as_memory
+from ..autograd.size import Size
+from ..autograd.tensor import PLAIN, Tensor, array_of, as_memory
 from ..ops import functions, indexing, shapes
 from .create import bfloat16, check_device, cpu, dtype_of, finished, tensor
 from .spelling import as_tensor, both, check_dim, ints, methods, named_results, only_function, only_method
