@@ -3,7 +3,6 @@
 Each test here was written for mutants of tests/mutation/run.py that everything else let live.
 """
 
-import gc
 import warnings
 import weakref
 
@@ -190,6 +189,19 @@ def test_what_a_function_saves_is_out_of_numpys_reach(shared):
     tg.ones(1).add_(1)
     (first + second).sum().backward()
     assert x.grad.tolist() == [3.0, 3.0]
+
+
+def test_what_is_dead_is_forgotten_and_what_lives_is_not(monkeypatch):
+    """Arrays that were given away: the list of them is tidied up now and then, whatever numbers the new ones have."""
+    monkeypatch.setattr(memory, "handed_out", {})
+    first, second = ([np.ones(1) for _ in range(1500)] for _ in range(2))
+    for array in first:
+        memory.hand_out(array)
+    assert len(memory.handed_out) == 1500
+    del first, array
+    for array in second:
+        memory.hand_out(array)
+    assert len(memory.handed_out) == 1500 and all(memory.handed_out[id(a)][2]() is a for a in second)
 
 
 # --- views and aliases -------------------------------------------------------------------------------------------------------
@@ -591,10 +603,69 @@ def test_a_second_pass_reads_what_the_first_left():
         passes.append((x.grad.numpy().copy(), h.grad.numpy().copy()))
         x.grad.mul_(0)
         h.grad.mul_(0)
-    gc.collect()
     for gx, gh in passes[1:]:
         np.testing.assert_array_equal(gx, passes[0][0])
         np.testing.assert_array_equal(gh, passes[0][1])
     a = x.detach().numpy()
     np.testing.assert_allclose(passes[0][1], 2 * np.sin(a) + a + np.exp(a) + 1)
     assert len(seen) == 3
+
+
+def test_backprop_speaks_of_arrays_unless_a_graph_is_wanted():
+    x = vector(1.0, 2.0)
+    y = x * x
+    for seed, options in ((np.ones(2), {}), (tg.ones(2, dtype=tg.float64), dict(create_graph=True))):
+        grads = {y.node: seed}
+        steps = list(engine.backprop(grads, retain_graph=True, **options))
+        assert steps[0][0] is y.node and steps[0][1] is seed and len(steps) == 1 and list(grads) == [x.node] and type(grads[x.node]) is type(seed)
+
+
+def test_hooks_of_some_leaves_run_once_the_gradient_is_complete():
+    seen, x, y, z = [], vector(1.0), vector(2.0), vector(3.0)
+    y.register_hook(lambda g: seen.append(g.item()))
+    z.register_hook(lambda g: g * 10)
+    (x * y + y * z + y).backward()
+    assert seen == [1 + 3 + 1] and [t.grad.item() for t in (x, y, z)] == [2.0, 5.0, 20.0]
+    assert [g.item() for g in engine.grad(x * y + y * z + y, (x, y, z))] == [2.0, 5.0, 20.0] and seen == [5.0, 5.0]
+
+
+def test_bad_gradients_are_looked_for_where_that_is_asked():
+    x = vector(0.0)
+    with tg.autograd.detect_anomaly(), np.errstate(all="ignore"):
+        y = (x**0.5).sum()
+        with pytest.raises(RuntimeError, match="pow"):
+            y.backward()
+    assert x.grad is None
+
+
+def test_a_gradient_is_taken_as_it_is_exactly_where_nobody_else_holds_its_memory(fresh_registry):
+    made, kept, pieces = [], np.ones(3), np.arange(6.0)
+
+    def fresh(g):
+        made.append(id(array := np.full(3, 7.0)))
+        return array
+
+    stretched, part = lambda g: np.broadcast_to(np.float64(2), 3), lambda g: np.arange(6.0)[:3]
+    results = [fresh, lambda g: kept, lambda g: pieces[:3], stretched, part]
+
+    @elementwise(x=lambda g, k: results[k](g))
+    def giving(x, *, k):
+        """x"""
+        return x.copy()
+
+    def gradient(k):
+        x = tg.tensor(np.zeros(3), requires_grad=True)
+        giving(x, k=k).sum().backward()
+        return x.grad.array
+
+    assert id(gradient(0)) == made[0], "no copy of what is nobody else's"
+    for k in range(1, 5):
+        found = gradient(k)
+        assert found.base is None and found.flags.writeable
+        assert not np.shares_memory(found, kept) and not np.shares_memory(found, pieces)
+    x = vector(1.0, 2.0)
+    h = x * 1
+    h.retain_grad()
+    (h + 0).sum().backward()
+    h.grad.add_(1)
+    assert x.grad.tolist() == [1.0, 1.0], "what is kept for a result is not its input's"
