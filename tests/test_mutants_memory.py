@@ -617,7 +617,8 @@ def test_backprop_speaks_of_arrays_unless_a_graph_is_wanted():
     for seed, options in ((np.ones(2), {}), (tg.ones(2, dtype=tg.float64), dict(create_graph=True))):
         grads = {y.node: seed}
         steps = list(engine.backprop(grads, retain_graph=True, **options))
-        assert steps[0][0] is y.node and steps[0][1] is seed and len(steps) == 1 and list(grads) == [x.node] and type(grads[x.node]) is type(seed)
+        assert len(steps) == 1 and steps[0][0] is y.node and steps[0][1] is seed
+        assert list(grads) == [x.node] and type(grads[x.node]) is type(seed)
 
 
 def test_hooks_of_some_leaves_run_once_the_gradient_is_complete():
