@@ -172,8 +172,9 @@ def addcdiv(input, tensor1, tensor2, *, value=1):
 def xlogy(input, other):
     """input · ln other, and 0 where input is 0"""
     input, other = as_tensor(input), as_tensor(other)
-    zero = array_of(input) == 0
-    return indexing.where(Tensor(zero), 0.0, input * functions.log(indexing.where(Tensor(zero), 1.0, other)))
+    x, y = array_of(input), array_of(other)
+    zero = Tensor((x == 0) & ((y <= 0) | (y == np.inf)))  # where ln other is finite, the derivative for input is ln other
+    return indexing.where(zero, 0.0, input * functions.log(indexing.where(zero, 1.0, other)))
 
 
 @both()

@@ -58,7 +58,8 @@ def multigammaln(input, p):
 def xlog1py(input, other):
     """input · ln(1 + other), and 0 where input is 0"""
     input, other = as_tensor(input), as_tensor(other)
-    zero = Tensor((array_of(input) == 0) & ~np.isnan(array_of(other)))
+    x, y = array_of(input), array_of(other)
+    zero = Tensor((x == 0) & ((y <= -1) | (y == np.inf)))  # where the logarithm is finite, it is the derivative for input
     return indexing.where(zero, 0.0, input * functions.log1p(indexing.where(zero, 0.0, other)))
 
 

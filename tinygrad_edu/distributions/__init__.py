@@ -5,12 +5,13 @@ A distribution has a `batch_shape`, how many independent ones it holds, and an `
 stream as PyTorch does, so the same seed gives the same outcomes.
 """
 
-from . import constraints, transforms
+from . import constraints, crossed, transforms  # noqa: F401  (crossed: it registers divergences)
 from .continuous import Beta, Cauchy, Exponential, Gamma, Gumbel, HalfNormal, Laplace, LogNormal, Normal, Uniform
 from .derived import (
     Chi2,
     ContinuousBernoulli,
     FisherSnedecor,
+    GeneralizedPareto,
     HalfCauchy,
     InverseGamma,
     Kumaraswamy,
@@ -44,12 +45,14 @@ from .joint import (
     MultivariateNormal,
     TransformedDistribution,
 )
+from .matrices import LKJCholesky, Wishart
 from .registry import biject_to, transform_to
 from .transforms import (
     AbsTransform,
     AffineTransform,
     CatTransform,
     ComposeTransform,
+    CorrCholeskyTransform,
     CumulativeDistributionTransform,
     ExpTransform,
     IndependentTransform,
@@ -70,13 +73,13 @@ from .transforms import (
 ExponentialFamily = Distribution  # PyTorch's base of some distributions; here they share everything with the others
 
 __all__ = ["AbsTransform", "AffineTransform", "Bernoulli", "Beta", "Binomial", "CatTransform", "Categorical", "Cauchy", "Chi2", "ComposeTransform",
-           "ContinuousBernoulli", "CumulativeDistributionTransform", "Dirichlet", "Distribution", "ExpTransform", "Exponential", "ExponentialFamily",
-           "FisherSnedecor", "Gamma", "Geometric", "Gumbel", "HalfCauchy", "HalfNormal", "Independent", "IndependentTransform", "InverseGamma",
-           "Kumaraswamy", "Laplace", "LogNormal", "LogisticNormal", "LogitRelaxedBernoulli", "LowRankMultivariateNormal", "LowerCholeskyTransform",
+           "ContinuousBernoulli", "CorrCholeskyTransform", "CumulativeDistributionTransform", "Dirichlet", "Distribution", "ExpTransform", "Exponential", "ExponentialFamily",
+           "FisherSnedecor", "Gamma", "GeneralizedPareto", "Geometric", "Gumbel", "HalfCauchy", "HalfNormal", "Independent", "IndependentTransform", "InverseGamma",
+           "Kumaraswamy", "LKJCholesky", "Laplace", "LogNormal", "LogisticNormal", "LogitRelaxedBernoulli", "LowRankMultivariateNormal", "LowerCholeskyTransform",
            "MixtureSameFamily", "Multinomial", "MultivariateNormal", "NegativeBinomial", "Normal", "OneHotCategorical",
            "OneHotCategoricalStraightThrough", "Pareto", "Poisson", "PositiveDefiniteTransform", "PowerTransform", "RelaxedBernoulli",
            "RelaxedOneHotCategorical", "ReshapeTransform", "SigmoidTransform", "SoftmaxTransform", "SoftplusTransform", "StackTransform",
-           "StickBreakingTransform", "StudentT", "TanhTransform", "Transform", "TransformedDistribution", "Uniform", "VonMises", "Weibull",
+           "StickBreakingTransform", "StudentT", "TanhTransform", "Transform", "TransformedDistribution", "Uniform", "VonMises", "Weibull", "Wishart",
            "biject_to", "constraints", "identity_transform", "kl_divergence", "register_kl", "transform_to", "transforms"]  # fmt: skip
 
 
@@ -90,7 +93,7 @@ def paths():
     whole = dict(chi2="Chi2", exp_family="ExponentialFamily", fishersnedecor="FisherSnedecor", studentT="StudentT", log_normal="LogNormal",
                  relaxed_bernoulli="RelaxedBernoulli", relaxed_categorical="RelaxedOneHotCategorical", lowrank_multivariate_normal=
                  "LowRankMultivariateNormal", one_hot_categorical="OneHotCategorical", constraint_registry="transform_to", kl="kl_divergence",
-                 utils="Distribution")  # fmt: skip
+                 utils="Distribution", lkj_cholesky="LKJCholesky")  # fmt: skip
     named = {"".join("_" * (i > 0 and c.isupper()) + c.lower() for i, c in enumerate(n)): n for n in __all__ if n[0].isupper() and "Transform" not in n}
     for name, known in {**named, "transformed_distribution": "TransformedDistribution", **whole}.items():
         if name in globals():

@@ -4,6 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from ..api import functions
+
+cat_of, stack_of = functions["cat"], functions["stack"]
+
 
 class Constraint:
     """`check(value)` is True where the value is allowed; `event_dim` last dimensions are judged together."""
@@ -94,6 +98,36 @@ corr_cholesky = Constraint("the Cholesky factor of a correlation matrix",
 def multinomial(upper_bound):
     """Counts that sum to a number."""
     return Constraint(f"counts with the sum {upper_bound}", lambda x: (x >= 0).all(-1) & (x.sum(-1) <= upper_bound), 1, True)
+
+
+def cat(cseq, dim=0, lengths=None):
+    """Constraints for parts of given lengths along a dimension, one behind the other."""
+    lengths = [1] * len(cseq) if lengths is None else list(lengths)
+
+    def check(x):
+        return cat_of([c.check(part) for c, part in zip(cseq, x.split(lengths, dim))], dim)
+
+    return Constraint(f"in parts along {dim}: {list(cseq)}", check, max(c.event_dim for c in cseq), any(c.is_discrete for c in cseq))
+
+
+def stack(cseq, dim=0):
+    """A constraint for each slice of a dimension."""
+
+    def check(x):
+        return stack_of([c.check(part) for c, part in zip(cseq, x.unbind(dim))], dim)
+
+    events = max(c.event_dim for c in cseq)
+    return Constraint(f"in slices along {dim}: {list(cseq)}", check, events + (dim + events < 0), any(c.is_discrete for c in cseq))
+
+
+def MixtureSameFamilyConstraint(base_constraint):  # noqa: N802 (PyTorch's name)
+    """What all components of a mixture allow, for outcomes that have no dimension for the component."""
+
+    def check(x):
+        found = base_constraint.check(x.unsqueeze(-1 - base_constraint.event_dim))
+        return found.flatten(x.ndim - base_constraint.event_dim).all(-1)
+
+    return Constraint(f"for each component {base_constraint}", check, base_constraint.event_dim, base_constraint.is_discrete)
 
 
 def independent(constraint, reinterpreted_batch_ndims):

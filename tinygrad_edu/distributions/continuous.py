@@ -11,6 +11,7 @@ from ..autograd.modes import no_grad
 from ..autograd.tensor import Tensor
 from . import constraints
 from .distribution import Distribution, together
+from .pathwise import GammaOutcomes
 
 EULER = 0.57721566490153286060
 
@@ -323,6 +324,9 @@ class Gumbel(Distribution):
         return self.scale.log() + (1 + EULER)
 
 
+THIRD, SQUEEZE = float(np.float32(1) / np.float32(3)), float(np.float32(0.0331))  # float32 in PyTorch, so that outcomes are the same
+
+
 def gamma_number(generator, alpha):
     """One number of the gamma distribution with rate 1 (Marsaglia and Tsang 2000)."""
     factor = 1.0
@@ -331,7 +335,7 @@ def gamma_number(generator, alpha):
             return 0.0
         factor = (1 - generator.doubles(1)[0]) ** (1 / alpha)
         alpha += 1
-    d = alpha - 1 / 3
+    d = alpha - THIRD
     c = 1 / math.sqrt(9 * d)
     while True:
         x = generator.normals(1)[0]
@@ -339,7 +343,7 @@ def gamma_number(generator, alpha):
         if y <= 0:
             continue
         v, u = y**3, 1 - generator.doubles(1)[0]
-        if u < 1 - 0.0331 * x**4 or math.log(u) < 0.5 * x * x + d * (1 - v + math.log(v)):
+        if u < 1 - SQUEEZE * x**4 or math.log(u) < 0.5 * x * x + d * (1 - v + math.log(v)):
             return factor * d * v
 
 
@@ -351,11 +355,18 @@ def gamma_numbers(alpha):
     return np.array(flat, np.float64).reshape(np.shape(alpha))
 
 
+def not_below(x, least):
+    """x with smaller numbers raised to the least; the gradient is that of x."""
+    low = x.array < least
+    return x + Tensor(np.where(low, least - x.array, 0)) if low.any() else x
+
+
 class Gamma(Distribution):
     """The waiting time for `concentration` events that happen `rate` times per unit of time."""
 
     arg_constraints = dict(concentration=constraints.positive, rate=constraints.positive)
     support = constraints.nonnegative
+    has_rsample = True
 
     def __init__(self, concentration, rate, validate_args=None):
         self.concentration, self.rate = together(concentration, rate)
@@ -365,11 +376,11 @@ class Gamma(Distribution):
     variance = property(lambda self: self.concentration / self.rate**2)
     mode = property(lambda self: ((self.concentration - 1) / self.rate).clamp(min=0))
 
-    def sample(self, sample_shape=()):
-        with no_grad():
-            alpha = self.concentration.expand(self.extended(sample_shape))
-            drawn = Tensor(gamma_numbers(alpha.array).astype(alpha.dtype)) / self.rate
-            return drawn.clamp(min=float(np.finfo(alpha.dtype).tiny))
+    def rsample(self, sample_shape=()):
+        alpha = self.concentration.expand(self.extended(sample_shape))
+        drawn = Tensor(gamma_numbers(alpha.array).astype(alpha.dtype))
+        value = (GammaOutcomes.apply(alpha, drawn) if alpha.requires_grad else drawn) / self.rate
+        return not_below(value, float(np.finfo(alpha.dtype).tiny))
 
     def cdf(self, value):
         """The probability of an outcome up to the value."""
@@ -389,6 +400,7 @@ class Beta(Distribution):
 
     arg_constraints = dict(concentration1=constraints.positive, concentration0=constraints.positive)
     support = constraints.unit_interval
+    has_rsample = True
 
     def __init__(self, concentration1, concentration0, validate_args=None):
         self.concentration1, self.concentration0 = together(concentration1, concentration0)
@@ -406,10 +418,10 @@ class Beta(Distribution):
 
     variance = property(lambda self: self.concentration1 * self.concentration0 / (self.total**2 * (self.total + 1)))
 
-    def sample(self, sample_shape=()):
+    def rsample(self, sample_shape=()):
         from .joint import Dirichlet
 
-        return Dirichlet(tg.stack([self.concentration1, self.concentration0], -1)).sample(sample_shape)[..., 0]
+        return Dirichlet(tg.stack([self.concentration1, self.concentration0], -1)).rsample(sample_shape)[..., 0]
 
     def log_prob(self, value):
         value, a, b = self.checked(value), self.concentration1, self.concentration0

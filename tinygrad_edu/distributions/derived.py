@@ -19,7 +19,7 @@ from .transforms import AbsTransform, AffineTransform, ExpTransform, PowerTransf
 class Transformed(TransformedDistribution):
     """What `TransformedDistribution` makes of a base and transforms; subclasses keep their parameters beside them."""
 
-    def expand(self, batch_shape):
+    def expand(self, batch_shape, _instance=None):
         return Distribution.expand(self, batch_shape)
 
     __repr__ = Distribution.__repr__
@@ -40,6 +40,7 @@ class StudentT(Distribution):
 
     arg_constraints = dict(df=constraints.positive, loc=constraints.real, scale=constraints.positive)
     support = constraints.real
+    has_rsample = True
 
     def __init__(self, df, loc=0.0, scale=1.0, validate_args=None):
         self.df, self.loc, self.scale = together(df, loc, scale)
@@ -55,10 +56,9 @@ class StudentT(Distribution):
         value = where_not(self.df <= 2, self.scale.pow(2) * self.df / (self.df - 2), math.inf)
         return where_not(self.df <= 1, value, math.nan)
 
-    def sample(self, sample_shape=()):
-        with no_grad():
-            x = standard_normal(self.extended(sample_shape), self.df)
-            return self.loc + self.scale * (x * tg.rsqrt(self.chi2.sample(sample_shape) / self.df))
+    def rsample(self, sample_shape=()):
+        x = standard_normal(self.extended(sample_shape), self.df)
+        return self.loc + self.scale * (x * tg.rsqrt(self.chi2.rsample(sample_shape) / self.df))
 
     def log_prob(self, value):
         y, n = (self.checked(value) - self.loc) / self.scale, self.df
@@ -76,6 +76,7 @@ class FisherSnedecor(Distribution):
 
     arg_constraints = dict(df1=constraints.positive, df2=constraints.positive)
     support = constraints.positive
+    has_rsample = True
 
     def __init__(self, df1, df2, validate_args=None):
         self.df1, self.df2 = together(df1, df2)
@@ -91,11 +92,10 @@ class FisherSnedecor(Distribution):
         a, b = self.df1, self.df2
         return where_not(b <= 4, 2 * b.pow(2) * (a + b - 2) / (a * (b - 2).pow(2) * (b - 4)), math.nan)
 
-    def sample(self, sample_shape=()):
-        with no_grad():
-            tiny = float(np.finfo(self.df1.dtype).tiny)
-            above, below = (gamma.sample(sample_shape) for gamma in self.gammas)
-            return (above / below.clamp(min=tiny)).clamp(min=tiny)
+    def rsample(self, sample_shape=()):
+        tiny = float(np.finfo(self.df1.dtype).tiny)
+        above, below = (gamma.rsample(sample_shape) for gamma in self.gammas)
+        return (above / below.clamp(min=tiny)).clamp(min=tiny)
 
     def log_prob(self, value):
         value, a, b, ratio = self.checked(value), self.df1 * 0.5, self.df2 * 0.5, self.df1 / self.df2
@@ -125,9 +125,9 @@ class HalfCauchy(Transformed):
         """The probability of an outcome up to the value."""
         return 2 * self.base_dist.cdf(value) - 1
 
-    def icdf(self, value):
+    def icdf(self, prob):
         """The number below which an outcome falls with this probability."""
-        return self.base_dist.icdf((value + 1) / 2)
+        return self.base_dist.icdf((prob + 1) / 2)
 
     def entropy(self):
         return self.base_dist.entropy() - math.log(2)
@@ -163,6 +163,75 @@ class Pareto(Transformed):
 
     def entropy(self):
         return (self.scale / self.alpha).log() + (1 + self.alpha.reciprocal())
+
+
+class GeneralizedPareto(Distribution):
+    """What exceeds a high threshold `loc`: the tail falls as a power (concentration > 0), exponentially (0), or ends (< 0)."""
+
+    arg_constraints = dict(loc=constraints.real, scale=constraints.positive, concentration=constraints.real)
+    has_rsample = True
+
+    def __init__(self, loc, scale, concentration, validate_args=None):
+        self.loc, self.scale, self.concentration = together(loc, scale, concentration)
+        super().__init__(self.loc.shape, (), validate_args)
+
+    @property
+    def support(self):
+        """From loc on; up to loc − scale / concentration, where that is negative."""
+        c, loc = self.concentration.detach(), self.loc.detach()
+        ends = c < 0
+        return constraints.interval(loc, where_not(~ends, loc - self.scale.detach() / tg.where(ends, c, -1.0), math.inf))
+
+    def plain(self):
+        """Where the concentration is 0, and one that can be divided by."""
+        zero = tg.isclose(self.concentration, tg.zeros_like(self.concentration))
+        return zero, tg.where(zero, tg.ones_like(self.concentration), self.concentration)
+
+    def rsample(self, sample_shape=()):
+        return self.icdf(tg.rand(self.extended(sample_shape), dtype=self.loc.dtype))
+
+    def log_prob(self, value):
+        zero, c = self.plain()
+        z = (self.checked(value) - self.loc) / self.scale
+        power = 1 / c + tg.ones_like(z)
+        return -self.scale.log() - tg.where(zero, z, tg.where(power == 0, power, power * tg.log1p(c * z)))
+
+    def log_survival_function(self, value):
+        """The logarithm of the probability of an outcome beyond the value."""
+        zero, c = self.plain()
+        z = (self.checked(value) - self.loc) / self.scale
+        return tg.where(zero, -z, -tg.log1p(c * z) / c)
+
+    def log_cdf(self, value):
+        """The logarithm of the probability of an outcome up to the value."""
+        return tg.log1p(-self.log_survival_function(value).exp())
+
+    def cdf(self, value):
+        return self.log_cdf(value).exp()
+
+    def icdf(self, value):
+        zero, c = self.plain()
+        left = tg.log1p(-value)
+        return tg.where(zero, self.loc - self.scale * left, self.loc + self.scale / c * tg.expm1(-c * left))
+
+    mode = property(lambda self: self.loc)
+
+    @property
+    def mean(self):
+        """loc + scale / (1 − concentration), undefined from concentration 1 on."""
+        fits = self.concentration < 1
+        c = tg.where(fits, self.concentration, 0.5)
+        return where_not(~fits, self.loc + self.scale / (1 - c), math.nan)
+
+    @property
+    def variance(self):
+        """scale² / ((1 − c)² (1 − 2c)), undefined from concentration c = ½ on."""
+        fits = self.concentration < 0.5
+        c = tg.where(fits, self.concentration, 0.25)
+        return where_not(~fits, self.scale**2 / ((1 - c) ** 2 * (1 - 2 * c)), math.nan)
+
+    def entropy(self):
+        return self.scale.log() + self.concentration + 1
 
 
 class Weibull(Transformed):
@@ -252,6 +321,7 @@ class LogisticNormal(Transformed):
 
     arg_constraints = dict(loc=constraints.real, scale=constraints.positive)
     support = constraints.simplex
+    cdf, icdf = Distribution.cdf, Distribution.icdf
 
     def __init__(self, loc, scale, validate_args=None):
         base = Normal(loc, scale)
@@ -265,7 +335,9 @@ class LogitRelaxedBernoulli(Binary):
     """The logit of a softened coin toss."""
 
     support = constraints.real
-    has_rsample = True
+
+    def expand(self, batch_shape, _instance=None):
+        return type(self)(self.temperature, **{self.given: getattr(self, self.given).expand(tuple(batch_shape))}, validate_args=False)
 
     def __init__(self, temperature, probs=None, logits=None, validate_args=None):
         self.temperature = temperature
@@ -291,6 +363,12 @@ class RelaxedBernoulli(Transformed):
 
     def __init__(self, temperature, probs=None, logits=None, validate_args=None):
         super().__init__(LogitRelaxedBernoulli(temperature, probs, logits), SigmoidTransform(), validate_args)
+
+    has_rsample = True
+
+    def expand(self, batch_shape, _instance=None):
+        given = self.base_dist.given
+        return type(self)(self.temperature, **{given: getattr(self, given).expand(tuple(batch_shape))}, validate_args=False)
 
     temperature = property(lambda self: self.base_dist.temperature, doc="How far the outcomes keep from 0 and 1.")
     probs = property(lambda self: self.base_dist.probs, doc="The probability.")
@@ -408,5 +486,5 @@ class VonMises(Distribution):
         return self.concentration * (self.checked(value) - self.loc).cos() - math.log(2 * math.pi) - bessel
 
 
-__all__ = ["Chi2", "ContinuousBernoulli", "FisherSnedecor", "HalfCauchy", "InverseGamma", "Kumaraswamy", "LogisticNormal", "LogitRelaxedBernoulli",
+__all__ = ["Chi2", "ContinuousBernoulli", "FisherSnedecor", "GeneralizedPareto", "HalfCauchy", "InverseGamma", "Kumaraswamy", "LogisticNormal", "LogitRelaxedBernoulli",
            "Pareto", "RelaxedBernoulli", "StudentT", "VonMises", "Weibull"]  # fmt: skip

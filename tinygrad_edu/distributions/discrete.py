@@ -30,7 +30,8 @@ class Binary(Distribution):
             (self.probs,) = together(probs)
         else:
             (self.logits,) = together(logits)
-        super().__init__((self.logits if probs is None else self.probs).shape, (), validate_args)
+        self.given = "logits" if probs is None else "probs"
+        super().__init__(getattr(self, self.given).shape, (), validate_args)
 
     @lazy
     def probs(self):
@@ -194,7 +195,7 @@ class Chosen(Distribution):
     probs = property(lambda self: self.categorical.probs)
     logits = property(lambda self: self.categorical.logits)
 
-    def expand(self, batch_shape):
+    def expand(self, batch_shape, _instance=None):
         larger = self.categorical.expand(batch_shape)
         given = dict(logits=larger.logits) if "logits" in self.categorical.given else dict(probs=larger.probs)
         return type(self)(**{name: getattr(self, name) for name in self.options}, **given, validate_args=False)
@@ -276,6 +277,7 @@ class OneHotCategoricalStraightThrough(OneHotCategorical):
 class Binomial(Binary):
     """How many of `total_count` attempts succeed, each with probability `probs`."""
 
+    arg_constraints = dict(total_count=constraints.nonnegative_integer, **Binary.arg_constraints)
     has_enumerate_support = True
 
     def __init__(self, total_count=1, probs=None, logits=None, validate_args=None):
@@ -293,9 +295,9 @@ class Binomial(Binary):
     mode = property(lambda self: ((self.total_count + 1) * self.probs).floor().clamp(max=self.total_count))
     variance = property(lambda self: self.total_count * self.probs * (1 - self.probs))
 
-    def expand(self, batch_shape):
-        shape, given = tuple(batch_shape), "logits" if "probs" in self.derived or "probs" not in self.__dict__ else "probs"
-        return type(self)(self.total_count.expand(shape), **{given: getattr(self, given).expand(shape)}, validate_args=False)
+    def expand(self, batch_shape, _instance=None):
+        shape = tuple(batch_shape)
+        return type(self)(self.total_count.expand(shape), **{self.given: getattr(self, self.given).expand(shape)}, validate_args=False)
 
     def sample(self, sample_shape=()):
         shape = self.extended(sample_shape)
@@ -315,6 +317,8 @@ class Binomial(Binary):
 
     def enumerate_support(self, expand=True):
         """The outcomes, along a new first dimension."""
+        if self.total_count.min() != self.total_count.max():
+            raise NotImplementedError("Inhomogeneous total count not supported by `enumerate_support`.")
         values = tg.arange(1 + int(self.total_count.max()), dtype=self.total_count.dtype).view(-1, *(1,) * len(self.batch_shape))
         return values.expand(-1, *self.batch_shape) if expand else values
 
@@ -322,6 +326,7 @@ class Binomial(Binary):
 class NegativeBinomial(Binary):
     """How many attempts succeed before `total_count` have failed."""
 
+    arg_constraints = dict(total_count=constraints.nonnegative, **Binary.arg_constraints)
     support = constraints.nonnegative_integer
 
     def __init__(self, total_count, probs=None, logits=None, validate_args=None):

@@ -12,6 +12,7 @@ from ..autograd.tensor import Tensor
 from . import constraints
 from .continuous import gamma_numbers, standard_normal
 from .distribution import Distribution, lazy, sum_last
+from .pathwise import DirichletOutcomes
 from .transforms import ComposeTransform
 
 
@@ -151,6 +152,7 @@ class Dirichlet(Distribution):
 
     arg_constraints = dict(concentration=constraints.positive)
     support = constraints.simplex
+    has_rsample = True
 
     def __init__(self, concentration, validate_args=None):
         self.concentration = concentration
@@ -172,11 +174,12 @@ class Dirichlet(Distribution):
         total = self.concentration.sum(-1, True)
         return self.concentration * (total - self.concentration) / (total.pow(2) * (total + 1))
 
-    def sample(self, sample_shape=()):
-        drawn = gamma_numbers(self.concentration.expand(self.extended(sample_shape)).array)
+    def rsample(self, sample_shape=()):
+        alpha = self.concentration.expand(self.extended(sample_shape))
+        drawn = gamma_numbers(alpha.array)
         drawn = drawn / drawn.sum(-1, keepdims=True)
-        kind = self.concentration.dtype
-        return Tensor(np.clip(drawn, np.finfo(kind).tiny, None).astype(kind))
+        drawn = Tensor(np.clip(drawn, np.finfo(alpha.dtype).tiny, None).astype(alpha.dtype))
+        return DirichletOutcomes.apply(alpha, drawn) if alpha.requires_grad else drawn
 
     def log_prob(self, value):
         a = self.concentration
@@ -200,6 +203,7 @@ class Independent(Distribution):
         super().__init__(shape[:kept], tuple(shape[kept:]) + tuple(base_distribution.event_shape), validate_args)
 
     has_rsample = property(lambda self: self.base_dist.has_rsample)
+    has_enumerate_support = property(lambda self: not self.reinterpreted_batch_ndims and self.base_dist.has_enumerate_support)
     mean = property(lambda self: self.base_dist.mean)
     mode = property(lambda self: self.base_dist.mode)
     variance = property(lambda self: self.base_dist.variance)
@@ -215,6 +219,21 @@ class Independent(Distribution):
 
     def entropy(self):
         return sum_last(self.base_dist.entropy(), self.reinterpreted_batch_ndims)
+
+    def enumerate_support(self, expand=True):
+        if self.reinterpreted_batch_ndims:
+            raise NotImplementedError("Enumeration over cartesian product is not implemented")
+        return self.base_dist.enumerate_support(expand)
+
+    def expand(self, batch_shape, _instance=None):
+        n = self.reinterpreted_batch_ndims
+        return type(self)(self.base_dist.expand((*batch_shape, *self.event_shape[:n])), n, validate_args=False)
+
+    @property
+    def support(self):
+        """What the distribution beneath allows, for all numbers of an outcome."""
+        n = self.reinterpreted_batch_ndims
+        return constraints.independent(self.base_dist.support, n) if n else self.base_dist.support
 
     def __repr__(self):
         return f"Independent({self.base_dist}, {self.reinterpreted_batch_ndims})"
@@ -232,6 +251,11 @@ class TransformedDistribution(Distribution):
         super().__init__(shape[: len(shape) - events], shape[len(shape) - events :], validate_args)
 
     has_rsample = property(lambda self: self.base_dist.has_rsample)
+
+    def expand(self, batch_shape, _instance=None):
+        shape = ComposeTransform(self.transforms).inverse_shape((*batch_shape, *self.event_shape))
+        base = self.base_dist.expand(tuple(shape)[: len(shape) - len(self.base_dist.event_shape)])
+        return TransformedDistribution(base, self.transforms, validate_args=False)
 
     def through(self, x):
         """x after every transform."""
@@ -280,6 +304,14 @@ class MixtureSameFamily(Distribution):
                              "its last dimension counts the components")  # fmt: skip
         super().__init__(shape[:-1], component_distribution.event_shape, validate_args)
 
+    def expand(self, batch_shape, _instance=None):
+        k = self.mixture_distribution.classes
+        return type(self)(self.mixture_distribution.expand(batch_shape), self.component_distribution.expand((*batch_shape, k)), validate_args=False)
+
+    has_rsample = False
+    support = property(lambda self: constraints.MixtureSameFamilyConstraint(self.component_distribution.support),
+                       doc="What all components allow.")  # fmt: skip
+
     def weights(self):
         """The weights, with a dimension of size 1 for each dimension of an outcome."""
         probs = self.mixture_distribution.probs
@@ -306,6 +338,6 @@ class MixtureSameFamily(Distribution):
             dim = drawn.ndim - events - 1
             return drawn.gather(dim, index.expand(*chosen.shape, 1, *self.event_shape)).squeeze(dim)
 
-    def log_prob(self, value):
-        each = self.component_distribution.log_prob(value.unsqueeze(-1 - len(self.event_shape)))
+    def log_prob(self, x):
+        each = self.component_distribution.log_prob(x.unsqueeze(-1 - len(self.event_shape)))
         return (each + self.mixture_distribution.logits.log_softmax(-1)).logsumexp(-1)

@@ -4,6 +4,7 @@ from . import constraints
 from .transforms import (
     AffineTransform,
     ComposeTransform,
+    CorrCholeskyTransform,
     ExpTransform,
     LowerCholeskyTransform,
     PositiveDefiniteTransform,
@@ -23,6 +24,7 @@ class Registry:
             constraints.positive: lambda c: ExpTransform(), constraints.nonnegative: lambda c: ExpTransform(),
             constraints.unit_interval: lambda c: SigmoidTransform(), constraints.simplex: lambda c: simplex(),
             constraints.lower_cholesky: lambda c: LowerCholeskyTransform(),
+            constraints.corr_cholesky: lambda c: CorrCholeskyTransform(),
             constraints.positive_definite: lambda c: PositiveDefiniteTransform(),
         }  # fmt: skip
 

@@ -1,6 +1,8 @@
 """Functions that can be undone, with the logarithm of how much they stretch: what changes a density."""
 
 import math
+from copy import copy
+from typing import Any
 
 import numpy as np
 
@@ -8,6 +10,7 @@ import tinygrad_edu as tg
 
 from ..autograd.tensor import Tensor
 from ..nn import functional as F
+from . import constraints
 from .distribution import sum_last
 
 
@@ -56,15 +59,41 @@ class Transform:
         """The shape of x for a y of this shape."""
         return shape
 
+    domain: Any = constraints.real
+    codomain: Any = constraints.real  # what x, and what y, may be
+    facts: tuple = ()  # the names of what tells two transforms of a class apart
+
+    def with_cache(self, cache_size=1):
+        """The same transform, with or without a memory of its last x and y."""
+        if cache_size == self.cache_size:
+            return self
+        other = copy(self)
+        other.cache_size, other.last = cache_size, (None, None)
+        return other
+
+    def __eq__(self, other):
+        if self is other:
+            return True
+        return type(self) is type(other) and bool(self.facts) and all(same(getattr(self, n), getattr(other, n)) for n in self.facts)
+
+    __hash__ = object.__hash__
+
     def __repr__(self):
         return f"{type(self).__name__}()"
+
+
+def same(a, b):
+    """True if two facts, perhaps tensors, are equal."""
+    if isinstance(a, Tensor) or isinstance(b, Tensor):
+        return bool((a == b).all())
+    return a == b
 
 
 class Inverse(Transform):
     """A transform backwards."""
 
     def __init__(self, other):
-        super().__init__()
+        super().__init__(other.cache_size)
         self.other = other
 
     def __call__(self, y):
@@ -73,10 +102,16 @@ class Inverse(Transform):
     def undo(self, x):
         return self.other(x)
 
+    def with_cache(self, cache_size=1):
+        return Inverse(self.other.with_cache(cache_size))
+
     @property
     def inv(self):
         return self.other
 
+    facts = ("other",)
+    domain = property(lambda self: self.other.codomain)
+    codomain = property(lambda self: self.other.domain)
     sign = property(lambda self: self.other.sign)
     domain_dim = property(lambda self: self.other.codomain_dim)
     codomain_dim = property(lambda self: self.other.domain_dim)
@@ -99,7 +134,10 @@ class ComposeTransform(Transform):
         super().__init__(cache_size)
         self.parts = list(parts)
 
+    facts = ("parts",)
     sign = property(lambda self: math.prod(part.sign for part in self.parts))
+    domain = property(lambda self: self.parts[0].domain if self.parts else constraints.real)
+    codomain = property(lambda self: self.parts[-1].codomain if self.parts else constraints.real)
 
     @property
     def domain_dim(self):
@@ -159,6 +197,10 @@ class AffineTransform(Transform):
     def __init__(self, loc, scale, event_dim=0, cache_size=0):
         super().__init__(cache_size)
         self.loc, self.scale, self.domain_dim, self.codomain_dim = loc, scale, event_dim, event_dim
+        if event_dim:
+            self.domain = self.codomain = constraints.independent(constraints.real, event_dim)
+
+    facts = ("loc", "scale")
 
     @property
     def sign(self):
@@ -356,6 +398,56 @@ class PositiveDefiniteTransform(LowerCholeskyTransform):
         return super().inverse(tg.linalg.cholesky(y))
 
 
+def places_below(n):
+    """Where the elements beneath the diagonal lie in a matrix of size n, as positions in row order."""
+    i, j = np.tril_indices(n, -1)
+    return i * n + j
+
+
+class CorrCholeskyTransform(Transform):
+    """n(n − 1)/2 numbers to the Cholesky factor of a correlation matrix of size n: tanh of each breaks what is left of a unit row"""
+
+    domain_dim, codomain_dim = 1, 2
+    domain, codomain = constraints.real_vector, constraints.corr_cholesky
+
+    def forward(self, x):
+        """Row by row: rᵢⱼ = tanh x, yᵢⱼ = rᵢⱼ · √∏ₖ﹤ⱼ (1 − rᵢₖ²)."""
+        n = self.forward_shape(tuple(x.shape))[-1]
+        eps = float(np.finfo(x.dtype).eps)
+        below = tg.tanh(x).clamp(min=-1 + eps, max=1 - eps)
+        r = tg.zeros(*x.shape[:-1], n * n, dtype=x.dtype).index_copy(-1, tg.tensor(places_below(n)), below).reshape(*x.shape[:-1], n, n)
+        left = (1 - r**2).sqrt().cumprod(-1)
+        return (r + tg.eye(n, dtype=x.dtype)) * F.pad(left[..., :-1], (1, 0), value=1)
+
+    def inverse(self, y):
+        """artanh of each number over the root of what is left of its row."""
+        left = F.pad((1 - (y * y).cumsum(-1))[..., :-1], (1, 0), value=1)
+        t = self.below(y) / self.below(left).sqrt()
+        return (tg.log1p(t) - tg.log1p(-t)) / 2
+
+    def below(self, matrix):
+        """The elements beneath the diagonal, in row order."""
+        return matrix.flatten(-2)[..., tg.tensor(places_below(matrix.shape[-1]))]
+
+    def log_abs_det_jacobian(self, x, y):
+        """Of x and what is beneath the diagonal of y."""
+        left = 1 - (y * y).cumsum(-1)
+        i, j = np.tril_indices(y.shape[-1], -2)
+        sticks = 0.5 * left.flatten(-2)[..., tg.tensor(i * y.shape[-1] + j)].log().sum(-1)
+        return sticks - 2 * (x + F.softplus(-2 * x) - math.log(2.0)).sum(-1)
+
+    def forward_shape(self, shape):
+        n = round((0.25 + 2 * shape[-1]) ** 0.5 + 0.5)
+        if n * (n - 1) // 2 != shape[-1]:
+            raise ValueError(f"CorrCholeskyTransform: {shape[-1]} numbers do not fill what is beneath the diagonal of a matrix; 1, 3, 6, … do")
+        return (*shape[:-1], n, n)
+
+    def inverse_shape(self, shape):
+        if len(shape) < 2 or shape[-2] != shape[-1]:
+            raise ValueError(f"CorrCholeskyTransform: expected square matrices, got shape {list(shape)}")
+        return (*shape[:-2], shape[-1] * (shape[-1] - 1) // 2)
+
+
 class CumulativeDistributionTransform(Transform):
     """Outcomes to their probabilities, by a distribution's cdf"""
 
@@ -465,6 +557,9 @@ class Pieces(Transform):
 class CatTransform(Pieces):
     """Transforms for parts of given lengths, one behind the other"""
 
+    domain = property(lambda self: constraints.cat([t.domain for t in self.transforms], self.dim, self.lengths))
+    codomain = property(lambda self: constraints.cat([t.codomain for t in self.transforms], self.dim, self.lengths))
+
     def cut(self, x):
         """The parts."""
         return x.split(self.lengths, self.dim)
@@ -477,6 +572,12 @@ class CatTransform(Pieces):
 class StackTransform(Pieces):
     """Transforms for the slices of a dimension"""
 
+    def __init__(self, tseq, dim=0, cache_size=0):
+        super().__init__(tseq, dim, cache_size=cache_size)
+
+    domain = property(lambda self: constraints.stack([t.domain for t in self.transforms], self.dim))
+    codomain = property(lambda self: constraints.stack([t.codomain for t in self.transforms], self.dim))
+
     def cut(self, x):
         """The slices."""
         return x.unbind(self.dim)
@@ -485,5 +586,23 @@ class StackTransform(Pieces):
         """The slices, stacked."""
         return tg.stack(parts, self.dim)
 
+
+KINDS: dict = {
+    ExpTransform: (constraints.real, constraints.positive), SigmoidTransform: (constraints.real, constraints.unit_interval),
+    TanhTransform: (constraints.real, constraints.interval(-1.0, 1.0)), PowerTransform: (constraints.positive, constraints.positive),
+    SoftplusTransform: (constraints.real, constraints.positive), AbsTransform: (constraints.real, constraints.positive),
+    SoftmaxTransform: (constraints.real_vector, constraints.simplex), StickBreakingTransform: (constraints.real_vector, constraints.simplex),
+    LowerCholeskyTransform: (constraints.independent(constraints.real, 2), constraints.lower_cholesky),
+    PositiveDefiniteTransform: (constraints.independent(constraints.real, 2), constraints.positive_definite),
+    CumulativeDistributionTransform: (constraints.real, constraints.unit_interval),
+}  # fmt: skip
+for kind, (low, high) in KINDS.items():
+    kind.domain, kind.codomain, kind.facts = low, high, ("domain",)
+PowerTransform.facts, CumulativeDistributionTransform.facts, CorrCholeskyTransform.facts = ("exponent",), ("distribution",), ("domain",)
+ReshapeTransform.facts, IndependentTransform.facts = ("in_shape", "out_shape"), ("base_transform", "reinterpreted_batch_ndims")
+ReshapeTransform.domain = property(lambda self: constraints.independent(constraints.real, self.domain_dim))
+ReshapeTransform.codomain = property(lambda self: constraints.independent(constraints.real, self.codomain_dim))
+IndependentTransform.domain = property(lambda self: constraints.independent(self.base_transform.domain, self.reinterpreted_batch_ndims))
+IndependentTransform.codomain = property(lambda self: constraints.independent(self.base_transform.codomain, self.reinterpreted_batch_ndims))
 
 identity_transform = ComposeTransform([])
