@@ -8,7 +8,6 @@ import numpy as np
 from .node import leaf, note_of
 from .size import Size
 
-
 PLAIN = {list, tuple, int}  # what PyTorch's old constructor takes: Tensor([1, 2]), Tensor(2, 3), Tensor()
 
 
