@@ -3,7 +3,9 @@
 Each test here was written for mutants of tests/mutation/run.py that everything else let live.
 """
 
+import gc
 import traceback
+import weakref
 
 import numpy as np
 import pytest
@@ -452,6 +454,8 @@ def test_results_of_a_functions_own_are_not_copied():
     made = []
     function = function_of(lambda ctx, x, k: made.append(x * k) or made[0], lambda ctx, g: (g, None))
     assert function.apply(vector(1.0, 2.0), 3).array is made[0].array
+    made.clear()
+    assert function.apply(tg.ones(2), 3) is made[0]
 
 
 def test_inputs_that_are_returned_where_nothing_is_recorded_lose_their_history():
@@ -576,3 +580,148 @@ def test_complex_results_are_no_constants():
         assert out.requires_grad
         with pytest.raises(NotImplementedError, match="complex tensor whose derivative is not known"):
             tg.view_as_real(out).sum().backward()
+
+
+# --- results that are saved, and inputs that are updated in place ---------------------------------------------------------------------
+
+
+class Power(Function):
+    """xᵏ for two exponents in turn, which keeps its result beside its input; the derivative uses both"""
+
+    @staticmethod
+    def forward(ctx, x, k):
+        out = x**k
+        ctx.save_for_backward(x, out)
+        ctx.save_for_forward(x)
+        ctx.k = k
+        return out
+
+    @staticmethod
+    def backward(ctx, g):
+        assert type(ctx.saved_tensors) is tuple and all(isinstance(t, tg.Tensor) for t in ctx.saved_tensors)
+        return g * ctx.k * ctx.saved_tensors[1] / ctx.saved_tensors[0], None
+
+
+def test_a_single_result_that_is_saved_beside_an_input():
+    x = vector(2.0)
+    y = Power.apply(x, 3)
+    (slope,) = tg.autograd.grad(y.sum(), x, create_graph=True)
+    (second,) = tg.autograd.grad(slope.sum() + 10 * y.sum(), x, create_graph=True)
+    (third,) = tg.autograd.grad(second.sum(), x)
+    assert [slope.item(), second.item(), third.item()] == pytest.approx([12.0, 12.0 + 120.0, 6.0 + 120.0])
+    assert second.grad_fn is not None and all(n.name != "Power[0]" for n in tg.autograd.engine.ancestors(second.node)), "one result has no parts"
+
+
+def test_an_input_that_is_returned_and_saved_is_the_input():
+    """−x as if it were x: the derivative of g · x by x does not pass through the Function once more."""
+    for forward in (lambda ctx, x, y: ctx.save_for_backward(x) or x, lambda ctx, x, y: ctx.save_for_backward(x) or (x, y * 2)):
+        function = function_of(forward, lambda ctx, g, *more: (g * ctx.saved_tensors[0] ** 3, None))
+        x = vector(2.0)
+        out = function.apply(x, tg.ones(1, dtype=tg.float64))
+        (slope,) = tg.autograd.grad((out[0] if isinstance(out, tuple) else out).sum(), x, create_graph=True)
+        assert slope.item() == 8.0 and tg.autograd.grad(slope.sum(), x)[0].item() == 12.0
+
+
+def test_what_the_user_may_write_to_is_saved_as_a_copy():
+    array = np.array([3.0, 4.0])
+    seen = []
+    function = function_of(lambda ctx, x, y: ctx.save_for_backward(y) or x * y, lambda ctx, g: seen.append(ctx.saved_tensors[0]) or (g * ctx.saved_tensors[0], None))
+    x = vector(1.0, 2.0)
+    out = function.apply(x, tg.from_numpy(array))
+    array[:] = 100
+    assert tg.autograd.grad(out.sum(), x)[0].tolist() == [3.0, 4.0] and isinstance(seen[0], tg.Tensor)
+
+
+def doubled(several=False, returned=True, save=False):
+    """A Function that doubles its input in place."""
+
+    def forward(ctx, x, other):
+        x.mul_(2)
+        ctx.mark_dirty(x)
+        if save:
+            ctx.save_for_backward(x)
+        out = x if returned else x * 1
+        return (other * 3, out) if several else out
+
+    def backward(ctx, *gradients):
+        g = gradients[-1] * 2
+        return (g * ctx.saved_tensors[0] ** 0 if save else g), (gradients[0] * 3 if several else None)
+
+    return function_of(forward, backward)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_an_input_updated_in_place_gets_the_functions_history(several):
+    leaf, other = vector(1.0, 2.0), vector(5.0, 6.0)
+    last = lambda out: out[-1] if several else out
+    for view_of in (lambda y: y, lambda y: y[1:]):
+        for use in (lambda y, part: y, lambda y, part: part):
+            y = leaf * 1
+            part, view = view_of(y), y[:]
+            out = doubled(several).apply(part, other)
+            assert last(out) is part and type(out) is (tuple if several else tg.Tensor)
+            assert y.tolist() == view.tolist() == [2.0 if part is y else 1.0, 4.0]
+            (g,) = tg.autograd.grad(use(y, part).sum(), leaf, retain_graph=True)
+            expected = [2.0 if part is y else 1.0 if use(y, part) is y else 0.0, 2.0]
+            assert g.tolist() == expected
+            assert use(y, part) is part or tg.autograd.grad(view.sum(), leaf, retain_graph=True)[0].tolist() == expected
+            if several:
+                assert out[0] is not other and tg.autograd.grad(out[0].sum(), other)[0].tolist() == [3.0, 3.0]
+    constant = tg.ones(2, dtype=tg.float64)
+    assert last(doubled(several).apply(constant, other.detach())) is constant and constant.tolist() == [2.0, 2.0] and not constant.requires_grad
+    with tg.no_grad():
+        assert last(doubled(several).apply(leaf, other)) is leaf and leaf.tolist() == [2.0, 4.0] and leaf.requires_grad
+
+
+def test_updates_in_place_that_a_graph_could_not_follow_are_refused():
+    leaf, other = vector(1.0, 2.0), tg.ones(2, dtype=tg.float64)
+    for x, words in [(leaf, "Made, mark_dirty: a leaf tensor that requires grad cannot be updated"), (leaf[:1], "mark_dirty: memory that is shared with a leaf tensor")]:
+        for several in (False, True):
+            with pytest.raises(RuntimeError, match=words):
+                doubled(several).apply(x, other)
+    for x in (leaf * 1, other):
+        for several in (False, True):
+            with pytest.raises(RuntimeError, match="Made: an input given to mark_dirty must be returned by forward too"):
+                doubled(several, returned=False).apply(x, other)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_an_updated_input_that_is_saved_leaves_nothing_behind(several):
+    leaf = vector(1.0, 2.0)
+    out = doubled(several, save=True).apply(leaf * 1, tg.ones(2, dtype=tg.float64))
+    out = out[-1] if several else out
+    (slope,) = tg.autograd.grad((out * out).sum(), leaf, create_graph=True)
+    assert slope.tolist() == [8.0, 16.0] and tg.autograd.grad(slope.sum(), leaf)[0].tolist() == [8.0, 8.0]
+    node = weakref.ref(out.node)
+    gc.disable()
+    try:
+        del out, slope
+        assert node() is None
+    finally:
+        gc.enable()
+
+
+def test_results_keep_apart_what_shares_memory_with_any_input():
+    """Also where the input is itself a part of something larger."""
+    leaf = vector(1.0, 2.0, 3.0)
+    whole = leaf * 1
+    part = whole[1:]
+    out = function_of(lambda ctx, k, x: x[:1], lambda ctx, g: (None, tg.cat([g, g * 0]))).apply(2, part)
+    whole.mul_(10)
+    assert out.tolist() == [2.0] and tg.autograd.grad(out.sum(), leaf)[0].tolist() == [0.0, 1.0, 0.0]
+
+
+def test_refused_second_derivatives_are_steps_like_others():
+    pair = once(lambda ctx, x, y, k: ctx.save_for_backward(x, y) or x * y * k, lambda ctx, g: (g * ctx.saved_tensors[1], g * ctx.saved_tensors[0], None))
+    x, y = vector(2.0), vector(3.0)
+    found = tg.autograd.grad(pair.apply(x, y, 1.0).sum(), (x, y), create_graph=True)
+    assert [g.item() for g in found] == [3.0, 2.0]
+    for g in found:
+        assert repr(g.grad_fn).endswith("float64[1]") and g.grad_fn.name == "once_differentiable" == g.grad_fn.op.formula == g.grad_fn.op.doc
+        for target in (x, y):
+            for create_graph in (False, True):
+                with pytest.raises(RuntimeError, match="it has no second derivative"):
+                    tg.autograd.grad(g.sum(), target, create_graph=create_graph)
+        z = vector(1.0)
+        for _ in range(2):
+            assert tg.autograd.grad((g * z).sum(), z, retain_graph=False)[0].item() == g.item(), "a path that is not asked for"

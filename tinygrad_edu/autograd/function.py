@@ -27,7 +27,8 @@ class Context:
         """Keep tensors for `backward`; they come back as `ctx.saved_tensors`."""
         self.saved = tensors
 
-    save_for_forward = save_for_backward
+    def save_for_forward(self, *tensors):
+        """Nothing to do: derivatives in forward mode are computed with `backward` too."""
 
     @property
     def saved_tensors(self):
@@ -154,10 +155,10 @@ class Function:
     @classmethod
     def apply(cls, *args, **kwargs):
         """Call `forward`, and remember `backward` as its derivative."""
-        parents = [a.node if isinstance(a, Tensor) else None for a in args]
+        parents = tuple(a.node if isinstance(a, Tensor) else None for a in args)
         tracked = modes.state.grad and any(p is not None for p in parents)
         context = Context(tuple(p is not None for p in parents))
-        context.parents = tuple(parents)
+        context.parents = parents
         context.shapes = [(a.array.shape, a.dtype) if isinstance(a, Tensor) else None for a in args]
         with modes.no_grad():
             if hasattr(cls, "setup_context"):
@@ -167,8 +168,9 @@ class Function:
                 results = cls.forward(context, *args, **kwargs)
         several = isinstance(results, tuple)
         outputs = results if several else (results,)
-        for t in context.dirty if tracked else ():
-            check_dirty(cls.__name__, t, outputs)
+        dirty = [any(r is t for t in context.dirty) for r in outputs]
+        if sum(dirty) < len(context.dirty):
+            raise RuntimeError(f"{cls.__name__}: an input given to mark_dirty must be returned by forward too")
         if not all(isinstance(r, Tensor) for r in outputs):
             raise TypeError(f"{cls.__name__}.forward must return a Tensor or a tuple of Tensors")
         arrays = [array_of(a) for a in args]
@@ -176,32 +178,35 @@ class Function:
             for r in outputs:
                 check_result(cls.__name__, "function", r.array, arrays, kwargs, args, [f"input {i}" for i in range(len(args))])
         if not tracked:
-            finished = [unlinked(r) for r in outputs]
+            finished = [r if changed else unlinked(r) for r, changed in zip(outputs, dirty)]
             return tuple(finished) if several else finished.pop()
         kinds = [(r.array.shape, r.dtype) for r in outputs]
-        made = {id(r): k if several else None for k, r in enumerate(outputs)}
-        made = {i: made[id(t)] for i, t in enumerate(context.saved) if id(t) in made and not any(t is a for a in args)}
-        context.saved = tuple(t if i in made else guarded(t) for i, t in enumerate(context.saved))
+        inputs = {id(a) for a in args} - {id(t) for t in context.dirty}
+        made = {id(r): k if several else None for k, r in enumerate(outputs) if id(r) not in inputs}
+        made = {i: made[id(t)] for i, t in enumerate(context.saved) if id(t) in made}
+        context.saved = tuple(Tensor(t.array) if i in made else guarded(t) for i, t in enumerate(context.saved))
         bridge = Bridge(cls, context, len(args), kinds)
         # the last one belongs to no parent: the engine passes it to no rule, but guards it against writes
         saved = [*(() if p is not None else None for p in parents), context.saved]
-        node = Node(bridge, context.parents, saved, {}, *(kinds[0] if not several else ((), kinds[0][1])))
-        if made:
-            context.results = weakref.ref(node), made
+        node = Node(bridge, parents, saved, {}, *(kinds[0] if not several else ((), kinds[0][1])))
+        context.results = weakref.ref(node), made
         watched = modes.special and (modes.state.anomaly or modes.state.recording)
         if watched:
             bridge.arguments = (args, kwargs) if modes.state.recording else None  # gradcheck calls this one step again
             record(node, None if several else results.array, arrays, args)
         finished = []
-        for k, r in enumerate(outputs):
+        for k, (r, changed) in enumerate(zip(outputs, dirty)):
             if r.dtype.kind not in {"f", "c"} or any(r is u for u in context.undifferentiable):
                 finished.append(unlinked(r))
                 continue
             origin = part_of(r, node, k) if several else node
             if several and watched:
                 record(origin, r.array, (), ())
-            dirty = any(r is t for t in context.dirty)
-            finished.append(in_place(r, origin) if dirty else Tensor(memory_of(r, arrays), origin))
+            if changed:
+                memory.check_update(r, f"{cls.__name__}, mark_dirty")
+                memory.rebind(r, origin)
+            finished.append(r if changed else Tensor(memory_of(r, arrays), origin))
+        context.dirty = ()  # these hold the node, which holds the context
         return tuple(finished) if several else finished.pop()
 
 
@@ -243,28 +248,15 @@ def historic(result, node, k):
     return Tensor(result.array, node if k is None else part_of(result, node, k))
 
 
-def check_dirty(name, tensor, outputs):
-    """Refuse an update in place that the graph could not follow."""
-    if not any(tensor is r for r in outputs):
-        raise RuntimeError(f"{name}: an input given to mark_dirty must be returned by forward too")
-    if tensor.node is not None and tensor.node.op is None:
-        raise RuntimeError(f"{name}: a leaf that requires grad was updated in place (mark_dirty); give it x.clone()")
-
-
-def in_place(tensor, node):
-    """The input that a Function updated in place, with the Function as its history."""
-    memory.rebind(tensor, node)
-    return tensor
-
-
 class Refusal(Bridge):
     """What follows a `backward` that is marked once_differentiable: a step without a derivative."""
 
     together = None  # type: ignore[assignment]
 
+    name = doc = formula = "once_differentiable"
+    keeps_values = False
+
     def __init__(self, count):
-        self.name, self.keeps_values = "once_differentiable", False
-        self.doc = self.formula = "a gradient that has no derivative"
         self.rules = self.pullbacks = (refuse,) * count
         self.wants = ((),) * count
 
@@ -279,13 +271,11 @@ def once_differentiable(backward):
     def wrapped(ctx, *gradients):
         with modes.no_grad():
             results = backward(ctx, *gradients)
-        if not modes.state.grad:
-            return results
-        parents = (*ctx.parents, *(g.node for g in gradients if isinstance(g, Tensor)))
-        saved = [() if p is not None else None for p in parents]
+        origins = ctx.parents + tuple(g.node for g in gradients if isinstance(g, Tensor))
+        parents = tuple(p for p in origins if p is not None)
 
         def refusing(r):
-            return Tensor(r.array, Node(Refusal(len(parents)), parents, saved, {}, r.array.shape, r.dtype)) if isinstance(r, Tensor) else r
+            return Tensor(r.array, Node(Refusal(len(parents)), parents, [()] * len(parents), {}, r.array.shape, r.dtype)) if isinstance(r, Tensor) else r
 
         return tuple(map(refusing, results)) if isinstance(results, (tuple, list)) else refusing(results)
 
