@@ -4,9 +4,13 @@ The function looks first (is each tensor where it was? has a number changed?), w
 the program, and then does what the step does besides computing: it sets gradients, and makes the tensors it returns.
 """
 
+from itertools import repeat
+from weakref import ref
+
 import numpy as np
 
 from ..autograd import dtypes, memory, modes
+from ..autograd.node import births
 from ..autograd.tensor import Tensor
 from .program import Program
 from .trees import Made, Same, leaves
@@ -87,12 +91,12 @@ class Plan:
         tests.append(f"modes.state.grad is {modes.state.grad}" if not modes.state.grad else "(not modes.special or modes.state.grad is True and "
                      "not modes.state.recording and not modes.state.anomaly)")  # fmt: skip
         tests.append(f"dtypes.default is {names(dtypes.default)}")
-        for t in self.around.tensors.values():
-            name = names(t)
-            if t.node is None:
-                tests.append(f"{name}.node is None")
+        self.nodes = [(t, t.node) for t in self.around.tensors.values()]
+        for t, node in self.nodes:
+            if node is None:
+                tests.append(f"{names(t)}.node is None")
             else:
-                tests.append(f"(node := {name}.node) is {names(t.node)}")
+                tests.append(f"(node := {names(t)}.node) is {names(node)}")
                 if id(t) in had:
                     tests.append(f"node.grad {absent(had[id(t)])}")
         self.tests = tests
@@ -102,34 +106,59 @@ class Plan:
     def prepare(self):
         """Write the function that looks, runs and stores; again after an array or a number was replaced by its equal."""
         names = self.names
-        tests = [*self.tests, *(item.source(names) for item in self.items)]
         arrays = self.arrays()
         self.bound = arrays
+        tests = [*self.tests, *self.items_source()]
         for (t, g), array in zip(self.externals, arrays):
             if t is not None:
-                place = f"{names(t)}.array" if g is None else f"{names(t)}.node.grad.array"
-                tests.append(f"{place} is {names(array)}")
-        lines = ["def ready(args, kwargs={}):", "    try:", "        return (" + "\n            and ".join(tests or ["True"]) + ")",
-                 "    except Exception:", "        return False"]  # fmt: skip
+                tests.append(f"{names(t)}{'' if g is None else '.node.grad'}.array is {names(array)}")
+        looks = "\n            and ".join(tests)
+        names.update(new=Tensor.__new__, repeat=repeat, zip=zip, len=len)
         fetch = [f"    {local} = {place}" for place, local in self.paths]
         values = [f"r{i}" for i in range(len(self.results))]
         inputs = ", ".join(f"{local}.array" for _, local in self.paths)
-        left = f"{', '.join(values)}{',' if len(values) == 1 else ''} = " if values else ""
-        lines += ["def replay(args, kwargs={}):", *fetch, f"    {left}run({inputs})"]
-        written = [names(arrays[i]) for i in self.written] + [f"{self.paths[i][1]}.array" for i in self.written_inputs]
-        if written:
-            lines.append(f"    note_writes(({', '.join(written)},), 'a compiled step')")
+        store = [f"    {', '.join(values)}{',' if len(values) == 1 else ''} = run({inputs})" if values else f"    run({inputs})"]
+        written = [names(arrays[i]) for i in self.written]
+        if written:  # as memory.note_writes does it
+            owners = [memory.owner(arrays[i]) for i in self.written]
+            names.update(ids=tuple(map(id, owners)), owners=tuple(map(ref, owners)), memory=memory, births=births)
+            store += ["    memory.last_write = number = births()",
+                      "    memory.writes.update(zip(ids, zip(repeat(number), repeat('a compiled step'), owners)))"]  # fmt: skip
+        if self.written_inputs:
+            names.update(note_writes=memory.note_writes)
+            store.append(f"    note_writes(({''.join(f'{self.paths[i][1]}.array, ' for i in self.written_inputs)}), 'a compiled step')")
         for t, k in self.grads:
-            place = self.locals.get(id(t)) or names(t)
-            lines.append(f"    {place}.node.grad = {'None' if k is None else f'Tensor(r{k})'}")
+            place = f"{self.locals[id(t)]}.node" if id(t) in self.locals else names(t.node)
+            if k is None:
+                store.append(f"    {place}.grad = None")
+            else:  # Tensor(r), without the call of its __init__
+                store.append(f"    g = {place}.grad = new(Tensor); g.array = r{k}; g.node = None")
         for t, k, _ in self.rebound:
-            lines.append(f"    {self.locals.get(id(t)) or names(t)}.array = r{k}")
-        lines.append(f"    return {self.returned(self.tree)}")
-        names.update(run=self.program.make(*arrays), note_writes=memory.note_writes)
+            store.append(f"    {self.locals.get(id(t)) or names(t)}.array = r{k}")
+        store.append(f"    return {self.returned(self.tree)}")
+        look = ["    try:", f"        right = ({looks})", "    except Exception:", "        right = False"]
+        lines = ["def ready(args, kwargs={}):", *look, "    return right", "def replay(args, kwargs={}):", *fetch, *store,
+                 "def attempt(args, kwargs={}):", *look, "    if not right:", "        return not_ready", *store]  # fmt: skip
+        names.update(run=self.program.make(*arrays), not_ready=not_ready)
         exec(compile("\n".join(lines), "<compiled step: looks>", "exec"), names)
-        self.ready, self.replay = names["ready"], names["replay"]
+        self.ready, self.replay, self.attempt = names["ready"], names["replay"], names["attempt"]
         if self.program.risky_storages or self.program.risky_calls:
             self.certain, self.replay = self.replay, self.careful
+            self.attempt = lambda args: self.careful(args) if self.ready(args) else not_ready
+
+    def items_source(self):
+        """The tests of what the step sees: a dict as a whole (the same objects are equal at once), other places one by one."""
+        names, whole, tests = self.names, {}, []
+        for item in self.items:
+            whole.setdefault(id(item.holder), []).append(item)
+        for items in whole.values():
+            holder = items[0].holder
+            kept = {item.key: item.value for item in items if item.kind == "item"}
+            if isinstance(holder, dict) and len(kept) == len(holder) and len(items) > len(kept):
+                tests.append(f"{names(holder)} == {names(kept)}")
+            else:
+                tests += [item.source(names) for item in items]
+        return tests
 
     def careful(self, args, kwargs={}):  # noqa: B006
         """A replay that may give up after it has changed something: then it puts that back."""
@@ -212,7 +241,7 @@ class Plan:
         try:
             if not all(eval(test, names, {"args": args, "kwargs": kwargs}) for test in [" and ".join(f"({t})" for t in self.tests)]):
                 return False
-            if not all(item.same() for item in self.items):
+            if not all(item.same() for item in self.items) or any(t.node is not node for t, node in self.nodes):
                 return False
             arrays = self.arrays()
         except Exception:  # something is missing or of another kind
@@ -250,6 +279,9 @@ def close(a, b):
     with np.errstate(all="ignore"):
         same = (a == b) | (np.isnan(a) & np.isnan(b)) | (np.abs(a - b) <= 200 * np.finfo(a.dtype).eps * scale)
     return bool(same.all())
+
+
+not_ready = object()  # what `attempt` returns where something is not as it was
 
 
 def absent(there):

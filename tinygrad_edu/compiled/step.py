@@ -12,6 +12,7 @@ import numpy as np
 
 from ..autograd import modes
 from .errors import Changed, CompileError
+from .plan import not_ready
 from .recording import record
 from .snapshot import Snapshot
 from .surroundings import Surroundings
@@ -31,7 +32,8 @@ class CompiledStep:
         self.lock = threading.RLock()
         self.plans: list = []
         self.warm, self.failures, self.refusal = False, 0, None
-        self.latest, self.gave_up, self.replayed = None, 0, 0
+        self.latest = self.attempt = None  # the recording that was right last time
+        self.gave_up, self.replayed = 0, 0
         try:
             self.parameters = list(inspect.signature(getattr(function, "forward", function)).parameters.values())
         except (TypeError, ValueError):
@@ -39,12 +41,13 @@ class CompiledStep:
 
     def __call__(self, *args, **kwargs):
         with self.lock:
-            plan = self.latest
-            if plan is not None and not kwargs and plan.ready(args):
+            if self.attempt is not None and not kwargs:
                 try:
-                    return plan.replay(args)
+                    result = self.attempt(args)
                 except Exception as error:
-                    return self.again(plan, error, args, kwargs)
+                    return self.again(self.latest, error, args, kwargs)
+                if result is not not_ready:
+                    return result
             return self.choose(args, kwargs)
 
     @property
@@ -73,7 +76,7 @@ class CompiledStep:
                 self.plans.append(plan)
                 if plan.verified < VERIFIED:
                     return self.verify(plan, args, kwargs)
-                self.latest = plan
+                self.latest, self.attempt = plan, plan.attempt
                 self.replayed += 1
                 try:
                     return plan.replay(args, kwargs)
@@ -103,7 +106,8 @@ class CompiledStep:
 
     def refuse(self, why):
         """Raise an error at every further call: what this step does cannot be repeated."""
-        self.refusal, self.latest, self.plans = CompileError(f"compiled step: {why}"), None, []
+        self.refusal, self.plans = CompileError(f"compiled step: {why}"), []
+        self.latest = self.attempt = None
 
     def verify(self, plan, args, kwargs):
         """Run the replay on copies of what the step sees, then the step itself: they must give the same."""
@@ -153,7 +157,8 @@ class CompiledStep:
 
     def give_up(self, plan, error):
         """A recording took a course that depends on the data: forget it; a step that does so at nearly every call is refused."""
-        self.latest, self.plans = None, [p for p in self.plans if p is not plan]
+        self.latest = self.attempt = None
+        self.plans = [p for p in self.plans if p is not plan]
         self.gave_up += 1
         if self.gave_up > 5 * TRIES and self.gave_up > self.replayed:
             self.refuse(f"line {error.args[0]} takes another course at nearly every call (a size or a choice that depends on the data), so "

@@ -48,8 +48,9 @@ class Item:
         found = self.holder[self.key]
         return bool(found) if self.kind == "truth" else found
 
+
     def source(self, names):
-        """The test as Python: names gives a name for an object."""
+        """The test as Python: `names` gives a name for an object."""
         holder = names(self.holder)
         if self.kind == "length":
             return f"len({holder}) == {self.value}"
@@ -198,6 +199,8 @@ class Surroundings:
         self.items.append(Item(f"{path}.param_groups", "length", x.param_groups, None, len(x.param_groups)))
         for i, group in enumerate(x.param_groups):
             for key, value in group.items():
+                if asks and key in ("foreach", "fused", "differentiable", "capturable"):
+                    continue  # accepted, and without effect
                 where = f"{path}.param_groups[{i}][{key!r}]"
                 if key == "params":
                     self.look(value, where)
