@@ -32,7 +32,7 @@ BLOCK = 4096  # numbers: what a series needs of them stays in the processor's ca
 
 def clenshaw(coefficients, t):
     """Σ cₖ·Tₖ(t), the sum of a Chebyshev series."""
-    last = before = 0 * t
+    last = before = 0.0
     double = t + t
     for c in coefficients[:0:-1]:
         last, before = c + double * last - before, last

@@ -46,10 +46,6 @@ def log_gamma(x):
     return np.where(x < 0.5, np.where((x == np.floor(x)) | np.isneginf(x), np.inf, reflected), out)
 
 
-ZETA = np.array([0.0, 0.0] + [sum(1.0 / n**k for n in range(1, 40)) + 40.0 ** (1 - k) / (k - 1) + 0.5 * 40.0**-k + k / 12 * 40.0 ** (-k - 1)
-                              - k * (k + 1) * (k + 2) / 720 * 40.0 ** (-k - 3) for k in range(2, 32)])  # fmt: skip
-
-
 def near_zero_of_log_gamma(t, near_two, y):
     """ln Γ(1 + t) = −γ·t + Σ ζ(k)·(−t)ᵏ / k, and ln Γ(2 + t) = ln Γ(1 + t) + ln(1 + t), for small t."""
     t = np.where(np.abs(t) < 0.25, t, 0)
@@ -77,13 +73,27 @@ def psi(x):
 
 @quiet
 def hurwitz(x, q):
-    """ζ(x, q) = Σ 1 / (q + k)ˣ by the Euler-Maclaurin formula."""
-    q = np.asarray(q, np.float64)
-    x, q = np.broadcast_arrays(x, q)
-    total, z = np.zeros(x.shape), q.astype(np.float64)
-    steps = int(np.clip(np.ceil(12 - q[np.isfinite(q)]), 0, 10_000).max(initial=0))
-    for _ in range(steps):
-        small = z < 12
+    """ζ(x, q) = Σ 1 / (q + k)ˣ; for q < −1 and a whole x from the sum over all integers k, which has period 1."""
+    x, q = np.broadcast_arrays(x, np.asarray(q, np.float64))
+    whole = q == np.floor(q)
+    far = (q < -1) & ~whole
+    near = np.where(far, q - np.floor(q), q)
+    out = zeta_sum(x, near)
+    if far.any():
+        sign = np.where(x % 2 == 0, 1, -1)
+        out = np.where(far, out + sign * zeta_sum(x, 1 - near) - sign * zeta_sum(x, 1 - np.where(far, q, 0)), out)
+    out = np.where((q <= 0) & whole, np.inf, np.where((q <= 0) & (x != np.floor(x)), np.nan, out))
+    out = np.where(np.isposinf(q), 0, out)
+    return np.where(x == 1, np.inf, np.where(x < 1, np.nan, out))
+
+
+def zeta_sum(x, q):
+    """ζ(x, q) for q > −1: terms one by one, then the Euler-Maclaurin formula, which needs q > x; 64 terms are all that count."""
+    total, z = np.zeros(x.shape), q
+    for _ in range(64):
+        small = z < 10 + x
+        if not small.any():
+            break
         total = np.where(small, total + z**-x, total)
         z = np.where(small, z + 1, z)
     out = total + z ** (1 - x) / (x - 1) + 0.5 * z**-x
@@ -93,10 +103,10 @@ def hurwitz(x, q):
         out = out + b / factorial * term
         term = term * (x + 2 * k + 1) * (x + 2 * k + 2) / (z * z)
         factorial *= (2 * k + 3) * (2 * k + 4)
-    whole = q == np.floor(q)
-    out = np.where((q <= 0) & whole, np.inf, np.where((q <= 0) & (x != np.floor(x)), np.nan, out))
-    out = np.where(np.isposinf(q), 0, out)
-    return np.where(x == 1, np.inf, np.where(x < 1, np.nan, out))
+    return out
+
+
+ZETA = [0.0, 0.0, *hurwitz(np.arange(2.0, 32), 1.0).tolist()]
 
 
 @quiet
@@ -147,12 +157,7 @@ def polygamma_of(x, *, n):
     sign_and_factorial = (-1.0) ** (n + 1)
     for k in range(2, n + 1):
         sign_and_factorial *= k
-    if n == 1:  # trigamma: reflected, as ζ is not for even powers of negative numbers
-        y = np.where(x < 0.5, 1 - x, x)
-        out = hurwitz(np.full_like(y, 2.0), y)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(x < 0.5, np.square(np.pi / np.sin(np.pi * x)) - out, out).astype(x.dtype)[()]
-    return (sign_and_factorial * hurwitz(np.full_like(np.asarray(x), n + 1.0), x)).astype(x.dtype)[()]
+    return (sign_and_factorial * hurwitz(np.full_like(x, n + 1.0), x)).astype(x.dtype)[()]
 
 
 @elementwise(symbol="ζ", floats=True, domain=dict(x=(1.5, 4), q=(0.5, 3)), x=None, q=lambda g, x, q: g * (-x * zeta(x + 1, q)))
