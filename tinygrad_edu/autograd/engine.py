@@ -13,7 +13,7 @@ from .checks import freed_graph, located, noted, start
 from .node import Node, ancestors, leaf
 from .tensor import Tensor
 
-ndarray, note_in = np.ndarray, attrgetter("note")
+ndarray, note_in, nothing = np.ndarray, attrgetter("note"), repeat(None)
 
 
 def sum_to(g, shape):
@@ -37,7 +37,7 @@ def backprop(grads, needed=None, create_graph=False, retain_graph=False):
     unless `retain_graph` is set.
     """
     anomaly, sums = modes.state.anomaly, set()  # sums: nodes whose gradient was added up here, so that one may add in place
-    waiting = [(-node.birth, node) for node in grads if node.op]  # a heap: the youngest with a gradient comes out first
+    waiting = [(-node.birth, node) for node in grads if node.op is not None]  # a heap: the youngest comes out first
     heapify(waiting)
     while waiting:
         node = heappop(waiting)[1]
@@ -53,7 +53,7 @@ def backprop(grads, needed=None, create_graph=False, retain_graph=False):
         if create_graph:
             saved = as_tensors(node)
         try:
-            parts = at_once(op, g, saved) if op.together else repeat(None)
+            parts = at_once(op, g, saved) if op.together else nothing
             for parent, rule, args, c in zip(node.parents, op.pullbacks, saved, parts):
                 if args is None or needed is not None and parent not in needed:
                     continue
