@@ -32,7 +32,7 @@ class Plan:
 
     def __init__(self, step, around, swap, after, arguments, argument_names):
         self.step, self.around, self.tree = step, around, after.tree
-        self.verified, self.loop = 0, None
+        self.verified, self.looped = 0, None
         self.tensors = [t for t, _, _ in swap.swapped]
         self.grads, self.rebound = after.grads, after.rebound
         names = Names()
@@ -44,7 +44,7 @@ class Plan:
         self.results = [v for _, v in after.values]
         self.result_names = [n for n, _ in after.values]
         used = list(inputs.values())
-        self.program = Program(swap.tape, used, self.results, f"<compiled {getattr(step.function, '__name__', 'step')}>")
+        self.program = program_of(step, swap.tape, used, self.results)
         self.source = self.program.source
         places = {id(r.value.storage): (t, None) for t, _, r in swap.swapped}
         places |= {id(r.value.storage): (t, g) for t, _, g, _, r in swap.grads if r is not None}
@@ -140,7 +140,10 @@ class Plan:
         lines = ["def ready(args, kwargs={}):", *look, "    return right", "def replay(args, kwargs={}):", *fetch, *store,
                  "def attempt(args, kwargs={}):", *look, "    if not right:", "        return not_ready", *store]  # fmt: skip
         names.update(run=self.program.make(*arrays), not_ready=not_ready)
+        if hasattr(names["run"], "loop"):
+            lines += ["def looped(args, times, kwargs={}):", *fetch, store[0].replace("run(", "run.loop(")[:-1] + ", times)", *store[1:]]
         exec(compile("\n".join(lines), "<compiled step: looks>", "exec"), names)
+        self.looped = names.get("looped")
         self.ready, self.replay, self.attempt = names["ready"], names["replay"], names["attempt"]
         if self.program.risky_storages or self.program.risky_calls:
             self.certain, self.replay = self.replay, self.careful
@@ -254,6 +257,20 @@ class Plan:
                 item.value = item.now()
         self.prepare()
         return self.ready(args, kwargs)
+
+
+def program_of(step, tape, inputs, results):
+    """The program that the step's backend asks for."""
+    title = f"<compiled {getattr(step.function, '__name__', 'step')}>"
+    if step.backend != "numpy":
+        from .scalar import ScalarProgram, Unsuitable
+
+        try:
+            return ScalarProgram(tape, inputs, results, title)
+        except Unsuitable:
+            if step.backend == "scalar":
+                raise
+    return Program(tape, inputs, results, title)
 
 
 def returned_now(tree, result, found):

@@ -186,7 +186,10 @@ def record(step, args, kwargs):
     escaped = release(tape, swap)
     if changes or escaped:
         return None, result, changes, escaped
-    return Plan(step, around, swap, after, (args, kwargs), names), result, (), None
+    try:
+        return Plan(step, around, swap, after, (args, kwargs), names), result, (), None
+    except CompileError as error:  # the step was done, and cannot be compiled in this way
+        return error, result, (), None
 
 
 class After:

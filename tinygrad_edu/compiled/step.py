@@ -32,7 +32,7 @@ class CompiledStep:
         self.lock = threading.RLock()
         self.plans: list = []
         self.warm, self.failures, self.refusal = False, 0, None
-        self.latest = self.attempt = None  # the recording that was right last time
+        self.latest, self.attempt = None, never_ready  # the recording that was right last time
         self.gave_up, self.replayed = 0, 0
         try:
             self.parameters = list(inspect.signature(getattr(function, "forward", function)).parameters.values())
@@ -41,14 +41,11 @@ class CompiledStep:
 
     def __call__(self, *args, **kwargs):
         with self.lock:
-            if self.attempt is not None and not kwargs:
-                try:
-                    result = self.attempt(args)
-                except Exception as error:
-                    return self.again(self.latest, error, args, kwargs)
-                if result is not not_ready:
-                    return result
-            return self.choose(args, kwargs)
+            try:
+                result = not_ready if kwargs else self.attempt(args)
+            except Exception as error:
+                return self.again(self.latest, error, args, kwargs)
+            return result if result is not not_ready else self.choose(args, kwargs)
 
     @property
     def source(self):
@@ -90,6 +87,9 @@ class CompiledStep:
     def record(self, args, kwargs):
         """Run the step on arrays that write, and make a program of what they wrote."""
         plan, result, changes, escaped = record(self, args, kwargs)
+        if isinstance(plan, CompileError):
+            self.refuse(str(plan).removeprefix("compiled step: "))
+            return result
         if plan is not None:
             self.plans = [*self.plans[1 - KEPT :], plan]
             return result
@@ -107,7 +107,7 @@ class CompiledStep:
     def refuse(self, why):
         """Raise an error at every further call: what this step does cannot be repeated."""
         self.refusal, self.plans = CompileError(f"compiled step: {why}"), []
-        self.latest = self.attempt = None
+        self.latest, self.attempt = None, never_ready
 
     def verify(self, plan, args, kwargs):
         """Run the replay on copies of what the step sees, then the step itself: they must give the same."""
@@ -157,7 +157,7 @@ class CompiledStep:
 
     def give_up(self, plan, error):
         """A recording took a course that depends on the data: forget it; a step that does so at nearly every call is refused."""
-        self.latest = self.attempt = None
+        self.latest, self.attempt = None, never_ready
         self.plans = [p for p in self.plans if p is not plan]
         self.gave_up += 1
         if self.gave_up > 5 * TRIES and self.gave_up > self.replayed:
@@ -165,11 +165,23 @@ class CompiledStep:
                         "replaying it gains nothing; leave that part out of the step")  # fmt: skip
 
     def repeat(self, n, *args):
-        """Call the step n times with the same arguments, and return the last result."""
-        result = None
-        for _ in range(n):
-            result = self(*args)
+        """Call the step n times with the same arguments, and return the last result; backend="scalar" does it in a loop of its own."""
+        result, done = None, 0
+        with self.lock:
+            while done < n:
+                plan = self.latest
+                if plan is not None and plan.looped is not None and plan.ready(args):
+                    try:
+                        return plan.looped(args, n - done)
+                    except Exception:  # nothing has changed: step by step, it will say where
+                        return [self.function(*args) for _ in range(n - done)][-1]
+                result, done = self(*args), done + 1
         return result
+
+
+def never_ready(args):
+    """What looks for a recording where there is none yet."""
+    return not_ready
 
 
 def copied(arrays):
