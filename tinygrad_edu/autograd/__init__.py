@@ -1,6 +1,6 @@
 """How gradients flow. Read in this order: node.py, tensor.py, operator.py, engine.py."""
 
-from . import functional, profiler
+from . import forward_ad, functional, graph, profiler
 from .engine import backward as of_tensors
 from .engine import grad
 from .function import Function, once_differentiable
@@ -61,10 +61,12 @@ __all__ = [
     "check_gradients",
     "detect_anomaly",
     "enable_grad",
+    "forward_ad",
     "functional",
     "grad",
     "gradcheck",
     "gradgradcheck",
+    "graph",
     "is_grad_enabled",
     "no_grad",
     "once_differentiable",

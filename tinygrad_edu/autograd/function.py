@@ -6,6 +6,7 @@ import numpy as np
 
 from . import memory, modes
 from .anomaly import check_result
+from .graph import pack_tensors
 from .node import Node
 from .operands import held_by_user
 from .recorder import record
@@ -185,6 +186,8 @@ class Function:
         made = {id(r): k if several else None for k, r in enumerate(outputs) if id(r) not in inputs}
         made = {i: made[id(t)] for i, t in enumerate(context.saved) if id(t) in made}
         context.saved = tuple(Tensor(t.array) if i in made else guarded(t) for i, t in enumerate(context.saved))
+        if modes.special:
+            context.saved = pack_tensors(context.saved)
         bridge = Bridge(cls, context, len(args), kinds)
         # the last one belongs to no parent: the engine passes it to no rule, but guards it against writes
         saved = [*(() if p is not None else None for p in parents), context.saved]

@@ -14,6 +14,9 @@ class State(threading.local):
     recording = False
     inference = False  # True within inference_mode: only asked for
     anomaly: Any = False  # or a Checks: what to look for
+    saving: tuple = ()  # the hooks on saved values, pairs (pack, unpack); the last one counts
+    hooks_refused: Any = None  # the message of disable_saved_tensors_hooks
+    duals: Any = None  # the open level of forward mode
     changed = False
     module = ()  # the modules whose forward is running, while a picture is recorded or hooks are there
     tape: Any = None  # what a compiled step is being written down on
@@ -31,7 +34,7 @@ def switch(name, value):
     before = getattr(state, name)
     if value is not before:
         setattr(state, name, value)
-        changed = not state.grad or state.recording or bool(state.anomaly)
+        changed = not state.grad or state.recording or bool(state.anomaly) or bool(state.saving)
         if changed != state.changed:
             with lock:
                 special += 1 if changed else -1
@@ -211,8 +214,8 @@ class set_detect_anomaly(set_grad_enabled):
 
 
 def remembering():
-    """True or False as this thread's gradients are on or off; None while it records or looks for anomalies."""
-    return None if state.recording or state.anomaly else state.grad
+    """True or False as this thread's gradients are on or off; None while it records, looks for anomalies or packs what is saved."""
+    return None if state.recording or state.anomaly or state.saving else state.grad
 
 
 def is_grad_enabled():

@@ -15,7 +15,7 @@ import sys
 from functools import cached_property
 from itertools import repeat
 
-from . import memory, modes
+from . import graph, memory, modes
 from .anomaly import check_result
 from .node import Node
 from .operands import explained, operands
@@ -87,6 +87,8 @@ def apply(op, args, params):
         result = Tensor(out, Node(op, tuple(parents), saved, params, out.shape, out.dtype))
         if modes.special and (modes.state.recording or modes.state.anomaly):
             record(result.node, out, arrays, args)
+        if modes.special and modes.state.saving:
+            graph.pack(result.node)
     if op.view:
         memory.register_view(args[0], result)
     return result
