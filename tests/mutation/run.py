@@ -46,13 +46,14 @@ BUILDERS = [f"autograd/{name}.py" for name in ("operator", "signatures", "compos
 TESTS = dict(
     autograd="""anomaly dtypes engine errors function functional gradcheck inplace memory mutants_engine mutants_function mutants_memory mutants_special
     numpy_protocol registry threads tour traps""".split(),
-    ops="""operators operator_contracts mutants_rules mutants_algebra nn_activations nn_attention nn_convolution nn_losses nn_module nn_normalization nn_pooling
+    ops="""operators operator_contracts mutants_rules mutants_algebra mutants_windows nn_activations nn_attention nn_convolution nn_losses nn_module nn_normalization nn_pooling
     nn_recurrent nn_resampling erf traps engine numpy_protocol inplace""".split(),
 )
 BY_NAME = ("test_operators.py", "test_operator_contracts.py")  # tests with an operator's name as parameter `name`
 SLOW = ("test_a_million_operators", "test_03_deep_chains", "test_program_as_in_pytorch", "test_the_message_ends_a_program", "test_promotion_as")
 OWN = {f"autograd/{name}.py": "test_mutants_special.py" for name in ("specialize", "operator", "signatures", "composites")}  # these tests go first
 OWN |= {f"autograd/{name}.py": "test_mutants_function.py" for name in ("operands", "function")}
+OWN |= {f"ops/{name}.py": "test_mutants_windows.py" for name in ("windows", "shapes", "indexing", "recurrent", "embeddings")}
 FOCUS = dict(ops="mutants_rules mutants_algebra operators operator_contracts".split(),
              autograd="mutants_engine mutants_memory engine memory function registry".split())  # fmt: skip
 BUDGET = {"ops": 6.0, "autograd": 2.5}  # seconds of tests for one mutant; what passes them all, or as many as that, has survived

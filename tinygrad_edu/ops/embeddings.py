@@ -14,7 +14,7 @@ def table_rule(g, x_shape, indices, padding_idx, scale):
     if padding_idx is not None:
         rows = rows * (flat != padding_idx).astype(g.dtype).reshape((-1, 1))
     if scale:
-        rows = rows * (1 / np.bincount(flat, minlength=x_shape[0])[flat]).astype(g.dtype).reshape((-1, 1))
+        rows = rows * (1 / np.bincount(flat)[flat]).astype(g.dtype).reshape((-1, 1))
     return scatter(rows, index=(flat,), shape=x_shape)
 
 

@@ -12,7 +12,7 @@ from .activations import sigmoid
 
 def earlier(first, states):
     """The state before each step: `first`, and all but the last of `states`."""
-    return np.concatenate([first.reshape((1, *first.shape)), states[:-1]], axis=0)
+    return np.concatenate([first.reshape((1, *first.shape)), states[:-1]])
 
 
 def rows(x):

@@ -41,7 +41,7 @@ def padded(x, padding, value=0):
         return x
     lead = x.ndim - len(padding)
     shape = (*x.shape[:lead], *(n + a + b for n, (a, b) in zip(x.shape[lead:], padding)))
-    out = np.zeros_like(x, shape=shape) if value == 0 else np.full_like(x, value, shape=shape)
+    out = np.full_like(x, value, shape=shape)
     out[inside(x.shape[lead:], padding)] = x
     return out
 
@@ -113,7 +113,8 @@ def parts(x, sizes):
 def columns(x, kernel, stride, dilation, padding, lengths):
     """`unfold` for a product: where the window is a single place, the data itself."""
     if all(k == 1 for k in kernel):
-        return padded(x, padding)[taps(kernel, stride, dilation, lengths)[0]]
+        (place,) = taps(kernel, stride, dilation, lengths)
+        return padded(x, padding)[place]
     return unfold(x, kernel=kernel, stride=stride, dilation=dilation, padding=padding, lengths=lengths)
 
 
@@ -173,7 +174,7 @@ def convolution(x, weight, bias=None, *, stride, dilation, padding, groups=1, le
     out = np.empty_like(x, shape=(n, groups, o // groups, length))
     for part in parts(x, groups * rows * length):
         windows = columns(x[part], kernel, stride, dilation, padding, lengths)
-        np.matmul(filters, windows.reshape((-1, groups, rows, length)), out=out[part])
+        np.matmul(filters, windows.reshape((len(windows), groups, rows, length)), out=out[part])
         if bias is not None:
             out[part] += bias.reshape((groups, o // groups, 1))
     return out.reshape((n, o, *lengths))
@@ -195,6 +196,7 @@ SPREADS = [
     ((2, 3, 3), (3, 2, 3), (2,), dict(shape=(5,), **SIMPLE)),
     ((1, 5, 3), (5, 2, 3), dict(shape=(5,), **SIMPLE)),
     ((2, 2, 2, 4), (2, 2, 2, 3), (4,), dict(shape=(4, 5), **GROUPED)),
+    ((1, 2, 3), (2, 1, 2), dict(shape=(6,), stride=(1,), dilation=(2,), padding=((0, 0),))),
 ]
 
 
@@ -205,15 +207,14 @@ def convolution_transpose(x, weight, bias=None, *, shape, stride, dilation, padd
     lengths = tuple(x.shape[2:])
     outside = mirrored_padding(shape, kernel, stride, dilation, padding, lengths)
     if outside and o <= 2 * weight.shape[1] * groups:  # reading columns is twice as fast as adding into an image
-        return convolution(
-            x, mirrored(weight, groups), bias, stride=stride, dilation=dilation, padding=outside, groups=groups, lengths=shape
-        )
+        return convolution(x, mirrored(weight, groups), bias, stride=stride, dilation=dilation, padding=outside, groups=groups)
     c, rows, length = weight.shape[1] * groups, weight.shape[1] * prod(kernel), prod(lengths)
     filters = weight.reshape((groups, o // groups, rows)).swapaxes(1, 2)
     x = x.reshape((n, groups, o // groups, length))
     out = np.empty_like(x, shape=(n, c, *shape))
     for part in parts(x, groups * rows * length):
-        windows = np.matmul(filters, x[part]).reshape((-1, c, prod(kernel), *lengths))
+        windows = np.matmul(filters, x[part])
+        windows = windows.reshape((len(windows), c, prod(kernel), *lengths))
         out[part] = fold(windows, shape=shape, kernel=kernel, stride=stride, dilation=dilation, padding=padding)
     if bias is not None:
         out += bias.reshape((c,) + (1,) * len(shape))
@@ -246,7 +247,7 @@ def convolution_weight(g, x, *, kernel, stride, dilation, padding, groups=1):
     out = np.zeros_like(x, shape=(groups, o // groups, rows))
     for part in parts(x, groups * rows * length):
         windows = columns(x[part], kernel, stride, dilation, padding, lengths)
-        windows = windows.reshape((-1, groups, rows, length)).swapaxes(2, 3)
+        windows = windows.reshape((len(windows), groups, rows, length)).swapaxes(2, 3)
         out += np.matmul(g[part], windows).sum(axis=0)
     return out.reshape((o, channels, *kernel))
 
@@ -280,12 +281,12 @@ def first_largest(x, out, kernel, stride, dilation, padding):
     border = padded(x, padding, lowest(x.dtype))
     places = taps(kernel, stride, dilation, tuple(out.shape[-len(kernel) :]))
     chosen = np.empty((len(places), *out.shape), bool)
-    strange = x.dtype.kind == "f" and not np.isfinite(out).all()
+    strange = not (out > lowest(x.dtype)).all()
     real = padded(np.ones(x.shape[-len(kernel) :], bool), padding) if strange else None
     chosen[-1] = True  # what remains to be chosen, until the last place takes it
     for k, tap in enumerate(places[:-1]):
         hit = np.equal(border[tap], out, out=chosen[k])
-        if strange:  # NaN counts as the largest; −∞ in the border does not count
+        if strange:  # NaN counts as the largest; the border does not count where all data is as low
             hit |= np.isnan(border[tap])
             hit &= real[tap]
         hit &= chosen[-1]
@@ -332,10 +333,8 @@ CHOSEN_ROW = np.arange(15).reshape(3, 1, 1, 5) % 2 == 0
 )
 def pool_place(x, *, chosen, shape, kernel, stride, dilation, padding):
     """Zeros with x added at each window's chosen place: the adjoint of pool_pick"""
-    overlap = any(d * (k - 1) + 1 > s for k, s, d in zip(kernel, stride, dilation))
-    bare = not any(w for pair in padding for w in pair)
-    tiled = bare and kernel == stride and all(n * k == size for n, k, size in zip(x.shape[2:], kernel, shape))
-    out = np.empty_like(x, shape=(*x.shape[:2], *shape)) if tiled else border(x, shape, padding)
+    overlap = any(d * (k - 1) >= s for k, s, d in zip(kernel, stride, dilation))
+    out = border(x, shape, padding)
     for hit, tap in zip(chosen, taps(kernel, stride, dilation, tuple(x.shape[2:]))):
         if overlap:
             out[tap] += x * hit
@@ -425,7 +424,7 @@ def resample(x, *, axis, places, shares):
     """Σₖ x[places[:, k]] · shares[:, k] along axis"""
     if shares is None:
         return x.take(places[:, 0], axis=axis)
-    column = (-1,) + (1,) * (x.ndim - 1 - axis % x.ndim)
+    column = (len(shares),) + (1,) * (x.ndim - 1 - axis % x.ndim)
     shares = shares.astype(x.dtype, copy=False)
     out = x.take(places[:, 0], axis=axis) * shares[:, 0].reshape(column)
     for k in range(1, places.shape[1]):
