@@ -256,6 +256,68 @@ def test_an_updated_view_is_a_view_of_the_updated_root():
     assert v.grad.tolist() == [0.0, 2.0, 4.0] and x.grad.tolist() == [2.0, 4.0] and not c.requires_grad
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_programs_of_random_updates_through_views(seed):
+    """Whatever is updated through whichever view, in any order: these programs are affine, so one difference tells the slope."""
+    places = [0, -1, slice(1, 3), np.s_[:, 1], (0, 2), np.s_[..., 0], np.s_[:, ::2]]
+
+    def run(values):
+        rng, given = np.random.default_rng(seed), tg.tensor(values, requires_grad=True)
+        x, views = given * 1.5, []
+        for _ in range(8):
+            i, kind = places[rng.integers(len(places))], rng.integers(5)
+            if kind == 0:
+                x[i] += given[i] * 2
+            elif kind == 1:
+                x[i] *= 1.25
+            elif kind == 2:
+                x[i] = x[i]
+            elif kind == 3:
+                x[i] = given[i] - 1
+            else:
+                views.append(x[i])
+            if views and rng.random() < 0.4:
+                views[-1].mul_(0.5)
+        total = (x * tg.tensor(np.arange(1.0, 13.0).reshape(3, 4))).sum() + sum(((v * 3).sum() for v in views), tg.zeros(()))
+        total.backward()
+        return total.item(), given.grad.numpy()
+
+    rng = np.random.default_rng(seed + 100)
+    start, step = rng.standard_normal((2, 3, 4))
+    (before, slope), (after, _) = run(start), run(start + step)
+    np.testing.assert_allclose((slope * step).sum(), after - before, rtol=1e-9, atol=1e-9)
+
+
+def test_where_the_elements_of_views_lie():
+    numbers = np.arange(24.0).reshape(2, 3, 4)
+    strided = [numbers[:, ::2], numbers[::-1, 1:], numbers.transpose(1, 0, 2), np.asfortranarray(numbers)]
+    for root in (numbers, numbers.astype("f4"), *strided):
+        for part in (..., slice(1, None), (..., 1), np.s_[:, ::-1, 1:3], (0, 0, 0, ...), slice(0), (None, 1, slice(None), None)):
+            view = root[part].T
+            where = memory.positions_of(view, root)
+            assert np.array_equal(root.reshape(-1)[where], view) and where.dtype == np.int64
+
+
+def test_adding_to_a_part_writes_it_once():
+    """x[i] += y updates the view x[i], and puts it where it is already: that adds nothing to the history."""
+    for index in (0, -1, slice(1, 3), ..., (), (slice(None), 1), (0, 2), None, (..., 0)):
+        x, a, b = (vector(*np.arange(1.0, 10.0)).reshape(3, 3) * k for k in (1, 2, 3))
+        x[index] += a[index] * b[index]
+        names = [node.name for node in ancestors(x.node)]
+        assert names.count("put_flat") == 1 and "setitem" not in names
+        x[index] = a[index]
+        assert x.grad_fn.name == "setitem" and np.array_equal(x[index].detach().numpy(), a[index].detach().numpy())
+    leaf_of_all = vector(1.0, 2.0, 3.0)
+    x = leaf_of_all * 2
+    x[1] *= 3
+    x[1:] -= x[:2]
+    x[0] = x[1]
+    (x * vector(1.0, 10.0, 100.0).detach()).sum().backward()
+    assert x.tolist() == [10.0, 10.0, -6.0] and leaf_of_all.grad.tolist() == [-2 * 11, 6 * 11 - 6 * 100, 2 * 100]
+    with pytest.raises(RuntimeError, match="leaf"):
+        leaf_of_all[0] = leaf_of_all[0]
+
+
 def test_an_update_of_the_root_adds_one_step_to_its_history():
     y = vector(1.0, 2.0) * 1
     view = y[:1]

@@ -45,6 +45,10 @@ def setitem(self, index, value):
         if value.node is not None and value.dtype != array.dtype:
             value = value.astype(array.dtype)
     target = array[index]
+    if tracked and value.base is not None and value.node is not None and memory.history(value) is memory.history(self):
+        place = target if isinstance(target, np.ndarray) else array[(*index, Ellipsis)]
+        if place.__array_interface__ == value.array.__array_interface__:
+            return  # x[index] += y ends here: the view has been updated, and the history of x with it
     if not array.flags.writeable and not tracked and (part := single(array, index)) is not None:
         array = target = part  # of an expanded tensor, a part in which no memory occurs twice
         index = Ellipsis
