@@ -211,6 +211,55 @@ def test_short_transforms_have_derivatives_of_signal_and_window():
     assert gradcheck(back, (x, window)) and gradgradcheck(back, (x, window))
 
 
+def test_transforms_of_signals_whose_halves_are_conjugates():
+    z, x = tg.complex(normal(3, 4), normal(3, 4)), normal(3, 6)
+    same(tg.fft.hfftn(z), tg.fft.irfftn(z.conj(), norm="forward"))
+    same(tg.fft.hfft2(z, norm="ortho", dim=(1, 0)), tg.fft.irfft2(z.conj(), norm="ortho", dim=(1, 0)))
+    same(tg.fft.ihfftn(x).numpy(), np.fft.rfftn(x.numpy()).conj() / 18)
+    same(tg.fft.hfft2(tg.fft.ihfft2(x)), x)
+    assert gradcheck(lambda x: tg.view_as_real(tg.fft.ihfft2(x)), normal(2, 3, grad=True))
+
+
+# --- shares of data, modules as functions ------------------------------------------------------------------------------------
+
+
+def test_every_process_gets_its_share():
+    from tinygrad_edu.utils.data import DataLoader, DistributedSampler
+
+    assert [list(DistributedSampler(range(7), 3, k, shuffle=False)) for k in range(3)] == [[0, 3, 6], [1, 4, 0], [2, 5, 1]]
+    assert [list(DistributedSampler(range(7), 3, k, shuffle=False, drop_last=True)) for k in range(3)] == [[0, 3], [1, 4], [2, 5]]
+    shares = [DistributedSampler(range(10), 2, k, seed=3) for k in range(2)]
+    first = [list(s) for s in shares]
+    assert sorted(first[0] + first[1]) == list(range(10)) and list(shares[0]) == first[0] and len(shares[0]) == 5
+    assert first[0] == [6, 3, 8, 1, 2]  # recorded from PyTorch 2.13
+    for s in shares:
+        s.set_epoch(1)
+    assert list(shares[0]) != first[0]
+    assert [b.tolist() for b in DataLoader(range(10), batch_size=3, sampler=DistributedSampler(range(10), 2, 1, False))] == [[1, 3, 5], [7, 9]]
+    with pytest.raises(RuntimeError, match="num_replicas and rank"):
+        DistributedSampler(range(3))
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        DistributedSampler(range(3), 2, 2)
+
+
+def test_tied_parameters_of_a_functional_call():
+    tied = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
+    tied[1].weight = tied[0].weight
+    w, x = normal(2, 2), normal(3, 2)
+    same(tg.func.functional_call(tied, {"1.weight": w}, x), x @ w.T @ w.T)
+    same(tg.func.functional_call(tied, {"1.weight": w}, x, tie_weights=False), x @ tied[0].weight.T @ w.T)
+    with pytest.raises(ValueError, match="tied"):
+        tg.func.functional_call(tied, {"0.weight": w, "1.weight": w * 2}, x)
+
+
+def test_batch_norms_without_running_averages():
+    net, x = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 2)), normal(4, 3)
+    net(x)
+    expected = net(x)
+    assert tg.func.replace_all_batch_norm_modules_(net) is net and net[0].running_mean is None
+    same(net.eval()(x), expected)
+
+
 WRONG = [
     (lambda: tg.stft(tg.ones(8), 4, window=tg.ones(4)), RuntimeError, "return_complex"),
     (lambda: tg.stft(tg.ones(8), 4, window=tg.ones(3), return_complex=True), RuntimeError, "window of win_length=4"),

@@ -11,7 +11,7 @@ from .autograd import dtypes
 from .autograd.function import Function
 from .autograd.tensor import Tensor, array_of
 
-__all__ = ["fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifft2", "ifftn", "ifftshift", "ihfft", "irfft", "irfft2", "irfftn", "rfft",
+__all__ = ["fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "hfft2", "hfftn", "ifft", "ifft2", "ifftn", "ifftshift", "ihfft", "ihfft2", "ihfftn", "irfft", "irfft2", "irfftn", "rfft",
            "rfft2", "rfftfreq", "rfftn"]  # fmt: skip
 
 
@@ -189,6 +189,30 @@ def ihfft(input, n=None, dim=-1, norm=None):
     out = transform(input, None if n is None else [n], dim, norm, True)
     _, dims = places(out, None, dim)
     return out.narrow(dims[0], 0, out.shape[dims[0]] // 2 + 1)
+
+
+def hfft2(input, s=None, dim=(-2, -1), norm=None):
+    """The real fft along two dimensions of a signal whose second half, along the last one, is the conjugate of the first"""
+    return real_inverse(input, s, dim, norm, inverse=False)
+
+
+def hfftn(input, s=None, dim=None, norm=None):
+    """hfft2 along all, or the given, dimensions"""
+    return real_inverse(input, s, dim, norm, inverse=False)
+
+
+def ihfftn(input, s=None, dim=None, norm=None):
+    """The inverse of hfftn"""
+    if input.dtype.kind == "c":
+        raise RuntimeError(f"ihfft expects a real input tensor, but got {input.dtype}")
+    out = transform(input, s, dim, norm, True)
+    _, dims = places(out, s, dim)
+    return out.narrow(dims[-1], 0, out.shape[dims[-1]] // 2 + 1)
+
+
+def ihfft2(input, s=None, dim=(-2, -1), norm=None):
+    """The inverse of hfft2"""
+    return ihfftn(input, s, dim, norm)
 
 
 def fftfreq(n, d=1.0, *, dtype=None, device=None, requires_grad=False, layout=None, out=None):

@@ -13,7 +13,7 @@ from .autograd.node import ancestors, leaf
 from .autograd.tensor import Tensor, array_of
 from .ops import shapes
 
-__all__ = ["functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "stack_module_state",
+__all__ = ["functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "replace_all_batch_norm_modules_", "stack_module_state",
            "value_and_grad", "vjp", "vmap"]  # fmt: skip
 
 # --- nested containers -----------------------------------------------------------------------------------------------
@@ -463,6 +463,10 @@ def functional_call(module, parameter_and_buffer_dicts, args=None, kwargs=None, 
     given = {name: value for name, value in given.items() if name in own}
     if tie_weights:
         by_tensor = {id(own[name]): value for name, value in given.items()}
+        twice = [name for name, value in given.items() if by_tensor[id(own[name])] is not value]
+        if twice:
+            raise ValueError(f"functional_call: {twice} are tied to other parameters that are given other values; give one value for all, "
+                             "or pass tie_weights=False")  # fmt: skip
         given = {**{name: by_tensor[id(t)] for name, t in own.items() if id(t) in by_tensor}, **given}
     places = [(module.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2], value) for name, value in given.items()]
     before = [(owner, name, owner.__dict__[name]) for owner, name, _ in places]
@@ -473,6 +477,22 @@ def functional_call(module, parameter_and_buffer_dicts, args=None, kwargs=None, 
     finally:
         for owner, name, value in before:
             owner.__dict__[name] = value
+
+
+def replace_all_batch_norm_modules_(root):
+    """Let every batch normalization below a module use its batch only: running averages have no place in functions of one example
+
+    >>> import tinygrad_edu as tg
+    >>> tg.func.replace_all_batch_norm_modules_(tg.nn.BatchNorm1d(2)).running_mean is None
+    True
+    """
+    from .nn.layers.normalization import BatchNorm
+
+    for module in root.modules():
+        if isinstance(module, BatchNorm) and module.track_running_stats:
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root
 
 
 def stack_module_state(models):

@@ -120,6 +120,46 @@ class WeightedRandomSampler(Sampler):
         return self.num_samples
 
 
+class DistributedSampler(Sampler):
+    """The share of one of several processes: every num_replicas-th number of an order that all of them know from the seed and the epoch
+
+    The last numbers are filled up from the first, so that all shares are equally long; with drop_last they are left out. Call
+    `set_epoch` before each epoch for another order. There is one process here, so num_replicas and rank have to be given.
+
+    >>> from tinygrad_edu.utils.data import DistributedSampler
+    >>> list(DistributedSampler(range(5), num_replicas=2, rank=1, shuffle=False))
+    [1, 3, 0]
+    """
+
+    def __init__(self, dataset, num_replicas=None, rank=None, shuffle=True, seed=0, drop_last=False):
+        if num_replicas is None or rank is None:
+            raise RuntimeError("DistributedSampler: there is one process here and no group of them; pass num_replicas and rank")
+        if not 0 <= rank < num_replicas:
+            raise ValueError(f"DistributedSampler: rank must be between 0 and {num_replicas - 1}, got {rank}")
+        self.dataset, self.num_replicas, self.rank, self.shuffle, self.seed = dataset, num_replicas, rank, shuffle, seed
+        self.epoch, self.drop_last, n = 0, drop_last, len(dataset)
+        self.num_samples = n // num_replicas if drop_last else -(-n // num_replicas)
+        self.total_size = self.num_samples * num_replicas
+
+    def __iter__(self):
+        n = len(self.dataset)
+        numbers = list(range(n))
+        if self.shuffle:
+            generator = Generator()
+            generator.manual_seed(self.seed + self.epoch)
+            numbers = functions["randperm"](n, generator=generator).tolist()
+        while n and len(numbers) < self.total_size:
+            numbers += numbers[: self.total_size - len(numbers)]
+        return iter(numbers[self.rank : self.total_size : self.num_replicas])
+
+    def __len__(self):
+        return self.num_samples
+
+    def set_epoch(self, epoch):
+        """Use the order of this epoch from now on."""
+        self.epoch = epoch
+
+
 class BatchSampler(Sampler):
     """Lists of `batch_size` numbers from another sampler; a last, shorter list is left out with `drop_last`.
 
