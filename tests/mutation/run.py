@@ -53,7 +53,7 @@ BY_NAME = ("test_operators.py", "test_operator_contracts.py")  # tests with an o
 SLOW = ("test_a_million_operators", "test_03_deep_chains", "test_program_as_in_pytorch", "test_the_message_ends_a_program", "test_promotion_as")
 OWN = {f"autograd/{name}.py": "test_mutants_special.py" for name in ("specialize", "operator", "signatures", "composites")}  # these tests go first
 OWN |= {f"autograd/{name}.py": "test_mutants_function.py" for name in ("operands", "function")}
-OWN |= {f"ops/{name}.py": "test_mutants_windows.py" for name in ("windows", "shapes", "indexing", "recurrent", "embeddings")}
+OWN |= {f"ops/{name}.py": "test_mutants_windows.py" for name in ("windows", "shapes", "indexing", "recurrent", "embeddings", "reductions")}
 FOCUS = dict(ops="mutants_rules mutants_algebra operators operator_contracts".split(),
              autograd="mutants_engine mutants_memory engine memory function registry".split())  # fmt: skip
 BUDGET = {"ops": 6.0, "autograd": 2.5}  # seconds of tests for one mutant; what passes them all, or as many as that, has survived
