@@ -297,3 +297,31 @@ def test_a_module_that_renames_what_it_loads():
 def test_the_cpu_as_a_context():
     with tg.device("cpu"):
         assert tg.ones(1).device == tg.device("cpu")
+
+
+def test_a_quotient_may_be_overwritten():
+    x, y = leaf(1.0, 2.0), leaf(4.0, 5.0)
+    share = x / y
+    share.masked_fill_(tg.tensor([True, False]), 0.0)
+    share.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), [0, 1 / 5])
+    np.testing.assert_allclose(y.grad.numpy(), [0, -2 / 25])
+    z = x * 1
+    scaled = z.rsqrt()
+    z += 1
+    scaled.sum().backward()
+
+
+def test_windows_are_views():
+    x = leaf(1.0, 2.0, 3.0, 4.0)
+    a = x * 1
+    overlapping, apart = a.unfold(0, 2, 1), a.unfold(0, 2, 2)
+    apart[1] = 0.0
+    assert a.tolist() == [1.0, 2.0, 0.0, 0.0] and overlapping.tolist() == [[1.0, 2.0], [2.0, 0.0], [0.0, 0.0]]
+    (overlapping.sum() + a.sum()).backward()
+    assert x.grad.tolist() == [2.0, 3.0, 0.0, 0.0]
+    with pytest.raises(RuntimeError, match="clone"):
+        overlapping.mul_(2)
+    turned = tg.arange(6.0).reshape(2, 3).T
+    assert turned.unfold(0, 2, 1).tolist() == [[[0.0, 1.0], [3.0, 4.0]], [[1.0, 2.0], [4.0, 5.0]]]
+    assert turned.unfold(1, 1, 1).shape == (3, 2, 1) and tg.zeros(0, 3).unfold(1, 2, 1).shape == (0, 2, 2)

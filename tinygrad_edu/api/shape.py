@@ -456,9 +456,7 @@ def unfold(self, dimension, size, step):
     if size < 0 or step <= 0 or size > self.shape[dim]:
         raise RuntimeError(f"unfold: size {size} and step {step} along dimension {dim} of {self.shape[dim]} elements; the size must "
                            "fit and the step be positive")  # fmt: skip
-    n = (self.shape[dim] - size) // step + 1
-    rows = np.arange(n)[:, None] * step + np.arange(size)
-    return movedim(indexing.getitem(self, index=(slice(None),) * dim + (rows,)), dim + 1, -1)
+    return indexing.windows_along(self, axis=dim, size=size, step=step)
 
 
 @both("clone")

@@ -28,7 +28,7 @@ def mul(x, y):
 
 @elementwise(np.true_divide, symbol="÷", domain=(0.3, 3), floats=True,
              x=lambda g, y: g / y,
-             y=lambda g, y, out: -g * out / y)  # fmt: skip
+             y=lambda g, x, y: -g * (x / y) / y)  # fmt: skip
 def div(x, y):
     """x / y"""
     return x / y

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..autograd.memory import owner
 from ..autograd.operator import elementwise, general, linear, undifferentiable
 from ..autograd.tensor import Tensor, array_of
 
@@ -145,6 +146,32 @@ def index_add_to(x, value, *, index):
     out = x.copy()
     np.add.at(out, index, value)
     return out
+
+
+def windows_summed(g, x_shape, axis, size, step):
+    """Each element's sum over the windows it is in."""
+    return scatter(np.moveaxis(g, -1, axis + 1), index=places_of_windows(g.shape[axis], axis, size, step), shape=x_shape)
+
+
+def places_of_windows(n, axis, size, step):
+    """The index that picks n windows along an axis."""
+    return (slice(None),) * axis + (np.arange(n)[:, None] * step + np.arange(size),)
+
+
+@linear(samples=[((5,), dict(axis=0, size=2, step=1)), ((2, 6, 2), dict(axis=1, size=2, step=3))], view=True, x=windows_summed)
+def windows_along(x, *, axis, size, step):
+    """Every slice of a size along an axis, step by step, as a new last axis"""
+    n = (x.shape[axis] - size) // step + 1
+    memory = owner(x) if type(x) is np.ndarray else None
+    if memory is None or not size or not x.size or not memory.flags.forc:
+        return np.moveaxis(x[places_of_windows(n, axis, size, step)], axis + 1, -1)
+    shape, strides = [*x.shape, size], [*x.strides, x.strides[axis]]
+    shape[axis], strides[axis] = n, x.strides[axis] * step
+    start = x.__array_interface__["data"][0] - memory.__array_interface__["data"][0]
+    view = np.ndarray(shape, x.dtype, memory if memory.flags.c_contiguous else memory.T, start, strides)
+    if step < size or not x.flags.writeable:
+        view.flags.writeable = False  # NumPy would write into windows that overlap
+    return view
 
 
 @linear(samples=[((2, 3), dict(positions=np.array([[0, 5], [5, 1]])))],
