@@ -45,7 +45,7 @@ RULES = sorted(f"ops/{path.name}" for path in (PACKAGE / "ops").glob("*.py") if 
 BUILDERS = [f"autograd/{name}.py" for name in ("operator", "signatures", "composites", "specialize")]  # these work at import
 TESTS = dict(
     autograd="""anomaly dtypes engine errors function functional gradcheck inplace memory mutants_engine mutants_function mutants_memory mutants_special
-    numpy_protocol registry threads tour traps""".split(),
+    numpy_protocol registry saved_values threads tour traps""".split(),
     ops="""operators operator_contracts mutants_rules mutants_algebra mutants_windows nn_activations nn_attention nn_convolution nn_losses nn_module nn_normalization nn_pooling
     nn_recurrent nn_resampling erf traps engine numpy_protocol inplace""".split(),
 )

@@ -186,8 +186,7 @@ class Function:
         made = {id(r): k if several else None for k, r in enumerate(outputs) if id(r) not in inputs}
         made = {i: made[id(t)] for i, t in enumerate(context.saved) if id(t) in made}
         context.saved = tuple(Tensor(t.array) if i in made else guarded(t) for i, t in enumerate(context.saved))
-        if modes.special:
-            context.saved = pack_tensors(context.saved)
+        context.saved = pack_tensors(context.saved)
         bridge = Bridge(cls, context, len(args), kinds)
         # the last one belongs to no parent: the engine passes it to no rule, but guards it against writes
         saved = [*(() if p is not None else None for p in parents), context.saved]
@@ -274,8 +273,7 @@ def once_differentiable(backward):
     def wrapped(ctx, *gradients):
         with modes.no_grad():
             results = backward(ctx, *gradients)
-        origins = ctx.parents + tuple(g.node for g in gradients if isinstance(g, Tensor))
-        parents = tuple(p for p in origins if p is not None)
+        parents = ctx.parents + tuple(g.node for g in gradients if isinstance(g, Tensor))
 
         def refusing(r):
             return Tensor(r.array, Node(Refusal(len(parents)), parents, [()] * len(parents), {}, r.array.shape, r.dtype)) if isinstance(r, Tensor) else r
