@@ -28,7 +28,7 @@ class Program:
         self.escaping = {v.storage for v in results}
         self.space = {"Changed": Changed, "repeat": repeat, "errstate": np.errstate, "array": np.array, "empty": np.empty, "copyto": np.copyto,
                       "numpy": np, "True_": np.True_}  # fmt: skip
-        self.canonical, self.taken, self.buffers, self.constants = {}, set(), {}, {}
+        self.canonical, self.taken, self.buffers, self.constants = {}, {"make", "step"}, {}, {}
         self.externals: list = []
         for call in self.calls:  # their names are not for values
             functions = call.function if isinstance(call.function, tuple) else (call.function,)

@@ -219,7 +219,7 @@ class After:
                 if t.base is not None or t.node is not None:
                     raise CompileError(f"compiled step: the step puts other memory into {recorder.value.name}; write to the memory that is there, as in "
                                        "x.data.copy_(y), x.data -= y or, inside no_grad(), x -= y")  # fmt: skip
-                self.rebound.append((t, len(self.values), t.array.array if is_recorder(t.array) else t.array))
+                self.rebound.append((t, len(self.values), plain(t.array)))
                 self.values.append((recorder.value.name, t.array.value if is_recorder(t.array) else swap.tape.constant(np.asarray(t.array))))
 
         def leaf(x):
@@ -235,7 +235,7 @@ class After:
                         self.values.append(("result", x.array.value))
                     check_graph(x)
                 grad = next((t for t, k in self.grads if k == made[id(x)]), None)
-                return Made(made[id(x)], x.array.array if is_recorder(x.array) else x.array, frozen(x), grad)
+                return Made(made[id(x)], plain(x.array), frozen(x), grad)
             if is_recorder(x):
                 raise CompileError("compiled step: the step returns a NumPy array; return the tensor, and call .numpy() outside")
             if isinstance(x, PLAIN):
@@ -247,7 +247,7 @@ class After:
     def finish(self):
         """Give the tensors that live on the arrays that were computed."""
         for tensor, recorder in self.fresh:
-            tensor.array = recorder.array
+            tensor.array = plain(recorder)
         self.fresh, recorder = [], None
         for t, _, array in self.rebound:
             t.array = array
@@ -268,6 +268,11 @@ def frozen(x):
     if x.node is None:
         return None
     return Node(x.node.op, (), None, {}, x.node.shape, x.node.dtype) if x.node.op is not None else None
+
+
+def plain(x):
+    """What NumPy itself would have given in place of a recorder: its array, or a scalar."""
+    return x if not is_recorder(x) else x.array[()] if x.scalar else x.array
 
 
 def same_memory(array, recorder):
@@ -303,6 +308,6 @@ def release(tape, swap):
             continue
         for holder in gc.get_referrers(recorder):
             if isinstance(holder, Tensor):
-                holder.array = recorder.array
+                holder.array = plain(recorder)
             escaped = escaped or type(holder).__name__
     return escaped

@@ -92,8 +92,8 @@ class ScalarProgram:
         if storage.kind == "constant":
             numbers = [self.node(repr(float(x)) if math.isfinite(x) else f"float('{x}')") for x in np.ravel(storage.array).tolist()]
         else:
-            name = "".join(c if c.isalnum() else "_" for c in storage.name)
-            while name in self.read.values() or name in self.space:
+            name = "".join(c if c.isalnum() else "_" for c in storage.name) or "x"
+            while name in self.read.values() or name in self.space or name in ("make", "step", "loop", "undo", "done", "times"):
                 name += "_"
             self.read[storage] = storage.name = name
             numbers = [self.node(f"{name}_{i}" if v.size > 1 else f"{name}_0") for i in range(v.size)]

@@ -174,8 +174,9 @@ class Surroundings:
                 self.at(name, "cell", cell, None, cell.cell_contents)
             except ValueError:  # an empty cell: not yet assigned
                 continue
-        for default in (*(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values()):
-            self.look(default, path)
+        names = f.__code__.co_varnames[: f.__code__.co_argcount][::-1]
+        for name, default in (*zip(names, (f.__defaults__ or ())[::-1]), *(f.__kwdefaults__ or {}).items()):
+            self.look(default, name)
         for name in sorted(names_in(f.__code__)):
             if name in f.__globals__:
                 value = f.__globals__[name]
