@@ -325,3 +325,15 @@ def test_windows_are_views():
     turned = tg.arange(6.0).reshape(2, 3).T
     assert turned.unfold(0, 2, 1).tolist() == [[[0.0, 1.0], [3.0, 4.0]], [[1.0, 2.0], [4.0, 5.0]]]
     assert turned.unfold(1, 1, 1).shape == (3, 2, 1) and tg.zeros(0, 3).unfold(1, 2, 1).shape == (0, 2, 2)
+
+
+def test_widths_when_scientific_notation_is_forced():
+    try:
+        tg.set_printoptions(sci_mode=True)
+        assert str(tg.tensor([2.0, -1.0])) == "tensor([ 2.0000e+00, -1.0000e+00])"
+        assert str(tg.tensor([0.0, 0.0])) == "tensor([0., 0.])"
+        tg.set_printoptions(sci_mode=False)
+        assert str(tg.tensor([1e-6, 2.5])) == "tensor([0.0000, 2.5000])"
+    finally:
+        tg.set_printoptions(profile="default")
+    assert str(tg.tensor([complex(-0.5, -0.0), complex(1, float("nan"))])) == "tensor([-0.5000-0.j,  1.0000+nanj])"

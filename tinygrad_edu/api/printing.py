@@ -39,9 +39,8 @@ def formatter(values):
         return lambda v: str(v).rjust(width), width
     digits, forced = printing["precision"], printing["sci_mode"]
     if values.dtype.kind == "c":
-        real, w = formatter(values.real)
-        imaginary, _ = formatter(values.imag)
-        return lambda v: real(v.real) + ("-" if math.copysign(1, v.imag) < 0 else "+") + imaginary(abs(v.imag)).lstrip() + "j", 2 * w
+        (real, w), (imaginary, w2) = formatter(values.real), formatter(values.imag)
+        return lambda v: real(v.real) + signed(imaginary(v.imag).lstrip()) + "j", w + w2 + 1
     numbers = values.reshape(-1).astype(np.float64)
     counted = numbers[np.isfinite(numbers) & (numbers != 0)]
     whole = bool((counted == np.ceil(counted)).all())
@@ -49,17 +48,20 @@ def formatter(values):
     if counted.size:
         sizes = np.abs(counted)
         low, high = sizes.min(), sizes.max()
-        scientific = bool(high / low > 1000 or high > 1e8 or not whole and low < 1e-4)
+        scientific = bool(high / low > 1000 or high > 1e8 or low < 1e-4) if forced is None else forced
     form = f".{digits}e" if scientific else ".0f" if whole else f".{digits}f"
     width = max((len(format(v, form)) + (whole and not scientific) for v in counted.tolist()), default=1)
-    scientific = scientific if forced is None else forced
-    form = f".{digits}e" if scientific else ".0f" if whole else f".{digits}f"
 
     def text(v):
         point = "." if whole and not scientific and math.isfinite(v) else ""
         return (format(v, form) + point).rjust(width)
 
     return text, width
+
+
+def signed(text):
+    """A number's text with its sign, also where that is +."""
+    return text if text[0] in "+-" else "+" + text
 
 
 def body(array, indent, short, text, width):
