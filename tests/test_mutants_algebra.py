@@ -257,11 +257,11 @@ def test_incomplete_gamma_functions_of_whole_numbers(a):
 
 
 def test_rules_of_bessel_functions_at_zero():
-    """i0″(0) = ½, i0e′(0) = 0 and i1e′(0) = i1′(0) = ½: the limit of I₁(x) / x."""
-    zero = tg.tensor(np.array([0.0, 1.0]), requires_grad=True)
+    """i0″(0) = ½, i0e′(0) = 0 by convention, and i1e′(0) = i1′(0) = ½: the limit of I₁(x) / x."""
+    zero = tg.tensor(np.array([0.0, 5e-324, 1.0]), requires_grad=True)  # I₁ of the second is 0 as well
     for name, slope, bend in (("i0", 0, 0.5), ("i1", 0.5, 0), ("i0e", 0, None), ("i1e", 0.5, None)):
         (g,) = engine.grad(registry[name].function(zero).sum(), zero, create_graph=True)
-        assert g.detach().numpy()[0] == slope
+        assert g.detach().numpy()[:2].tolist() == [slope, -1 if name == "i0e" else slope]  # e^(−|x|) has a kink
         if bend is not None:
             assert engine.grad(g.sum(), zero)[0].numpy()[0] == bend
 
@@ -352,6 +352,32 @@ def test_eigenvectors_of_equal_eigenvalues_have_no_slope():
     assert not np.isfinite(engine.grad(v[0, 0] + 2 * v[0, 1] + 3 * v[1, 0], x)[0].numpy()).all()
 
 
+@pytest.mark.parametrize("shape", [(3, 3), (4, 3), (3, 4), (2, 4, 3)])
+def test_singular_values_of_a_matrix_without_full_rank_have_slopes(shape):
+    """∂s₀/∂x = u₀·v₀ᵀ however small the last singular value is; so have vectors of a square matrix."""
+    rng = np.random.default_rng(8)
+    x = rng.normal(size=(*shape[:-1], 2)) @ rng.normal(size=(2, shape[-1]))
+    t = tg.tensor(x, requires_grad=True)
+    u, s, vh = tg.linalg.svd(t, full_matrices=False)
+    found = engine.grad((s[..., :2] * tg.tensor([1.0, 10.0], dtype=tg.float64)).sum(), t, retain_graph=True)[0].numpy()
+    a, b = u.detach().numpy(), vh.detach().numpy()
+    np.testing.assert_allclose(found, (a[..., :2] * [1, 10]) @ b[..., :2, :], 1e-10, 1e-11)
+    exact = np.zeros(shape)
+    exact[..., 0, 0], exact[..., 1, 1] = 3, 1  # the last singular value is 0 exactly
+    t = tg.tensor(exact, requires_grad=True)
+    packed = registry["svd_packed"].function(t)
+    g = np.zeros(packed.shape)
+    g[..., 0, shape[-2]] = 1
+    np.testing.assert_array_equal(engine.grad(packed, t, Tensor(g), retain_graph=True)[0].numpy(), (exact == 3) * 1.0)
+    if shape == (3, 3):
+        for k, place in itertools.product((0, 2), (0, 1, 2, 4, 5, 6)):  # the elements of u₀, v₀, u₂ and v₂
+            g = np.zeros(packed.shape)
+            g[k, place] = 1
+            nearly = tg.tensor(np.diag([3, 1, 1e-12]), requires_grad=True)
+            slopes = [engine.grad(registry["svd_packed"].function(y), y, Tensor(g))[0].numpy() for y in (t, nearly)]
+            np.testing.assert_allclose(*slopes, 1e-9, 1e-11)
+
+
 MATRIX_CASES = [
     Fixed("solve", np.eye(3) * 3 + np.arange(9.0).reshape(3, 3) % 4, np.arange(6.0).reshape(3, 2)),
     Fixed("affine_sigmoid", *(np.random.default_rng(3).normal(size=s) for s in ((4, 3), (2, 3), (2,)))),
@@ -426,3 +452,18 @@ def test_known_moments_change_no_derivative(shape, weights, axes):
         found.append([a.detach().numpy() for a in (out, *first, *second, *plain)])
     for a, b in zip(*found, strict=True):
         np.testing.assert_allclose(a, b, 1e-10, 1e-12)
+
+
+@pytest.mark.parametrize("wanted", [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize("graph", [False, True])
+def test_a_bias_without_a_weight(wanted, graph):
+    rng = np.random.default_rng(2)
+    x, b, g = rng.normal(size=(3, 4)), rng.normal(size=4), rng.normal(size=(3, 4))
+    for given in (b, np.ones((1, 4)), np.float64(2), np.ones((3, 1))):
+        xs = [tg.tensor(v, requires_grad=w) for v, w in zip((x, given), wanted)]
+        ones = tg.tensor(np.ones_like(given), requires_grad=True)
+        out, same = registry["normalize"].function(xs[0], None, xs[1], axes=(-1,)), registry["normalize"].function(xs[0], ones, xs[1], axes=(-1,))
+        np.testing.assert_allclose(out.detach().numpy(), same.detach().numpy(), 1e-14)
+        chosen = [t for t in xs if t.requires_grad]
+        for a, c in zip(engine.grad(out, chosen, Tensor(g), create_graph=graph), engine.grad(same, chosen, Tensor(g))):
+            np.testing.assert_allclose(a.detach().numpy(), c.numpy(), 1e-13, 1e-14)

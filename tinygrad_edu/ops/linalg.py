@@ -173,9 +173,9 @@ def svd_rule(g, x_shape, out):
     inner = left * row(s) + column(s) * right + row(gs) * identity(left)
     result = u @ inner @ vh
     if m > n:
-        result = result + outside(u, gu / row(s)) @ vh
+        result = result + outside(u, quotient(gu, row(s))) @ vh
     if n > m:
-        result = result + u @ mT(outside(mT(vh), mT(gvh / column(s))))
+        result = result + u @ mT(outside(mT(vh), mT(quotient(gvh, column(s)))))
     return result
 
 

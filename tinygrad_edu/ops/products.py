@@ -19,11 +19,9 @@ def rows(x):
 def matmul_left(g, x_shape, y):
     """g @ yᵀ; vectors are treated as rows and columns."""
     if y.ndim == 1:
-        return g.reshape((*g.shape, 1)) * y if len(x_shape) > 1 else g * y
+        return g.reshape((*g.shape, 1)) * y
     if len(x_shape) == 1:
         g = g.reshape((*g.shape[:-1], 1, g.shape[-1]))
-        out = g @ y.swapaxes(-1, -2)
-        return out.reshape((*out.shape[:-2], out.shape[-1]))
     if y.ndim == 2 and g.ndim > 2:
         return (rows(g) @ y.swapaxes(0, 1)).reshape((*g.shape[:-1], y.shape[0]))
     return g @ y.swapaxes(-1, -2)
@@ -34,7 +32,7 @@ def matmul_right(g, x, y_shape):
     if x.ndim == 1:
         return x.reshape((-1, 1)) * g.reshape((*g.shape[:-1], 1, g.shape[-1])) if len(y_shape) > 1 else g * x
     if len(y_shape) == 1:
-        return (g.reshape((1, prod(g.shape))) @ rows(x)).reshape(y_shape)
+        return g.reshape((prod(g.shape),)) @ rows(x)
     if len(y_shape) == 2 and x.ndim > 2:
         return rows(x).swapaxes(0, 1) @ rows(g)
     return x.swapaxes(-1, -2) @ g
@@ -127,19 +125,16 @@ def einsum_rule(g, i, operands, operands_shapes, equation):
     others = [t for k, t in enumerate(terms) if k != i]
     rest = [x for k, x in enumerate(operands) if k != i]
     sizes = dict(zip(mine, operands_shapes[i]))
-    available = set(result).union(*others) if others else set(result)
+    available = set(result).union(*others)
     seen = "".join(dict.fromkeys(mine))  # a repeated index, as in ii->, is put on the diagonal afterwards
     reachable = "".join(c for c in seen if c in available)
     out = einsum_of([result, *others], reachable, [g, *rest])
     out = out.reshape([sizes[c] if c in reachable else 1 for c in seen])
     out = broadcast_to(out, shape=tuple(sizes[c] for c in seen))
-    if len(seen) == len(mine):
-        return out
     for k, c in enumerate(mine):  # open the diagonal, one repeated index at a time
         if c in mine[:k]:
-            first = mine.index(c)
-            shape = (*out.shape[:k], sizes[c], *out.shape[k:])
-            mask = np.eye(sizes[c], dtype=bool).reshape([sizes[c] if a in (first, k) else 1 for a in range(len(shape))])
+            pair = {mine.index(c), k}
+            mask = np.eye(sizes[c], dtype=bool).reshape([sizes[c] if a in pair else 1 for a in range(out.ndim + 1)])
             out = np.where(mask, out.reshape((*out.shape[:k], 1, *out.shape[k:])), 0)
     return out
 
@@ -158,7 +153,7 @@ EINSUM = [((2, 3), (3, 4), dict(equation="ij,jk->ik")), ((2, 3), (2, 3), dict(eq
 def einsum_operator(*operands, equation):
     """Products of the operands' elements, summed over the indices that the result leaves out"""
     out = np.einsum(equation, *operands, optimize=len(operands) > 1)
-    return out.copy() if len(operands) == 1 and out.base is not None else out  # ii->i is a view
+    return out.copy() if len(operands) == 1 else out  # ii->i is a view
 
 
 def explicit(equation, operands):

@@ -157,7 +157,7 @@ def polygamma_of(x, *, n):
     sign_and_factorial = (-1.0) ** (n + 1)
     for k in range(2, n + 1):
         sign_and_factorial *= k
-    return (sign_and_factorial * hurwitz(np.full_like(x, n + 1.0), x)).astype(x.dtype)[()]
+    return sign_and_factorial * hurwitz(np.full_like(x, n + 1.0), x)
 
 
 @elementwise(symbol="ζ", floats=True, domain=dict(x=(1.5, 4), q=(0.5, 3)), x=None, q=lambda g, x, q: g * (-x * zeta(x + 1, q)))
@@ -179,8 +179,8 @@ def i1(x):
 
 
 def ratio(out, x):
-    """out / x, and ½ at 0: the limit of I₁(x) / x."""
-    zero = array_of(x) == 0
+    """out / x, and ½ where out is 0: the limit of I₁(x) / x."""
+    zero = array_of(out) == 0
     return np.where(zero, 0.5, out / np.where(zero, 1, x))
 
 
