@@ -25,6 +25,7 @@ class Program:
         self.results = results = once(tape.calls, results)
         self.calls = checks_first(alive(tape.calls, results))
         self.effects()
+        self.filled = filled_once(self.calls, {v.storage for v in results})
         self.escaping = {v.storage for v in results}
         self.space = {"Changed": Changed, "repeat": repeat, "errstate": np.errstate, "array": np.array, "empty": np.empty, "copyto": np.copyto,
                       "numpy": np, "True_": np.True_}  # fmt: skip
@@ -62,7 +63,7 @@ class Program:
             if self.takes_buffer(call):
                 out = call.outputs[0]
                 nbytes = out.size * out.dtype.itemsize
-                if nbytes < SHARE:
+                if nbytes < SHARE or out.storage in self.filled:
                     self.block[out.storage] = None
                 else:
                     if call.kind == "ufunc" and call.function.signature is None:
@@ -232,6 +233,9 @@ class Program:
             return [f"if not ({test}): raise Changed({number!r})" for number in call.place[1:]]
         if kind == "setitem":
             target, index, value = args
+            if target.storage in self.filled:
+                self.head.append(f"{self.expression(target)}[...] = {self.expression(value)}")
+                return []
             if index is Ellipsis or index == slice(None):
                 return [f"copyto({self.expression(target)}, {self.expression(value)}, 'unsafe')"]
             return [f"{self.expression(target)}[{self.index(index)}] = {self.expression(value)}"]
@@ -319,8 +323,9 @@ class Program:
             order = "" if contiguous(out) else ", 'K'" if source.strides == out.strides else ", 'F'"
             return f"{self.expression(source)}.astype({self.held(out.dtype)}{order or ', ' + repr('C')})"
         if kind == "ufunc":
-            if call.function.__name__ in OPERATORS and all(isinstance(x, Value) and not x.shape or type(x) in (int, float) for x in args):
-                a, b = map(self.expression, args)
+            if call.function.__name__ in OPERATORS and all(isinstance(x, Value) and not x.shape or type(x) in (int, float) or
+                                                           isinstance(x, np.floating) and x.dtype == call.outputs[0].dtype for x in args):  # fmt: skip
+                a, b = (self.expression(x.item() if isinstance(x, np.floating) else x) for x in args)
                 return f"{a} {OPERATORS[call.function.__name__]} {b}"
             return f"{self.global_name(call.function)}({', '.join(self.operands(call))})"
         if kind == "dot":
@@ -381,11 +386,10 @@ class Program:
         """What is asked anew at each step: a learning rate, random numbers."""
         args, facts = call.args
         number = sum(name.startswith("again_") for name in self.space)
-        function = self.space[f"again_{number}"] = call_of(call.function, args, facts, call.place[1])
-        names = [self.name(v, call.label or "number") for v in call.outputs]
+        self.space[f"again_{number}"] = call_of(call.function, args, facts, call.place[1])
+        names = [self.name(v, call.label.removeprefix("all_").removesuffix("s") if len(call.label) > 1 else "number") for v in call.outputs]
         text = f"again_{number}()"
-        self.head.append(f"# again_{number}: {getattr(call.function, '__qualname__', call.function)}")
-        assert function
+        self.head.append(f"# again_{number}: asks for {getattr(call.function, '__name__', call.function).replace('_', ' ')}")
         return [f"{', '.join(names)}, = {text}" if names else text]
 
 
@@ -449,6 +453,17 @@ def checks_first(calls):
                 needed.update((v.storage, v.key))
     moved = set(first)
     return first[::-1] + [c for c in calls if c not in moved]
+
+
+def filled_once(calls, escaping):
+    """New memory that is written only once, as a whole and with a number: a gradient of ones. It can be made once for all."""
+    made = {c.outputs[0].storage: c.outputs[0] for c in calls if c.kind == "new"}
+    writes: dict = {}
+    for call in calls:
+        for storage in call.writes:
+            writes.setdefault(storage, []).append(call)
+    return {s for s, found in writes.items() if s in made and s not in escaping and len(found) == 1 and found[0].kind == "setitem" and
+            found[0].args[0].key == made[s].key and found[0].args[1] in (Ellipsis, slice(None)) and isinstance(found[0].args[2], (int, float, np.generic))}  # fmt: skip
 
 
 PURE = ("ufunc", "dot", "reduce", "attribute", "getitem", "method", "copy")
