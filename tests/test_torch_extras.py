@@ -264,3 +264,114 @@ def test_sparse_matrices_are_dense_here():
     assert S.tolist() == [[0, 1, 0], [5, 0, 0]]
     tg.sparse.mm(S, tg.ones(3, 2)).sum().backward()
     assert values.grad.tolist() == [2, 2, 2]
+
+
+# --- complex leaves and parameters ---------------------------------------------------------------------------------------
+
+
+def test_the_gradient_of_a_complex_leaf_is_complex():
+    z = tg.tensor([1 + 2j, 3 - 1j], requires_grad=True)
+    ((z * z.conj()).real.sum() + (z**2).real.sum() + z.imag.exp().sum()).backward()
+    w = z.detach().numpy()
+    np.testing.assert_allclose(z.grad.numpy(), 2 * w + 2 * w.conj() + 1j * np.exp(w.imag), rtol=1e-12)
+    assert z.is_leaf and z.requires_grad and z.grad.dtype == tg.complex128 and z.grad.shape == (2,)
+    (g,) = tg.autograd.grad((z.abs() ** 3).sum(), z, create_graph=True)
+    (h,) = tg.autograd.grad(tg.view_as_real(g).square().sum(), z)
+    np.testing.assert_allclose(h.numpy(), 36 * np.abs(w) ** 2 * w, rtol=1e-10)  # |3|z|z|² = 9|z|⁴
+    assert tg.ones(2, dtype=tg.complex64).requires_grad_().requires_grad
+
+
+def test_operators_without_a_complex_derivative_refuse_complex_leaves_too():
+    z = tg.tensor([1 + 2j], requires_grad=True)
+    with pytest.raises(NotImplementedError, match="complex"):
+        tg.view_as_real(tg.sinh(z)).sum().backward()
+
+
+class SpectralConvolution(nn.Module):
+    """As in Fourier neural operators: the lowest frequencies times learned complex weights."""
+
+    def __init__(self, channels, modes):
+        super().__init__()
+        self.modes, self.weights = modes, nn.Parameter(tg.rand(channels, channels, modes, dtype=tg.cdouble) / channels**2)
+
+    def forward(self, x):
+        z = tg.fft.rfft(x)
+        out = tg.zeros(*z.shape, dtype=tg.cdouble)
+        out[:, :, : self.modes] = tg.einsum("bix,iox->box", z[:, :, : self.modes], self.weights)
+        return tg.fft.irfft(out, n=x.shape[-1])
+
+
+def test_complex_parameters_are_trained():
+    tg.manual_seed(0)
+    layer, x, y = SpectralConvolution(2, 3), tg.tensor(SEED.normal(size=(3, 2, 8))), tg.tensor(SEED.normal(size=(3, 2, 8)))
+    assert isinstance(layer.weights, nn.Parameter) and [n for n, _ in layer.named_parameters()] == ["weights"]
+    loss = (layer(x) - y).square().mean()
+    loss.backward()
+    gradient, step = layer.weights.grad.numpy(), 1e-6
+    for place in ((0, 1, 2), (1, 0, 1)):
+        for unit in (1, 1j):
+            values = []
+            for sign in (1, -1):
+                with tg.no_grad():
+                    layer.weights[place] += sign * step * unit
+                    values.append((layer(x) - y).square().mean().item())
+                    layer.weights[place] -= sign * step * unit
+            slope = gradient[place].real if unit == 1 else gradient[place].imag
+            assert (values[0] - values[1]) / (2 * step) == pytest.approx(slope, abs=1e-7)
+    for optimizer in (tg.optim.Adam(layer.parameters(), lr=0.05), tg.optim.SGD(layer.parameters(), lr=0.1, momentum=0.5)):
+        before = loss.item()
+        for _ in range(10):
+            optimizer.zero_grad()
+            loss = (layer(x) - y).square().mean()
+            loss.backward()
+            optimizer.step()
+        assert loss.item() < before
+    other = SpectralConvolution(2, 3)
+    other.load_state_dict({k: v.clone() for k, v in layer.state_dict().items()})
+    assert other(x).allclose(layer(x)) and other.weights.is_complex()
+
+
+def test_complex_parameters_train_as_in_pytorch():
+    torch = pytest.importorskip("torch")
+    weights, rows = SEED.normal(size=(3, 2)) + 1j * SEED.normal(size=(3, 2)), SEED.normal(size=(4, 3))
+    found = []
+    for lib in (tg, torch):
+        p = lib.nn.Parameter(lib.tensor(weights))
+        optimizer = lib.optim.AdamW([p], lr=0.05)
+        for _ in range(5):
+            optimizer.zero_grad()
+            (lib.fft.fft(lib.tensor(rows) @ p.abs()).abs() + (p * p.conj() * 2).real.sum()).sum().backward()
+            optimizer.step()
+        found.append(p.detach().numpy())
+        lib.manual_seed(1)
+        found[-1] = np.concatenate([found[-1].ravel(), lib.randn(3, dtype=lib.complex128).numpy(), lib.rand(20, dtype=lib.complex128).numpy()])
+    np.testing.assert_allclose(*found, rtol=1e-10)
+
+
+def test_complex_parameters_are_copied_clipped_frozen_and_replaced():
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(tg.complex(tg.ones(2), tg.tensor([0.0, 2.0])))
+
+        def forward(self, x):
+            return (x * self.w).abs().sum()
+
+    import copy
+
+    model = Model()
+    twin = copy.deepcopy(model)
+    for m in (model, twin):
+        m(tg.tensor([3.0, 4.0])).backward()
+    assert isinstance(twin.w, nn.Parameter) and twin.w.grad.equal(model.w.grad) and twin.w.data_ptr() != model.w.data_ptr()
+    norm = np.linalg.norm(model.w.grad.numpy())
+    assert nn.utils.clip_grad_norm_(model.parameters(), 0.5).item() == pytest.approx(norm)
+    assert np.linalg.norm(model.w.grad.numpy()) == pytest.approx(0.5)
+    kept = model.w.grad
+    model.requires_grad_(False).requires_grad_(True)
+    assert model.w.grad is kept and isinstance(model.w, nn.Parameter)
+    model.zero_grad()
+    model.w.data = model.w.data * 3
+    assert model.w.grad is None and model.w.detach().tolist() == [3 + 0j, 3 + 6j]
+    with pytest.raises(RuntimeError, match="must stay"):
+        model.w.data = tg.ones(2, dtype=tg.int64)

@@ -4,9 +4,13 @@ So every derivative is a real one, found by the rules that are there already. Wh
 and its gradient is an error.
 """
 
+from typing import Any
+
 import numpy as np
 
+from ..autograd import memory
 from ..autograd.function import Function
+from ..autograd.node import leaf
 from ..autograd.tensor import Tensor, array_of
 from .spelling import as_tensor, both, only_function
 from .spelling import functions as public
@@ -142,17 +146,98 @@ class ComplexTensor(Tensor):
         """ln |z| + i·angle"""
         return ComplexTensor(self.abs().log(), self.angle())
 
+    def norm(self, *args, **options):
+        """The norm of the absolute values."""
+        return self.abs().norm(*args, **options)
+
     def square(self):
         """z · z"""
         return self * self
 
-    def requires_grad_(self, requires_grad=True):
-        """Refused: make the real and the imaginary part require grad."""
-        raise RuntimeError("requires_grad_(): complex leaves are not supported; make leaves of the real and the imaginary part")
-
     def item(self):
         """The number, as a Python complex."""
         return complex(self.array)
+
+
+class Part(Function):
+    """The real or the imaginary part of a complex leaf"""
+
+    @staticmethod
+    def forward(ctx, z, imaginary):
+        """A copy, so that an optimizer may write to the leaf."""
+        ctx.imaginary = imaginary
+        return Tensor(np.ascontiguousarray(z.array.imag if imaginary else z.array.real))
+
+    @staticmethod
+    def backward(ctx, g):
+        """The gradient of a complex number is ∂/∂re + i·∂/∂im."""
+        unit = 1j if ctx.imaginary else 1 + 0j
+        if g.requires_grad:
+            return (ComplexTensor(g * 0, g) if ctx.imaginary else ComplexTensor(g, g * 0)), None
+        return Tensor(g.array * np.result_type(g.dtype, np.complex64).type(unit)), None
+
+
+class ComplexLeaf(ComplexTensor):
+    """A complex tensor that asks for its gradient; its parts are read anew each time, as an optimizer may have written to it.
+
+    >>> import tinygrad_edu as tg
+    >>> z = tg.tensor([3 + 4j], requires_grad=True)
+    >>> z.abs().sum().backward(); z.grad
+    tensor([0.6000+0.8000j])
+    """
+
+    __slots__ = ()
+
+    re = property(lambda self: Part.apply(self, False) if self.node is not None else Tensor(np.ascontiguousarray(self.array.real)))
+    im = property(lambda self: Part.apply(self, True) if self.node is not None else Tensor(np.ascontiguousarray(self.array.imag)))
+
+    @property
+    def barrier(self):
+        """What an operator that knows no complex derivative gets as this leaf's node: it refuses the gradient."""
+        return Barrier.apply(self.re, self.im, Tensor(self.array)).node
+
+    def detach(self):
+        """The same numbers in the same memory, without the leaf's history."""
+        return memory.alias(self)
+
+    __iadd__, __isub__, __imul__, __itruediv__ = (tensor_methods[f"__{name}__"] for name in ("iadd", "isub", "imul", "itruediv"))
+
+
+plain_switch: Any = Tensor.requires_grad
+
+
+def switch_gradient(x, wanted):
+    """x.requires_grad = wanted; complex numbers become a leaf whose gradient is complex."""
+    if wanted and x.node is None and x.array.dtype.kind == "c":
+        array = x.array if isinstance(x.array, np.ndarray) and x.array.flags.writeable else np.array(x.array)
+        x.__dict__.pop("re", None), x.__dict__.pop("im", None)
+        before, x.array = x.__dict__.pop("thawed", None), array
+        if not isinstance(x, ComplexLeaf):
+            x.__class__ = ComplexLeaf
+        x.node = before if before and before.shape == array.shape else leaf(array.shape, array.dtype)
+    else:
+        plain_switch.fset(x, wanted)
+
+
+Tensor.requires_grad = property(plain_switch.fget, switch_gradient, doc=plain_switch.__doc__)  # type: ignore[method-assign, assignment]
+plain_setitem = tensor_methods["__setitem__"]
+
+
+def setitem(self, index, value):
+    """x[index] = value; where one of them is complex with a history, each part is written to its own."""
+    if not isinstance(value, ComplexTensor) and not isinstance(self, ComplexTensor) or isinstance(self, ComplexLeaf):
+        return plain_setitem(self, index, value)
+    if not isinstance(self, ComplexTensor):
+        if self.dtype.kind != "c" or self.node is not None:
+            return plain_setitem(self, index, value)
+        self.__dict__["re"], self.__dict__["im"] = parts(self)
+        self.__class__ = ComplexTensor
+    for part, new in zip((self.re, self.im), parts(value)):
+        part[index] = new
+    ComplexTensor.__init__(self, self.re, self.im)
+
+
+tensor_methods["__setitem__"] = setitem
 
 
 def is_complex(x):
@@ -218,7 +303,7 @@ def dispatching(name):
     plain, method = public[name], getattr(ComplexTensor, name)
 
     def function(input, *args, **kwargs):
-        if input.__class__ is ComplexTensor or args and args[0].__class__ is ComplexTensor:
+        if isinstance(input, ComplexTensor) or args and isinstance(args[0], ComplexTensor):
             return method(split(input), *args, **kwargs)
         return plain(input, *args, **kwargs)
 
@@ -237,7 +322,8 @@ def on_lists(name):
     plain = public[name]
 
     def function(tensors, dim=0, **options):
-        if any(t.__class__ is ComplexTensor for t in tensors):
+        dim = options.pop("axis", dim)
+        if any(isinstance(t, ComplexTensor) for t in tensors):
             pairs = [parts(t) for t in tensors]
             return ComplexTensor(plain([re for re, _ in pairs], dim), plain([im for _, im in pairs], dim))
         return plain(tensors, dim, **options)
@@ -255,7 +341,7 @@ plain_einsum = public["einsum"]
 def einsum(equation, *operands):
     """Sums of products as the equation says, of complex tensors too"""
     given = operands[0] if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else operands
-    if not any(t.__class__ is ComplexTensor for t in given):
+    if not any(isinstance(t, ComplexTensor) for t in given):
         return plain_einsum(equation, *operands)
     if len(given) > 2:
         raise NotImplementedError("einsum: with complex tensors it takes one or two operands; multiply the others in a second call")

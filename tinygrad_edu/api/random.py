@@ -417,8 +417,16 @@ def arranged(flat, shape, order):
     return flat.reshape([shape[d] for d in order]).transpose(np.argsort(order))
 
 
-def random_filled(name, description, draw):
-    """The functions tg.name(*size) and tg.name_like(input); `draw(generator, n, dtype, contiguous)` gives the numbers."""
+def random_filled(name, description, draw_real):
+    """The functions tg.name(*size) and tg.name_like(input); `draw_real(generator, n, dtype, contiguous)` gives the numbers."""
+
+    def draw(generator, n, kind, contiguous):
+        """Complex numbers have pairs of them; those of randn have variance 1 together."""
+        if kind.kind != "c":
+            return draw_real(generator, n, kind, contiguous)
+        one = np.empty(0, kind).real.dtype
+        pairs = normal_numbers(generator, 2 * n, one, 0, math.sqrt(0.5), contiguous) if name == "randn" else draw_real(generator, 2 * n, one, contiguous)
+        return pairs.view(kind)
 
     def of_size(*size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
                 names=None, **more):  # fmt: skip
@@ -427,13 +435,16 @@ def random_filled(name, description, draw):
         if more:
             raise TypeError(f"{name}: unknown arguments {sorted(more)}")
         kind = dtype_of(dtype) if dtype is not None else dtypes.default if out is None else out.dtype
-        floating(name, kind)
+        if kind.kind != "c":
+            floating(name, kind)
         result = finished(draw(source(generator), math.prod(size), kind, True).reshape(size), requires_grad)
         return result if out is None else out.copy_(result)
 
     def like(input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
         check_device(device)
-        kind = floating(name + "_like", input.dtype if dtype is None else dtype_of(dtype))
+        kind = input.dtype if dtype is None else dtype_of(dtype)
+        if kind.kind != "c":
+            floating(name + "_like", kind)
         order = layout_of(input)
         numbers = draw(source(generator), math.prod(input.shape), kind, order is None)
         return finished(arranged(numbers, input.shape, order), requires_grad)

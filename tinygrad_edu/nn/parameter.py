@@ -1,5 +1,7 @@
 """Parameter: a tensor that a Module finds, trains and saves."""
 
+from functools import cache
+
 from ..autograd.node import leaf
 from ..autograd.tensor import Tensor
 
@@ -29,11 +31,21 @@ class Parameter(Tensor):
         Tensor.__init__(self, data.array.copy() if held or not hasattr(data.array, "flags") else data.array)
         if held:
             self.shared = False
-        if requires_grad and not (data.dtype.kind == "f"):
+        if data.dtype.kind == "c":
+            self.__class__ = complex_parameter()
+        elif requires_grad and not (data.dtype.kind == "f"):
             raise RuntimeError(f"Parameter(data): only floating-point parameters can be trained, and this one is {data.dtype}; "
                                "pass requires_grad=False, or data.float()")  # fmt: skip
         if requires_grad:
             self.node = leaf(self.array.shape, self.array.dtype)
+
+
+@cache
+def complex_parameter():
+    """The class of parameters with complex numbers."""
+    from ..api.complexes import ComplexLeaf
+
+    return type("Parameter", (ComplexLeaf, Parameter), {"__slots__": (), "__module__": __name__, "__doc__": Parameter.__doc__})
 
 
 class Buffer(Tensor):

@@ -24,6 +24,8 @@ class Optimizer:
     array `p` in place. `state[p]` is a dict per parameter, with PyTorch's names.
     """
 
+    has_complex = False  # True if a parameter has complex numbers
+
     def __init__(self, params, defaults):
         self.defaults = dict(defaults)
         self.state = defaultdict(dict)
@@ -70,6 +72,7 @@ class Optimizer:
             if default is required and name not in param_group:
                 raise ValueError(f"{type(self).__name__}: give {name}, for all parameters or for this group")
         self.param_groups.append({**self.defaults, **param_group, "params": params})
+        self.has_complex = self.has_complex or any(p.dtype.kind == "c" for p in params)
 
     def zero_grad(self, set_to_none=True):
         """Forget all gradients, before the next `backward()` adds to them."""
@@ -94,6 +97,8 @@ class Optimizer:
             params, arrays, grads = gathered(group["params"])
             if not params:
                 continue
+            if self.has_complex:
+                arrays, grads = list(map(as_reals, arrays)), list(map(as_reals, grads))
             if first is None:
                 first = (params[0].node or params[0]).grad
                 if first.used and not self.warned:
@@ -322,6 +327,11 @@ def gathered(params):
     if {*map(type, arrays)} != {np.ndarray}:
         arrays = [memory.as_memory(p) for p in params]
     return params, arrays, grads
+
+
+def as_reals(array):
+    """Complex numbers (…) as pairs of real ones (…, 2), in the same memory: an optimizer moves both alike."""
+    return np.asarray(array, order="C")[..., None].view(array.real.dtype) if array.dtype.kind == "c" else array
 
 
 def sweep(kernel, c, p, g, arrays, scratch):

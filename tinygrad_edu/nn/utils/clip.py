@@ -18,6 +18,7 @@ def with_gradients(parameters):
 
 def norm_of(array, order):
     """(Σ |x|^order)^(1/order) over all elements."""
+    array = np.abs(array) if array.dtype.kind == "c" else array
     if order == 2:
         flat = array.reshape(-1, order="A")
         return np.sqrt(flat.dot(flat))
