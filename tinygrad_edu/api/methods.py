@@ -284,7 +284,7 @@ def set_data(self, value):
     """Replace the values of a tensor, without history."""
     if not isinstance(value, Tensor):
         raise TypeError(f"x.data = …: expected a Tensor, got {type(value).__name__}")
-    if self.node is not None and value.dtype.kind != "f":
+    if self.node is not None and value.dtype.kind != self.dtype.kind:
         raise RuntimeError(f"x.data = …: a tensor that requires grad must stay floating-point, got {value.dtype}")
     if value.array is self.array:
         return  # x.data -= y ends here: the memory is the tensor's own
