@@ -298,7 +298,7 @@ def minors_of(x):
 TINY = 1e-200
 SPECIAL_MATRICES = [
     np.diag([TINY, TINY, 1]), np.diag([-TINY, -TINY, 1]), -np.diag([TINY, TINY, 1]), -np.diag([1e-310, 1, 2]), np.diag([0.0, 1, 2]), np.zeros((3, 3)), np.ones((2, 2)),
-    np.diag([1e-100, 1e-100]), np.diag([1e300, 1e-5]), np.array([[0, TINY, 0], [TINY, 0, 0], [0, 0, 1]]), np.array([[0, -TINY, 0], [-TINY, 0, 0], [0, 0, -1]]),
+    np.diag([1e-100, 1e-100]), np.diag([1e300, 1e-5]), np.diag([1e160, 1e148, 10]), np.array([[0, TINY, 0], [TINY, 0, 0], [0, 0, 1]]), np.array([[0, -TINY, 0], [-TINY, 0, 0], [0, 0, -1]]),
     1e-3 * np.eye(3), -1e-9 * np.eye(2), np.array([[2.0]]), np.array([[0.0]]), np.array([[1.0, 2], [3, 4]]), np.array([[2.0, -1, 0, 3], [1, 0, 5, -2], [4, 4, 1, 1], [0, 2, -3, 1]]),
 ]  # fmt: skip
 
@@ -467,3 +467,18 @@ def test_a_bias_without_a_weight(wanted, graph):
         chosen = [t for t in xs if t.requires_grad]
         for a, c in zip(engine.grad(out, chosen, Tensor(g), create_graph=graph), engine.grad(same, chosen, Tensor(g))):
             np.testing.assert_allclose(a.detach().numpy(), c.numpy(), 1e-13, 1e-14)
+
+
+@pytest.mark.parametrize("graph", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_slopes_of_incomplete_gamma_functions_of_a_number(dtype, graph):
+    """xᵃ⁻¹e⁻ˣ / Γ(a), with all places of the tensor's type: a Python number has none of its own."""
+    x = tg.tensor(np.array([0.4, 1.3, 7.0], dtype), requires_grad=True)
+    exact = np.exp(np.log(x.detach().numpy().astype(float)) * 1.7 - x.detach().numpy().astype(float) - math.lgamma(2.7))
+    for name, sign in (("gamma_lower", 1), ("gamma_upper", -1)):
+        for a in (2.7, np.array([2.7], dtype)):
+            (g,) = engine.grad(registry[name].function(a, x).sum(), x, create_graph=graph)
+            assert g.dtype == dtype
+            np.testing.assert_allclose(g.detach().numpy(), sign * exact, 1e-14 if dtype == np.float64 else 1e-6)
+        (g,) = engine.grad(registry[name].function(3, x).sum(), x)
+        np.testing.assert_allclose(g.numpy(), sign * x.detach().numpy() ** 2 * np.exp(-x.detach().numpy()) / 2, 1e-14 if dtype == np.float64 else 1e-6)

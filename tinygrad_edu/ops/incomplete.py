@@ -44,7 +44,7 @@ def shares(a, x):
 
 def density(a, x):
     """xᵃ⁻¹e⁻ˣ / Γ(a)"""
-    log_gamma = float(lgamma(a)) if isinstance(a, (int, float)) else lgamma(a)  # a number does not decide the type
+    log_gamma = float(lgamma(float(a))) if isinstance(a, (int, float)) else lgamma(a)  # a number does not decide the type
     return np.exp((a - 1) * np.log(x) - x - log_gamma)
 
 

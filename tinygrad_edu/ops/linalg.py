@@ -81,7 +81,7 @@ def cofactors(x, out):
     array = array_of(x)
     try:
         inverse = np.linalg.inv(array)
-        regular = bool((np.abs(inverse).max(initial=0) * np.abs(array).max(initial=0)) * n < 1e6)
+        regular = np.abs(inverse).max(initial=0) * np.abs(array).max(initial=0) * n < 1e6
     except np.linalg.LinAlgError:
         regular = False
     if regular:

@@ -130,7 +130,7 @@ def einsum_rule(g, i, operands, operands_shapes, equation):
     reachable = "".join(c for c in seen if c in available)
     out = einsum_of([result, *others], reachable, [g, *rest])
     out = out.reshape([sizes[c] if c in reachable else 1 for c in seen])
-    out = broadcast_to(out, shape=tuple(sizes[c] for c in seen))
+    out = broadcast_to(out, shape=[sizes[c] for c in seen])
     for k, c in enumerate(mine):  # open the diagonal, one repeated index at a time
         if c in mine[:k]:
             pair = {mine.index(c), k}
