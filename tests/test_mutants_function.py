@@ -725,3 +725,17 @@ def test_refused_second_derivatives_are_steps_like_others():
         z = vector(1.0)
         for _ in range(2):
             assert tg.autograd.grad((g * z).sum(), z, retain_graph=False)[0].item() == g.item(), "a path that is not asked for"
+
+
+def test_operators_that_know_no_complex_derivative_refuse_complex_leaves_and_results():
+    leaf = tg.tensor([3 + 4j, 1j], requires_grad=True)
+    for z in (leaf, leaf * 2):
+        out = tg.sinh(z)
+        assert out.requires_grad and np.allclose(out.detach().numpy(), np.sinh(z.detach().numpy()))
+        with pytest.raises(NotImplementedError, match="complex tensor whose derivative is not known"):
+            tg.view_as_real(out).sum().backward()
+        with tg.no_grad():
+            assert not tg.sinh(z).requires_grad
+        assert not tg.sinh(z.detach()).requires_grad
+    tg.view_as_real(leaf * (1 + 1j)).sum().backward()
+    assert leaf.grad.tolist() == [2 + 0j, 2 + 0j]

@@ -16,7 +16,7 @@ def operands(op, args):
                 as_memory(a)
             copied = recorded and held_by_user(a)
             arrays.append(a.array.copy() if copied else a.array)
-            parents.append(a.node if a.node is None or a.array.dtype.kind != "c" else getattr(a, "barrier", a.node))
+            parents.append(getattr(a, "barrier", a.node) if a.array.dtype.kind == "c" else a.node)
         else:
             arrays.append(constant(op, a, recorded))
             parents.append(None)
