@@ -256,6 +256,52 @@ def test_a_forward_pass():
     assert predict.latest is not None
 
 
+def test_a_compiled_module_has_the_modules_attributes():
+    model = mlp()
+    compiled = tg.compile(model, backend="numpy")
+    assert list(compiled.parameters()) == list(model.parameters()) and compiled.eval() is model and not model.training
+    with pytest.raises(AttributeError):
+        compiled.nothing  # noqa: B018
+
+
+def test_numpy_arrays_that_the_code_names_are_read_anew():
+    table = np.arange(6.0)
+    step = lambda x: (x * tg.tensor(table)).sum() + tg.from_numpy(table)[0]
+    compiled = replayed(step)
+    for k in range(8):
+        assert compiled(X[0] + k).item() == step(X[0] + k).item()
+        table += 1.0
+    assert compiled.latest is not None and type(table) is np.ndarray
+
+
+def test_several_threads():
+    import threading
+
+    def work(results, step, model):
+        results.append([step(X, Y).item() for _ in range(30)] + [model[0].weight.sum().item()])
+
+    apart, together = [], []
+    for _ in range(3):
+        model, _, step = Task(training).sides[1]
+        work(apart, step, model)
+    threads = [threading.Thread(target=work, args=(together, step, model)) for model, _, step in (Task(training).sides[1] for _ in range(3))]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert together == apart
+    model, _, shared = Task(training).sides[1]
+    results: list = []
+    threads = [threading.Thread(target=work, args=(results, shared, model)) for _ in range(3)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    model, _, alone = Task(training).sides[0]
+    losses = [alone(X, Y).item() for _ in range(90)]
+    assert sorted((v for r in results for v in r[:-1]), reverse=True) == sorted(losses, reverse=True)
+
+
 def test_keyword_arguments_and_plain_ones():
     def make(model, optimizer):
         def step(x, y, *, scale=1.0, mode="mean"):

@@ -54,6 +54,8 @@ class Plan:
         self.external_names = [v.name for v in self.program.externals]
         self.written = [i for i, v in enumerate(self.program.externals) if v.storage.written]
         self.written_inputs = [i for i, v in enumerate(used) if v.storage.written]
+        for v in used:
+            v.storage.array = None  # a plan keeps no batch
         self.guard(swap, arguments, argument_names, inputs)
 
     # --- what must be so ---------------------------------------------------------------------------------------------

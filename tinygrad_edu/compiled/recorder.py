@@ -1,7 +1,8 @@
 """The array that writes: it computes like the NumPy array it holds, and notes each call on the tape.
 
 It is no subclass of ndarray, although it says so when asked: whatever NumPy's C code would read behind its back ends in
-`__array__`, which is an error with the user's line.
+`__array__`, which is an error with the user's line. For other threads, and when the recording is over, it is no more than
+the array that it holds.
 """
 
 import operator
@@ -120,6 +121,11 @@ class Recorder:
             self.value.call = call
             tape.alive.append(ref(self))
 
+    @property
+    def idle(self):
+        """True unless this thread is recording: then nothing is noted, and results are plain arrays."""
+        return recording() is not self.tape
+
     base = property(lambda self: self.root)
     T = property(lambda self: self.generic("attribute", "T", (self,)))
 
@@ -129,6 +135,9 @@ class Recorder:
         if any(isinstance(x, Tensor) for x in inputs):
             return NotImplemented
         tape, arrays = self.tape, real(inputs)
+        if self.idle:
+            result = getattr(ufunc, method)(*arrays, **real(kwargs), **({} if out is None else {"out": real(out)}))
+            return result if out is None else out[0]
         if out is not None and any(not is_recorder(o) for o in out if o is not None):
             raise tape.refused("writes into a NumPy array that no tensor holds", "keep it in a tensor, outside of the step")
         if method == "at":
@@ -154,6 +163,8 @@ class Recorder:
     def function(self, function, args, kwargs):
         """Note a call of a function of NumPy's."""
         tape, name = self.tape, function.__name__
+        if self.idle:
+            return function(*real(args), **real(kwargs))
         if name in PLAIN_FACTS:
             return function(*real(args), **real(kwargs))
         if name in NUMBERS_WANTED:
@@ -175,6 +186,8 @@ class Recorder:
         return result_of(tape, call, result, (args, kwargs))
 
     def __array__(self, dtype=None, copy=None):
+        if self.idle:
+            return MAKERS["array"](self.array, dtype) if copy or dtype is not None else self.array
         raise value_read("a NumPy array of it was wanted")
 
     # --- what Python calls -------------------------------------------------------------------------------------------
@@ -188,6 +201,8 @@ class Recorder:
             result = array[real(args[1])]
         else:
             result = getattr(array, name)(*real(args[1:]), **real(kwargs))
+        if self.idle:
+            return result
         if name in IN_PLACE:
             self.tape.write("statement", name, value_of(args, self.tape), value_of(kwargs, self.tape), writes=[self.value])
             return None
@@ -200,6 +215,8 @@ class Recorder:
             return getattr(self.array, name)
         if name in ABSENT:
             raise AttributeError(name)
+        if self.idle:
+            return getattr(self.array, name)
         if name == "item" and self.array.size == 1:
             return lambda *args: self.expected(lambda array: array.item(*args), ".item()")
         if name in READS:
@@ -211,6 +228,8 @@ class Recorder:
 
     def product(self, a, b):
         """a · b of two or one dimensions."""
+        if self.idle:
+            return np.dot(real(a), real(b))
         call = self.tape.write("dot", np.dot, value_of((a, b), self.tape))
         return result_of(self.tape, call, np.dot(real(a), real(b)), ())
 
@@ -218,12 +237,16 @@ class Recorder:
         return self.product(self, other)
 
     def copy(self, order="C"):
+        if self.idle:
+            return self.array.copy(order)
         call = self.tape.write("copy", None, (self.value,))
         return Recorder(self.tape, self.array.copy(order), call)
 
     def astype(self, dtype, order="K", casting="unsafe", subok=True, copy=True):
         if not copy and self.array.dtype == dtype:
             return self
+        if self.idle:
+            return self.array.astype(dtype, order, casting)
         call = self.tape.write("copy", None, (self.value,))
         return Recorder(self.tape, self.array.astype(dtype, order, casting), call)
 
@@ -252,8 +275,8 @@ class Recorder:
         if value is self:  # a += b, on a view that was asked for by a[i] += b
             return
         self.array[real(index)] = real(value)
-        if is_recorder(value) and value.value.key == self.key_of(index):
-            return  # what an in-place operator of a view gives back
+        if self.idle or is_recorder(value) and value.value.key == self.key_of(index):
+            return  # also what an in-place operator of a view gives back
         self.tape.write("setitem", "[]", value_of((self, index, value), self.tape), writes=[self.value])
 
     def key_of(self, index):
@@ -293,27 +316,34 @@ class Recorder:
     def expected(self, convert, how):
         """A number that this package's own code asks for, as in a check of arguments: replays look whether it is the same."""
         found = convert(self.array)
+        if self.idle:
+            return found
         if isinstance(found, float) or not own_check():
             raise value_read(how)
         self.tape.write("expect", convert, (self.value, found))
         return found
 
-    def __complex__(self):
-        raise value_read("complex()")
-
     def __contains__(self, value):
-        raise value_read("in")
+        return bool((self == value).any())
 
     def __repr__(self):
-        raise value_read("to show it")
+        return self.shown(repr)
 
-    __str__ = __repr__
+    def __str__(self):
+        return self.shown(str)
 
     def __format__(self, spec):
+        return self.shown(lambda array: format(array, spec))
+
+    def shown(self, text):
+        if self.idle:
+            return text(self.array)
         raise value_read("to show it")
 
     def __reduce_ex__(self, protocol):
-        raise value_read("to copy or save it")
+        if self.idle:
+            return self.array.__reduce_ex__(protocol)
+        raise value_read("to save it")
 
     def __deepcopy__(self, memo):
         return self.copy(order="K")

@@ -59,6 +59,8 @@ class Swap:
     def __init__(self, tape, around, arguments):
         self.tape, self.around, self.arguments = tape, around, arguments
         tape.swap = self
+        self.places: list = []
+        self.held: list = []  # (an array that the code names, its recorder)
         self.swapped: list = []  # (tensor, its array, its recorder)
         self.grads: list = []  # (owner, gradient or None, its array, its recorder)
 
@@ -77,10 +79,11 @@ class Swap:
                     former = as_memory(g)
                     g.array = self.recorder(former, "external", f"{recorder.value.name}_grad_before")
                     self.grads.append((t, t.node, g, former, g.array))
-        self.places = []
         for kind, holder, key, array, path in self.around.arrays:
-            put(kind, holder, key, self.recorder(array, "external", path.rpartition(".")[2]))
+            recorder = self.recorder(array, "external", path.rpartition(".")[2])
+            put(kind, holder, key, recorder)
             self.places.append((kind, holder, key, array))
+            self.held.append((array, recorder))
         self.classes = [(g, g.__class__) for g in self.around.generators]
         for g, _ in self.classes:
             g.__class__ = RecordedGenerator
@@ -176,7 +179,8 @@ def record(step, args, kwargs):
                 raise tape.failed
             after = After(swap, result)
     except BaseException as error:
-        before.restore()
+        held = [*((former, r) for _, former, r in swap.swapped), *((former, r) for *_, former, r in swap.grads if r is not None), *swap.held]
+        before.restore({id(array) for array, recorder in held if recorder.value.storage.written})
         error.__traceback__ = None if isinstance(error, CompileError) else error.__traceback__
         release(tape, swap)
         raise
@@ -287,7 +291,7 @@ def recorder_name(swap, t):
 def argument_names(step, args, kwargs):
     """Path of an argument → the name of the parameter that takes it."""
     names = {}
-    parameters = [p.name for p in step.parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    parameters = [p.name for p in step.named if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     for i, a in enumerate(args):
         for path, _, _ in leaves(a, f"a[0][{i}]"):
             name = parameters[i] if i < len(parameters) else f"x{i}"

@@ -18,18 +18,18 @@ class Snapshot:
         self.counts = [(o, o.last_step, o.warned) for o in surroundings.optimizers]
         self.generators = [(g, g.get_state()) for g in surroundings.generators]
 
-    def restore(self):
-        """Put everything back."""
+    def restore(self, written=()):
+        """Put everything back; of the memory of arrays, what is `written` (a set of ids)."""
         for t, array, copy in self.tensors:
             t.array = array
-            overwrite(array, copy)
+            overwrite(array, copy, written)
         for t, node, grad in self.nodes:
             t.node, node.grad = node, grad
         for g, array, copy, used in self.grads:
             g.array, g.used = array, used
-            overwrite(array, copy)
+            overwrite(array, copy, written)
         for array, copy in self.arrays:
-            overwrite(array, copy)
+            overwrite(array, copy, written)
         for held, copy in self.dicts:
             held.clear()
             held.update(copy)
@@ -44,6 +44,6 @@ def copied(array):
     return array.copy(order="K") if isinstance(array, np.ndarray) else array
 
 
-def overwrite(array, copy):
-    if isinstance(array, np.ndarray) and array.flags.writeable:
+def overwrite(array, copy, written):
+    if id(array) in written and array.flags.writeable:
         array[...] = copy

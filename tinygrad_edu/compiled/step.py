@@ -13,6 +13,7 @@ import numpy as np
 from ..autograd import modes
 from .errors import Changed, CompileError
 from .plan import not_ready
+from .recorder import lock
 from .recording import record
 from .snapshot import Snapshot
 from .surroundings import Surroundings
@@ -35,9 +36,9 @@ class CompiledStep:
         self.latest, self.attempt = None, never_ready  # the recording that was right last time
         self.gave_up, self.replayed = 0, 0
         try:
-            self.parameters = list(inspect.signature(getattr(function, "forward", function)).parameters.values())
+            self.named = list(inspect.signature(getattr(function, "forward", function)).parameters.values())
         except (TypeError, ValueError):
-            self.parameters = []
+            self.named = []
 
     def __call__(self, *args, **kwargs):
         with self.lock:
@@ -54,6 +55,11 @@ class CompiledStep:
             raise CompileError("compiled step: there is no source yet; call the step twice: the first call sets everything up, the "
                                "second is recorded")  # fmt: skip
         return self.plans[-1].source
+
+    def __getattr__(self, name):
+        if name.startswith("__") or "function" not in self.__dict__:
+            raise AttributeError(name)
+        return getattr(self.function, name)  # a compiled module has the module's parameters, train() and the like
 
     def __repr__(self):
         return f"<compiled step {getattr(self.function, '__name__', type(self.function).__name__)}, {self.backend}: {len(self.plans)} recorded>"
@@ -86,7 +92,8 @@ class CompiledStep:
 
     def record(self, args, kwargs):
         """Run the step on arrays that write, and make a program of what they wrote."""
-        plan, result, changes, escaped = record(self, args, kwargs)
+        with lock:
+            plan, result, changes, escaped = record(self, args, kwargs)
         if isinstance(plan, CompileError):
             self.refuse(str(plan).removeprefix("compiled step: "))
             return result
@@ -111,6 +118,11 @@ class CompiledStep:
 
     def verify(self, plan, args, kwargs):
         """Run the replay on copies of what the step sees, then the step itself: they must give the same."""
+        with lock:
+            return self.compare(plan, args, kwargs)
+
+    def compare(self, plan, args, kwargs):
+        """What `verify` does, while no other thread records."""
         tensors = [*plan.tensors, *(x for _, kind, x in leaves((args, kwargs), "a") if kind == "tensor")]
         before = Snapshot(tensors, Surroundings(self.function))
         inputs, copies = [copied(plan.inputs(args, kwargs)), copied(plan.arrays())]
