@@ -16,7 +16,7 @@ NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "axes": "dims", "x": "input
 
 # what PyTorch calls an argument in some places, or in the method of the same name → what it is called here
 FORMER = dict(split=dict(tensor="input", split_size="split_size_or_sections"), true_divide=dict(dividend="input", divisor="other"),
-              broadcast_to=dict(shape="size"), swapaxes=dict(axis0="dim0", axis1="dim1"), heaviside=dict(values="other"), bmm=dict(batch2="mat2"),
+              broadcast_to=dict(shape="size"), transpose=dict(axis0="dim0", axis1="dim1"), heaviside=dict(values="other"), bmm=dict(batch2="mat2"),
               dot=dict(other="tensor"), matmul=dict(tensor2="other"), mul=dict(value="other"), div=dict(value="other"), take=dict(indices="index"),
               narrow=dict(dimension="dim"), floor_divide=dict(value="other"), masked_scatter=dict(tensor="source"),
               searchsorted=dict(input="values"), bucketize=dict(input="values"))  # fmt: skip
