@@ -734,6 +734,8 @@ def test_operators_that_know_no_complex_derivative_refuse_complex_leaves_and_res
         assert out.requires_grad and np.allclose(out.detach().numpy(), np.sinh(z.detach().numpy()))
         with pytest.raises(NotImplementedError, match="complex tensor whose derivative is not known"):
             tg.view_as_real(out).sum().backward()
+        with pytest.raises(NotImplementedError, match="complex tensor whose derivative is not known"):
+            tg.autograd.grad(tg.sinh(z), leaf, tg.ones(2, dtype=tg.complex64))
         with tg.no_grad():
             assert not tg.sinh(z).requires_grad
         assert not tg.sinh(z.detach()).requires_grad
