@@ -221,8 +221,6 @@ def test_factorisations():
     np.testing.assert_allclose((Q.T @ Q).numpy(), np.eye(4), atol=1e-12)
     values = tg.linalg.eigvals(A.detach())
     np.testing.assert_allclose(values.numpy().sum(), np.trace(A.detach().numpy()), atol=1e-10)
-    with pytest.raises(NotImplementedError, match="no gradient"):
-        tg.linalg.eigvals(A)
     low = tg.randn(20, 2) @ tg.randn(2, 10)
     U, S, V = tg.svd_lowrank(low, q=4)
     np.testing.assert_allclose((U @ S.diag() @ V.T).numpy(), low.numpy(), atol=1e-8)
@@ -375,3 +373,18 @@ def test_complex_parameters_are_copied_clipped_frozen_and_replaced():
     assert model.w.grad is None and model.w.detach().tolist() == [3 + 0j, 3 + 6j]
     with pytest.raises(RuntimeError, match="must stay"):
         model.w.data = tg.ones(2, dtype=tg.int64)
+
+
+def test_eigenvalues_and_eigenvectors_have_gradients():
+    a, weights = leaf(4, 4), tg.tensor(SEED.normal(size=(4, 4)))
+    assert gradcheck(lambda a: tg.linalg.eigvals(a).abs(), a)
+    assert gradcheck(lambda a: (tg.linalg.eig(a).eigenvectors.abs() * weights).sum(), a)
+    b = leaf(4, 4)
+    assert gradcheck(lambda a, b: tg.linalg.eig(tg.complex(a, b))[0].abs().sum(), (a, b))
+    z = tg.tensor(a.detach().numpy() + 1j * b.detach().numpy(), requires_grad=True)
+    tg.linalg.eigvals(z).real.sum().backward()
+    np.testing.assert_allclose(z.grad.numpy(), np.eye(4), atol=1e-12)  # the sum of the eigenvalues is the trace
+    with pytest.raises(RuntimeError, match="phase"):
+        tg.linalg.eig(z).eigenvectors.real.sum().backward()
+    with pytest.raises(RuntimeError, match="square"):
+        tg.linalg.eig(tg.ones(2, 3, dtype=tg.complex128))

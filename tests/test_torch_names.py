@@ -110,7 +110,6 @@ def test_copies_have_memory_of_their_own():
 def test_tensors_made_otherwise():
     assert tg.frombuffer(bytearray(np.arange(4.0).tobytes()), dtype=tg.float64, offset=8, count=2).tolist() == [1.0, 2.0]
     assert tg.empty_strided((2, 3), (1, 2)).stride() == (1, 2) and tg.ones(2).new_empty_strided((2, 2), (2, 1)).shape == (2, 2)
-    assert tg.as_strided_scatter(tg.arange(6), tg.tensor([7, 8]), (2,), (3,), 1).tolist() == [0, 7, 2, 3, 8, 5]
     assert tg.nonzero_static(tg.tensor([3, 0, 4]), size=3).tolist() == [[0], [2], [-1]]
     points = normal(20, 2)
     hist, edges = tg.histogramdd(points, [3, 2], range=[-2.0, 2.0, -1.0, 1.0])

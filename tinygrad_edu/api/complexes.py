@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd import memory
-from ..autograd.function import Function
+from ..autograd.function import Function, once_differentiable
 from ..autograd.node import leaf
 from ..autograd.tensor import Tensor, array_of
 from .spelling import as_tensor, both, only_function
@@ -30,6 +30,36 @@ class Barrier(Function):
         """Refused."""
         raise NotImplementedError("backward(): an operator got a complex tensor whose derivative is not known here; write it with "
                                   ".real and .imag, with + − · / and products of matrices, exp, abs and angle, or with torch.fft")  # fmt: skip
+
+
+class Eigensystem(Function):
+    """Eigenvalues λ and eigenvectors V of matrices, each as a real and an imaginary part"""
+
+    @staticmethod
+    def forward(ctx, re, im, values, vectors):
+        """What was computed before."""
+        ctx.found = values, vectors
+        return tuple(Tensor(np.ascontiguousarray(x)) for x in (values.real, values.imag, vectors.real, vectors.imag))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, *gradients):
+        """V⁻ᴴ · (diag gλ + (Vᴴ·gV − Vᴴ·V · diag Re Vᴴ·gV) / (λⱼ − λᵢ)*) · Vᴴ (Boeddeker et al. 2017)"""
+        values, vectors = ctx.found
+        a, b, c, d = (g.array for g in gradients)
+        turned = np.conj(np.swapaxes(vectors, -1, -2))
+        inner = turned @ (c + 1j * d)
+        own = np.einsum("...ii->...i", inner)
+        if not np.allclose(own.imag, 0, atol=1e-3 * max(1.0, np.abs(inner).max(initial=0))):
+            raise RuntimeError("linalg.eig: the loss depends on the phase of the eigenvectors, which is not defined; use their absolute "
+                               "values, or the projections v·vᴴ")  # fmt: skip
+        place = np.eye(values.shape[-1], dtype=bool)
+        apart = np.where(place, 1, np.conj(values[..., None, :] - values[..., :, None]))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            inner = (inner - turned @ vectors * own.real[..., None, :]) / apart
+        inner = np.where(place, (a + 1j * b)[..., None], inner)
+        out = np.linalg.solve(turned, inner @ turned)
+        return Tensor(np.ascontiguousarray(out.real)), Tensor(np.ascontiguousarray(out.imag)), None, None
 
 
 class ComplexTensor(Tensor):

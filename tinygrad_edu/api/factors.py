@@ -5,7 +5,6 @@ import numpy as np
 from ..autograd.tensor import Tensor, array_of
 from ..ops import shapes
 from . import linalg
-from .create import dtype_names
 from .linalg import entry, matrices, mT, square, zero_info
 from .spelling import both, methods, named_results, only_function
 from .spelling import functions as public
@@ -207,28 +206,44 @@ def pca_lowrank(A, q=None, center=True, niter=2):
 
 def eigensystem(name, A):
     """NumPy's eigenvalues and eigenvectors, as complex constants."""
-    if square(name, A).requires_grad:
-        raise NotImplementedError(f"linalg.{name}: complex results have no gradient here; use eigh for a symmetric matrix, or A.detach()")
-    kind = dtype_names["complex128" if A.dtype.itemsize == 8 else "complex64"]
+    if getattr(A, "dtype", np.dtype(float)).kind != "c":
+        square(name, A)
+    elif A.ndim < 2 or A.shape[-1] != A.shape[-2]:
+        raise RuntimeError(f"linalg.{name}: expected square matrices, shape (…, n, n), got shape {list(A.shape)}")
+    kind = np.result_type(A.dtype, np.complex64)
     values, vectors = np.linalg.eig(A.array)
     return Tensor(values.astype(kind)), Tensor(vectors.astype(kind))
 
 
+def with_history(name, A):
+    """The eigenvalues and eigenvectors, in a graph where the matrices are in one."""
+    found = eigensystem(name, A)
+    if not A.requires_grad:
+        return found
+    from .complexes import ComplexTensor, Eigensystem, parts
+
+    values = Eigensystem.apply(*parts(A), *(x.array for x in found))
+    return ComplexTensor(*values[:2]), ComplexTensor(*values[2:])
+
+
 @entry
 def eig(A):
-    """The named tuple (eigenvalues, eigenvectors) of square matrices: complex numbers, without a gradient"""
-    return Eig(*eigensystem("eig", A))
+    """The named tuple (eigenvalues, eigenvectors) of square matrices: complex numbers
+
+    Gradients are finite where all eigenvalues differ, and defined where the loss does not depend on the phase of the eigenvectors.
+    """
+    return Eig(*with_history("eig", A))
 
 
 @entry
 def eigvals(A):
-    """The eigenvalues of square matrices: complex numbers, without a gradient
+    """The eigenvalues of square matrices: complex numbers
 
     >>> import tinygrad_edu as tg
     >>> tg.linalg.eigvals(tg.tensor([[0.0, -2.0], [2.0, 0.0]])).abs()
     tensor([2., 2.])
     """
-    return eigensystem("eigvals", A)[0]
+    return with_history("eigvals", A)[0]
 
 
 public["matrix_rank"] = methods["matrix_rank"] = linalg.matrix_rank

@@ -73,14 +73,6 @@ def new_empty_strided(self, size, stride, dtype=None, layout=None, device=None, 
 
 
 @both()
-def as_strided_scatter(input, src, size, stride, storage_offset=None):
-    """A copy of input in which what as_strided would show is src"""
-    out = input.contiguous().clone()
-    places = public["as_strided"](public["arange"](out.numel()), size, stride, storage_offset)
-    return out.reshape(-1).index_put((places,), src.expand(*places.shape) if src.shape != places.shape else src).reshape(out.shape)
-
-
-@both()
 def nonzero_static(input, *, size, fill_value=-1):
     """The first `size` rows of nonzero(); filled up with fill_value"""
     found = np.argwhere(array_of(input))[:size]
