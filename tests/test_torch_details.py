@@ -337,3 +337,9 @@ def test_widths_when_scientific_notation_is_forced():
     finally:
         tg.set_printoptions(profile="default")
     assert str(tg.tensor([complex(-0.5, -0.0), complex(1, float("nan"))])) == "tensor([-0.5000-0.j,  1.0000+nanj])"
+
+
+def test_axis_beside_dim():
+    m = tg.arange(6.0).view(2, 3)
+    assert tg.cat((m, m), axis=1).shape == (2, 6) and tg.stack([m, m], axis=2).shape == (2, 3, 2)
+    assert tg.swapaxes(m, axis0=0, axis1=1).shape == (3, 2)
