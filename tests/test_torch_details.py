@@ -343,3 +343,13 @@ def test_axis_beside_dim():
     m = tg.arange(6.0).view(2, 3)
     assert tg.cat((m, m), axis=1).shape == (2, 6) and tg.stack([m, m], axis=2).shape == (2, 3, 2)
     assert tg.swapaxes(m, axis0=0, axis1=1).shape == (3, 2)
+
+
+def test_an_ensemble_on_a_model_without_numbers_of_its_own():
+    models = [tg.nn.Linear(2, 1) for _ in range(3)]
+    for i, model in enumerate(models):
+        tg.nn.init.constant_(model.weight, i), tg.nn.init.zeros_(model.bias)
+    params, buffers = tg.func.stack_module_state(models)
+    base = models[0].to("meta")
+    out = tg.func.vmap(lambda p, b, x: tg.func.functional_call(base, (p, b), (x,)), in_dims=(0, 0, None))(params, buffers, tg.ones(4, 2))
+    assert out.shape == (3, 4, 1) and out[:, 0, 0].tolist() == [0.0, 2.0, 4.0]

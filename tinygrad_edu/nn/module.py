@@ -302,7 +302,9 @@ class Module:
         return self
 
     def to(self, *args, dtype=None, device=None, non_blocking=False, memory_format=None):
-        """Convert all parameters to a dtype; the CPU is the only device."""
+        """Convert all parameters to a dtype; the CPU is the only device. On "meta" a model keeps its numbers, for functional_call to replace."""
+        if device == "meta" or "meta" in [a for a in args if isinstance(a, str)]:
+            return self
         wanted = Tensor(np.zeros((), np.float64)).to(*args, dtype=dtype, device=device).dtype
         given = dtype is not None or any(not isinstance(a, (str, bool)) and getattr(a, "type", None) != "cpu" for a in args)
         if not given:
