@@ -530,34 +530,62 @@ def test_states_of_optimizers_loaded():
 
 
 def test_numbers_that_the_code_names():
-    box, sets = {"scale": 1.0}, {}
+    sets = {}
 
     def make(model, optimizer):
         class Settings:
             power = 2
 
-        settings = Settings()
+        class Config:
+            bias = 0.0
+
+        settings, large, box = Settings(), [1.0] * 3000, {"scale": 1.0}
         settings.offset, factors = 0.0, [1.0, 2.0]
 
         def step(x, y):
             optimizer.zero_grad()
             loss = (model(x) - y).pow(2).sum() * box["scale"] * factors[0] + settings.offset
+            loss = loss * large[5] + Config.bias * settings.power
             loss.backward()
             optimizer.step()
             return loss
 
-        sets[id(optimizer)] = settings, factors
+        sets[id(optimizer)] = settings, factors, large, box, Config
         return step
 
     task = Task(make)
 
     def between(model, optimizer, k):
-        settings, factors = sets[id(optimizer)]
+        settings, factors, large, box, config = sets[id(optimizer)]
         box["scale"] = 1.0 if k % 16 < 4 else 0.5
         settings.offset = 0.0 if k < 8 else 3.0
         factors[0] = 1.0 if k < 12 else 0.1
+        config.bias = 0.0 if k < 16 else 1.0
+        type(settings).power = 2 if k < 20 else 3
+        large[5] = 1.0 if k < 24 else 2.0
 
-    task.run(*[(X, Y)] * 20, between=between)
+    task.run(*[(X, Y)] * 30, between=between)
+
+
+def test_hooks_that_come_later():
+    def between(model, optimizer, k):
+        if k == 5:
+            model[0].weight.register_hook(lambda g: g * 2)
+        if k == 9:
+            model[2].register_forward_hook(lambda module, args, out: out * 0.5)
+        if k == 13:
+            optimizer.register_step_pre_hook(lambda optimizer, args, kwargs: None if model[2].bias.grad.mul_(3.0) is None else None)
+
+    Task(training).run(*[(X, Y)] * 18, between=between)
+    handles = []
+
+    def everywhere(model, optimizer, k):
+        if k == 5:
+            handles.append(nn.modules.module.register_module_forward_hook(lambda module, args, out: out * 0.9))
+        if k == 8:
+            handles.pop().remove()
+
+    Task(training).run(*[(X, Y)] * 12, between=everywhere)
 
 
 def test_a_tensor_that_the_code_names_is_read_anew():

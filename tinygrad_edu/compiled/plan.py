@@ -100,7 +100,7 @@ class Plan:
             else:
                 tests.append(f"(node := {names(t)}.node) is {names(node)}")
                 if id(t) in had:
-                    tests.append(f"node.grad {absent(had[id(t)])}")
+                    tests.append(f"node.grad {absent(had[id(t)])} and node.note is {names(node.note)}")
         self.tests = tests
         self.items = [*dict.fromkeys(item for item in self.around.items)]
         self.prepare()
@@ -255,7 +255,7 @@ class Plan:
             if not isinstance(now, type(then)) or (now.shape, now.dtype, now.strides) != (then.shape, then.dtype, then.strides):
                 return False
         for item in self.items:
-            if item.kind != "length" and item.kind != "truth":
+            if item.kind in ("item", "cell"):
                 item.value = item.now()
         self.prepare()
         return self.ready(args, kwargs)

@@ -483,7 +483,7 @@ def once(calls, results):
             return tuple((k, now(v)) for k, v in x.items())
         if isinstance(x, slice):
             return slice, now(x.start), now(x.stop), now(x.step)
-        return (type(x), x) if isinstance(x, (int, float, str, type(None), type(Ellipsis))) else id(x)
+        return (type(x), repr(x)) if isinstance(x, (int, float, str, type(None), type(Ellipsis))) else id(x)  # repr: −0.0 is not 0.0
 
     returned = {v.storage for v in results}
     moved: dict = {}  # storage of a repeated result → the storage that has it already

@@ -12,13 +12,14 @@ import numpy as np
 
 from ..api.random import Generator, default_generator
 from ..autograd.tensor import Tensor
+from ..nn.hooks import EVERYWHERE
 from ..nn.module import Module
 from ..optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from ..optim.optimizer import Elementwise, Optimizer
 from ..optim.sgd import SGD
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype, type, types.BuiltinFunctionType, slice, range)
-LARGE = 2000  # containers with more items than this are data, not settings
+LARGE = 1000  # containers with more items than this are compared as a whole
 OWN = __name__.partition(".")[0]
 
 
@@ -36,7 +37,7 @@ class Item:
             now = self.now()
         except (KeyError, IndexError, ValueError, AttributeError):
             return False
-        if self.kind in ("length", "truth"):
+        if self.kind in ("length", "truth", "whole"):
             return now == self.value
         return now is self.value or type(now) is type(self.value) and isinstance(now, PLAIN) and now == self.value
 
@@ -45,6 +46,8 @@ class Item:
             return self.holder.cell_contents
         if self.kind == "length":
             return len(self.holder)
+        if self.kind == "whole":
+            return self.holder
         found = self.holder[self.key]
         return bool(found) if self.kind == "truth" else found
 
@@ -54,6 +57,8 @@ class Item:
         holder = names(self.holder)
         if self.kind == "length":
             return f"len({holder}) == {self.value}"
+        if self.kind == "whole":
+            return f"{holder} == {names(self.value)}"
         if self.kind == "truth":
             return f"{'' if self.value else 'not '}{holder}[{names(self.key)}]"
         place = f"{holder}.cell_contents" if self.kind == "cell" else f"{holder}[{names(self.key)}]"
@@ -69,7 +74,8 @@ class Surroundings:
     def __init__(self, function):
         self.items, self.tensors, self.names, self.optimizers, self.schedulers, self.generators = [], {}, {}, [], [], [default_generator]
         self.arrays: list = []
-        self.seen, self.waiting, self.later = set(), [], []  # later: optimizers, so that parameters have their names from modules
+        self.items += [Item(f"the hooks of all modules ({name})", "length", hooks, None, len(hooks)) for name, hooks in EVERYWHERE.items()]
+        self.seen, self.classes, self.waiting, self.later = set(), set(), [], []  # later: optimizers, so that parameters have their names from modules
         self.look(function, "step")
         while self.waiting or self.later:
             self.enter(*(self.waiting or self.later).pop(0))
@@ -87,6 +93,11 @@ class Surroundings:
         while name in used:
             name, n = f"{name}_{n}", n + 1
         self.tensors[id(t)], self.names[id(t)] = t, name
+        note = None if t.node is None else t.node.note
+        if note is not None:
+            for hooks in (note.hooks, note.after):
+                if isinstance(hooks, dict):
+                    self.look(hooks, f"the hooks of {name}")
 
     def look(self, x, path):
         """Note x, and look into it later."""
@@ -99,7 +110,7 @@ class Surroundings:
     def at(self, path, kind, holder, key, value):
         """Note what is in a place."""
         self.items.append(Item(path, kind, holder, key, value))
-        if isinstance(value, np.ndarray):
+        if isinstance(value, np.ndarray) and not isinstance(holder, types.MappingProxyType):
             self.arrays.append((kind, holder, key, value, path))
         self.look(value, path)
 
@@ -112,17 +123,18 @@ class Surroundings:
             self.look(x.__func__, path)
         elif isinstance(x, dict):
             self.mapping(x, path)
-        elif isinstance(x, (list, tuple)):
-            if isinstance(x, list):
-                self.items.append(Item(path, "length", x, None, len(x)))
-            for i, item in enumerate(x) if len(x) <= LARGE else ():
-                if isinstance(x, list):
-                    self.at(f"{path}[{i}]", "item", x, i, item)
-                else:
-                    self.look(item, f"{path}[{i}]")
-        elif isinstance(x, (set, frozenset)):
+        elif isinstance(x, (list, set)) and len(x) > LARGE:
+            self.items.append(Item(path, "whole", x, None, type(x)(x)))
+        elif isinstance(x, list):
             self.items.append(Item(path, "length", x, None, len(x)))
-            for item in x if len(x) <= LARGE else ():
+            for i, item in enumerate(x):
+                self.at(f"{path}[{i}]", "item", x, i, item)
+        elif isinstance(x, (tuple, frozenset)):
+            for i, item in enumerate(x) if len(x) <= LARGE else ():
+                self.look(item, f"{path}[{i}]")
+        elif isinstance(x, set):
+            self.items.append(Item(path, "whole", x, None, set(x)))
+            for item in x:
                 self.look(item, path)
         elif isinstance(x, Optimizer):
             self.optimizer(x, path)
@@ -133,7 +145,7 @@ class Surroundings:
         elif isinstance(x, Generator):
             self.generators.append(x)
         elif isinstance(x, type):
-            pass
+            self.settings(x, path)
         elif isinstance(x, types.ModuleType) or isinstance(x, np.ndarray):
             pass
         elif isinstance(getattr(x, "__wrapped__", None), types.FunctionType):
@@ -152,15 +164,27 @@ class Surroundings:
                 self.tensor(t, name)
         self.mapping(x.__dict__, path)
         for kind in type(x).__mro__:
-            if not library(kind.__module__):
-                for name, member in vars(kind).items():
-                    if isinstance(member, types.FunctionType):
-                        self.look(member, f"{path}.{name}")
+            if kind not in self.classes:
+                self.classes.add(kind)
+                self.settings(kind, kind.__name__)
+
+    def settings(self, kind, path):
+        """A class of the user's: the values in it, and what the code of its methods looks at."""
+        if library(kind.__module__):
+            return
+        for name, member in list(vars(kind).items()):
+            if isinstance(member, (types.FunctionType, property, staticmethod, classmethod)):
+                self.look(getattr(member, "__func__", getattr(member, "fget", member)), f"{path}.{name}")
+            elif not name.startswith("__") and not isinstance(member, types.MemberDescriptorType):
+                self.at(f"{path}.{name}", "item", vars(kind), name, member)
 
     def mapping(self, held, path):
         """A dict, or an object's attributes."""
+        if len(held) > LARGE:
+            self.items.append(Item(path, "whole", held, None, dict(held)))
+            return
         self.items.append(Item(path, "length", held, None, len(held)))
-        for key, value in list(held.items()) if len(held) <= LARGE else ():
+        for key, value in list(held.items()):
             self.at(f"{path}.{key}", "item", held, key, value)
             if not isinstance(key, PLAIN):
                 self.look(key, path)
@@ -198,6 +222,7 @@ class Surroundings:
         self.optimizers.append(x)
         asks = type(x).__module__.startswith(OWN) and isinstance(x, (Elementwise, SGD))
         self.items.append(Item(f"{path}.param_groups", "length", x.param_groups, None, len(x.param_groups)))
+        self.look(x.hooks, f"{path}.hooks")
         for i, group in enumerate(x.param_groups):
             for key, value in group.items():
                 if asks and key in ("foreach", "fused", "differentiable", "capturable"):
