@@ -275,6 +275,8 @@ def test_bins_are_rounded_as_in_torch():
     hist, edges = tg.histogram(x, 4)
     assert hist.tolist() == [2, 1, 3, 2] and edges.tolist() == [-1.0, -0.5, 0.0, 0.5, 1.0]
     assert tg.histogram(x).hist.shape == (100,)
+    assert tg.histogram(tg.tensor(3.0), 2).bin_edges.tolist() == [2.5, 3.0, 3.5], "one value lies in the middle"
+    assert tg.histogram(tg.zeros(0), 2).bin_edges.tolist() == [0.0, 0.5, 1.0]
 
 
 def test_a_module_that_renames_what_it_loads():

@@ -247,8 +247,8 @@ def histogram(input, bins=100, *, range=None, weight=None, density=False):
     x = input.array.reshape(-1)
     edges = array_of(bins)
     if not isinstance(bins, Tensor):
-        low, high = range or ((x.min(), x.max()) if x.size else (0, 0))
-        low, high = (low - 1, high + 1) if low == high else (low, high)
+        low, high = range or ((x.min(), x.max()) if x.size else (0, 1))
+        low, high = (low - 0.5, high + 0.5) if low == high else (low, high)
         edges = array_of(public["linspace"](float(low), float(high), bins + 1, dtype=input.dtype))
     inside = (x >= edges[0]) & (x <= edges[-1])
     w = None if weight is None else weight.array.reshape(-1)[inside]
