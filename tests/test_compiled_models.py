@@ -118,6 +118,42 @@ def test_float32_and_shared_memory(kind):
     assert "memory_0" in step.source, "large buffers share memory"
 
 
+CHAINS = {
+    "wide": lambda x, w, b: (tg.sigmoid(x * w + b) * tg.tanh(x)).mean(),
+    "turned": lambda x, w, b: ((x * w).T.exp() * b.T - b.T * 2).pow(2).mean() + (x.T + w.T).relu().mean(),
+    "both ways": lambda x, w, b: ((x * w + 1).log1p() * b).sum() + ((x.T * w.T + b).sqrt() * b).mean(),
+    "parts": lambda x, w, b: (x[1:] * w[:-1] + b[1:]).mean() + (x * w * x.sum() / x.mean()).mean() + tg.where(x > w, x, b).abs().mean(),
+    "rows": lambda x, w, b: (x * w + b[0]).sigmoid().mean() + tg.softmax(x * w, 1)[:, 0].sum(),
+}
+
+
+@pytest.mark.parametrize("kind", CHAINS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_long_chains_run_in_blocks(kind, dtype):
+    found = []
+    for compiled in (False, True):
+        x, w, b = ((numbers(400, 400, seed=k).abs() * 0.1 + 0.1).to(getattr(tg, dtype)) for k in range(3))
+        w, b = w.requires_grad_(), b.requires_grad_()
+        velocity = tg.zeros_like(w)
+
+        def step(x, w=w, b=b, velocity=velocity):
+            w.grad = b.grad = None
+            loss = CHAINS[kind](x, w, b)
+            loss.backward()
+            with tg.no_grad():
+                velocity.mul_(0.9).add_(w.grad)
+                w -= 0.1 * velocity
+                x *= 0.99
+            return loss
+
+        run = replayed(step) if compiled else step
+        losses = [run(x).item() for _ in range(6)]
+        found.append([losses, *(t.array for t in (x, w, b, velocity, w.grad, b.grad))])
+    assert run.latest is not None and "16384 elements at a time" in run.source
+    for one, other in zip(*found):
+        np.testing.assert_array_equal(one, other)
+
+
 LOSSES = {
     "smoothed": lambda o, y, k: F.cross_entropy(o, k, label_smoothing=0.1),
     "ignored": lambda o, y, k: F.cross_entropy(o, k, ignore_index=1),

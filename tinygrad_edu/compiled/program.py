@@ -8,8 +8,9 @@ from math import prod
 
 import numpy as np
 
+from .blocks import PIECE, Chain, chained, inside, parts, repeated, target_of
 from .errors import Changed, shown
-from .tape import Value, repeat
+from .tape import Value, repeat, values_in
 
 SHARE = 2048  # bytes from which buffers share memory: on small arrays NumPy's check for overlaps costs more than it saves
 OPERATORS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
@@ -23,7 +24,9 @@ class Program:
     def __init__(self, tape, inputs, results, title):
         self.tape, self.inputs, self.title = tape, inputs, title
         self.results = results = once(tape.calls, results)
-        self.calls = checks_first(alive(tape.calls, results))
+        self.parts = chained(checks_first(alive(tape.calls, results)))
+        self.calls = [call for part in self.parts for call in (part.calls if isinstance(part, Chain) else [part])]
+        self.local: dict = {}  # inside of a chain: values → the names of their blocks
         self.effects()
         self.filled = filled_once(self.calls, {v.storage for v in results})
         self.escaping = {v.storage for v in results}
@@ -35,7 +38,7 @@ class Program:
             functions = call.function if isinstance(call.function, tuple) else (call.function,)
             self.taken.update(name for f in functions for name in [getattr(f, "__name__", "")])
         self.head, self.body, self.first_write = [], [], 10**9
-        self.risk_line = -1
+        self.risk_line, self.place = -1, None
         self.plan()
         self.write()
 
@@ -105,26 +108,11 @@ class Program:
         """The source, and the function `make` that it defines."""
         for v in self.inputs:
             v.storage.name = self.name(v, v.storage.name)
-        place, errors = None, None
-        for call in self.calls:
-            if call.place != place and shown(call.place):
-                place = call.place
-                self.body.append(("", f"# {shown(place)}", ""))
-            lines = self.lines(call)
-            if lines and call.errors != errors:
-                errors = call.errors
-            if lines and call is self.calls[self.last_risk] and self.last_risk >= 0:
-                self.risk_line = len(self.body) + len(lines)
-            for line in lines:
-                indent = ""
-                if errors is not None:
-                    options = ", ".join(f"{k}={v!r}" for k, v in errors.items() if v != self.tape.quiet[k])
-                    if not self.body or self.body[-1][2] != options:
-                        self.body.append(("", f"with errstate({options}):", options))
-                    indent = "    "
-                if self.first_write > 10**8 and (call.kind == "again" or any(s.kind in ("external", "input") for s in call.writes)):
-                    self.first_write = len(self.body)
-                self.body.append((indent, line + (f"  # {call.label}" if call.label else ""), options if errors is not None else ""))
+        for part in self.parts:
+            if isinstance(part, Chain):
+                self.chain(part)
+            else:
+                self.call(part, self.lines(part))
         returned = ", ".join(self.expression(v) for v in self.results)
         names = [v.storage.name for v in self.inputs]
         head = [f"def make({', '.join(v.storage.name for v in self.externals)}):", *(f"    {line}" for line in self.head)]
@@ -136,16 +124,89 @@ class Program:
         exec(compile(self.source, self.title, "exec"), self.space)
         self.make = self.space["make"]
 
+    def call(self, call, lines, deeper=""):
+        """Add the lines of a call to the body, with the user's line above them where it is another one."""
+        if call.place != self.place and shown(call.place):
+            self.place = call.place
+            self.body.append((deeper, f"# {shown(call.place)}", ""))
+        if lines and self.first_write > 10**8 and (call.kind == "again" or any(s.kind in ("external", "input") for s in call.writes)):
+            self.first_write = len(self.body)
+        options = "" if call.errors is None else ", ".join(f"{k}={v!r}" for k, v in call.errors.items() if v != self.tape.quiet[k])
+        if lines and options and self.body[-1][2] != options:
+            self.body.append((deeper, f"with errstate({options}):", options))
+        for line in lines:
+            self.body.append((deeper + ("    " if options else ""), line + (f"  # {call.label}" if call.label else ""), options))
+        if self.last_risk >= 0 and call is self.calls[self.last_risk]:
+            self.risk_line = len(self.body)
+
+    def chain(self, chain):
+        """A chain of elementwise calls: a loop over blocks of their arrays."""
+        internal, names, small, before = inside(chain, self.calls) & set(self.block), {}, {}, []
+        turned = chain.order == "F"
+        lines = []
+        for call in chain.calls:
+            for v in values_of(call.args):
+                if v.shape and v.key not in self.local:
+                    self.block_of(v, chain, turned, names, before)
+            if call.out is None:
+                (v,) = call.outputs
+                if v.storage in internal:
+                    memory = self.block[v.storage], v.dtype
+                    if memory not in small:
+                        small[memory] = self.fresh_name("block")
+                        self.head.append(f"{small[memory]} = empty({PIECE}, {self.held(v.dtype)})")
+                    self.local[v.key] = local = self.fresh_name(self.label(call))
+                    names[local] = f"blocks_of({small[memory]}, {chain.size}, False)"
+                else:
+                    if v.storage in self.block:
+                        self.buffer(call, v)
+                    else:
+                        name = self.name(v, self.label(call))
+                        before.append(f"{name} = {allocation(v, self.held(v.dtype))}")
+                    self.block_of(v, chain, turned, names, before)
+            elif call.out.key not in self.local:
+                self.block_of(call.out, chain, turned, names, before)
+            lines.append((call, [self.into(call, self.local[target_of(call).key])]))
+        blocks = self.fresh_name("blocks")
+        self.space["blocks_of"] = parts
+        fixed = {local: source for local, source in names.items() if source.startswith("blocks_of(")}
+        loose = {local: source for local, source in names.items() if local not in fixed}
+        self.head.append(f"{blocks} = list(zip(range(0, {chain.size}, {PIECE}){''.join(f', {source}' for source in fixed.values())}))")
+        for line in before:
+            self.body.append(("", line, ""))
+        self.body.append(("", f"for i, {''.join(f'{local}, ' for local in fixed)}in {blocks}:  # {PIECE} elements at a time", ""))
+        for local, source in loose.items():
+            self.body.append(("    ", f"{local} = {source}[i : i + {PIECE}]", ""))
+        for call, text in lines:
+            self.call(call, text, "    ")
+        self.local = {}
+
+    def fresh_name(self, name):
+        """A name that nothing has yet."""
+        name = "".join(c if c.isalnum() else "_" for c in name) or "t"
+        n, free = 1, name
+        while free in self.taken or free in self.space:
+            n, free = n + 1, f"{name}_{n}"
+        self.taken.add(free)
+        return free
+
+    def block_of(self, v, chain, turned, names, before):
+        """A name for the blocks of an array that is also there as a whole."""
+        whole = self.expression(v)
+        if repeated(v):
+            self.local[v.key] = local = self.fresh_name(f"{whole}_0")
+            self.head.append(f"{local} = array({whole}[{', '.join('0' for _ in v.shape)}])")
+            return
+        self.local[v.key] = local = self.fresh_name(f"{whole}_i")
+        if self.fixed(v):
+            names[local] = f"blocks_of({whole}, {chain.size}, {turned})"
+        else:
+            before.append(f"{local}_all = {whole}{'.T' if turned else ''}.reshape(-1)")
+            names[local] = f"{local}_all"
+
     def name(self, value, name):
         """Give a value its name in the source."""
-        name = "".join(c if c.isalnum() else "_" for c in name) or "x"
-        if name in self.taken or name in self.space:
-            n = 1
-            while f"{name}_{n}" in self.taken or f"{name}_{n}" in self.space:
-                n += 1
-            name = f"{name}_{n}"
-        self.taken.add(name)
-        self.canonical[value.key] = value.name = name
+        self.canonical[value.key] = value.name = name = self.fresh_name(name)
         return name
 
     def global_name(self, function, name=None):
@@ -159,7 +220,7 @@ class Program:
     def expression(self, x, kind=None):
         """An argument as Python."""
         if isinstance(x, Value):
-            known = self.canonical.get(x.key)
+            known = self.local.get(x.key) or self.canonical.get(x.key)
             if known is None:
                 known = self.introduce(x)
             return known
@@ -399,8 +460,7 @@ def call_of(function, args, facts, line):
 
 
 def values_of(args):
-    from .tape import values_in
-
+    """The values among arguments, as a list."""
     return list(values_in(args))
 
 
