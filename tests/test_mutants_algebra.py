@@ -195,6 +195,20 @@ def test_zeta_from_known_constants():
         for q in (0.3, 1.0, 7.0, 12.0, 40.0, 72.0):
             whole = math.fsum((q + k) ** -s for k in range(20_000)) + (q + 20_000) ** (1 - s) / (s - 1) + 0.5 * (q + 20_000) ** -s
             np.testing.assert_allclose(zeta(s, q), whole, 1e-13)
+    many = np.array([-7.3, -1.5, -0.5, 0.2, 3.7, 80.0])  # far and near ones in one array
+    np.testing.assert_allclose(zeta(3, many), [zeta(3, q) for q in many], 1e-15)
+    np.testing.assert_array_equal(zeta([2.5, 2.5, 2.5, 1, 2, 2], [0, -1, -3, -2.5, -1, -np.inf]), [np.inf] * 6)
+    np.testing.assert_allclose([zeta(2, -1e-20), zeta(3, 1e-20)], [1e40, 1e60], 1e-15)
+    assert zeta(2, [[0.5], [1.0]]).shape == (2, 1) and zeta([2, 3], [[0.5], [1.0]]).shape == (2, 2)
+    single = np.float32([0.3, 1.7, 5.3, 11.9, 77.7])
+    for s in (2, 8, 16):
+        found = forward("zeta")(np.float32(s), single)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, zeta(s, single), 6.1e-8)
+    for s in (1.001, 1.5, 2.0, 3.0, 10.0, 40.0, 100.0):  # ζ(s, q) = q⁻ˢ + ζ(s, q + 1)
+        for q in (-0.9, -0.1, 0.2, 0.9, 3.3, 10.0, 31.0, 75.0, 99.0):
+            if q > 0 or s == int(s):
+                np.testing.assert_allclose(zeta(s, q), q**-s + zeta(s, q + 1.0), 4e-15)
     np.testing.assert_array_equal(zeta([1, 0.5, 2, 2, 2.5, 3, 2, np.nan], [2, 2, 0, -3, -2.5, np.inf, np.nan, 2]), [np.inf, np.nan, np.inf, np.inf, np.nan, 0, np.nan, np.nan])
     np.testing.assert_allclose(zeta([2, 3], [-0.5, -0.5]), [float(PI**2 / 2) + 4, float(7 * ZETA_3) - 8], 1e-15)
 
@@ -210,6 +224,14 @@ def test_gamma_and_digamma_from_harmonic_numbers():
     close(forward("lgamma")(whole), [Decimal(math.factorial(n - 1)).ln() for n in range(1, 61)], 1e-15, 4e-15)
     recorded = {0.3: 1.0957979948180756, 0.76: 0.19254856099359, 0.9: 0.06637623973474295, 1.1: -0.049872441259839764, 1.7: -0.09580769740706588, 1.99: -0.004195529088791668, 2.01: 0.004260022907098346, 2.24: 0.11917416744286168, 2.26: 0.1306249955278385, 7.7: 7.926541356269005, 9.99: 12.779315214350193, 10.01: 12.824350262448247, -0.4: 1.31452458994339, -3.3: -0.8243558050174264, 55.5: 166.32150615984037, 100000.0: 1051287.7089736569, 1e+300: 6.897755278982137e+302}  # computed with thirty digits
     close(forward("lgamma")(np.array(list(recorded))), recorded.values(), 1e-15, 4e-15)
+    near_zero = {1.0000000009313226: -5.375739784311044e-10, 1.24: -0.09593721217408394, 1.76: -0.08188828470817029, 1.9999999990686774: -3.9374859519130207e-10, 0.76: 0.19254856099359, 0.9: 0.06637623973474295, 1.1: -0.049872441259839764, 1.99: -0.004195529088791668, 2.01: 0.004260022907098346, 2.24: 0.11917416744286168}
+    close(forward("lgamma")(np.array(list(near_zero))), near_zero.values(), 1e-14)
+    negative = {-2.9999999998835847: 21.08209748939637, -30.3: -74.32837301253049, -4.000000000931323: 17.61636158504773}
+    close(forward("lgamma")(np.array(list(negative))), negative.values(), 3e-15)
+    np.testing.assert_array_equal(forward("lgamma")(np.array([np.inf, -np.inf, 0.0, -3.0, np.nan, 1e308])), [np.inf, np.inf, np.inf, np.inf, np.nan, np.inf])
+    negative = {-2.9999999998835847: -8589934590.743882, -7.000000953674316: 1048578.0156384674, -0.25: 2.9141391202135276, 0.25: -4.2274535333762655, -0.75: -2.894120200042932, -30.25: 6.567526705172748, 0.1: -10.423754940411076, -0.1: 9.245073050052948}
+    close(forward("digamma")(np.array(list(negative))), negative.values(), 1e-14)
+    np.testing.assert_array_equal(forward("digamma")(np.array([np.inf, 0.0, -0.0, -3.0, -1.0, np.nan])), [np.inf, -np.inf, np.inf, np.nan, np.nan, np.nan])
 
 
 @exact
@@ -231,6 +253,10 @@ def test_bessel_functions_by_their_series():
         series = bessel(x, order)
         close(forward(f"i{order}")(x), series, 3e-15)
         close(forward(f"i{order}e")(x), [i * (-abs(Decimal(v))).exp() for i, v in zip(series, x.tolist())], 3e-15)
+    endless = np.array([np.inf, -np.inf, np.nan, 1e300])
+    np.testing.assert_array_equal(forward("i0e")(endless)[:3], [0, 0, np.nan])
+    np.testing.assert_array_equal(forward("i1e")(endless)[:3], [0, -0.0, np.nan])
+    close(forward("i1e")(endless)[3:], [1 / math.sqrt(2 * math.pi) / 1e150], 1e-15)
     signed = np.array([np.inf, -np.inf, 1e4, -1e4, 0.0, -0.0, np.nan])
     np.testing.assert_array_equal(forward("i0")(signed), [np.inf, np.inf, np.inf, np.inf, 1, 1, np.nan])
     np.testing.assert_array_equal(forward("i1")(signed), [np.inf, -np.inf, np.inf, -np.inf, 0, -0.0, np.nan])

@@ -239,12 +239,19 @@ def rule_functions():
         if str(PACKAGE / "ops") not in code.co_filename or (code.co_filename, place_of(code)) in found:
             continue
         found[code.co_filename, place_of(code)] = code
-        for name in names_in(code):
-            value = function.__globals__.get(name)
-            value = value.op.forward if hasattr(value, "op") and hasattr(value.op, "forward") else value
-            if isinstance(value, FunctionType):
-                stack.append(value)
+        stack += called_by(function)
     return [(Path(file).name, code) for (file, _), code in found.items()]
+
+
+def called_by(function):
+    """The functions that a function calls by their names, operators' forwards and what decorators have wrapped among them."""
+    found = []
+    for name in names_in(function.__code__):
+        value = function.__globals__.get(name)
+        value = value.op.forward if hasattr(value, "op") and hasattr(value.op, "forward") else value
+        if isinstance(value, FunctionType):
+            found += [value, *(c.cell_contents for c in value.__closure__ or () if isinstance(c.cell_contents, FunctionType))]
+    return found
 
 
 def names_in(code):
@@ -572,11 +579,7 @@ def users_of_rules():
                 continue
             seen.add(key)
             users.setdefault(key, []).append((depth, len(users), op.name))
-            for name in names_in(code):
-                value = function.__globals__.get(name)
-                value = value.op.forward if hasattr(value, "op") and hasattr(value.op, "forward") else value
-                if isinstance(value, FunctionType):
-                    stack.append((value, depth + 1))
+            stack += [(f, depth + 1) for f in called_by(function)]
     for op in registry.values():  # a forward that some rule calls: its own operator's samples tell most
         if op.kind != "composite":
             users.get((Path(op.forward.__code__.co_filename).name, place_of(op.forward.__code__)), []).append((-1, 0, op.name))
