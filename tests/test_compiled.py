@@ -829,6 +829,26 @@ def test_an_error_in_a_replay_is_that_of_the_step_and_changes_what_the_step_chan
     assert_same(*states, "after the error")
 
 
+def test_an_error_after_a_change_leaves_the_change_as_the_step_would():
+    sides = []
+    for compiled in (False, True):
+        count, table = tg.zeros(1), tg.arange(5.0)
+
+        def step(i, count=count, table=table):
+            count.add_(1)
+            return table[i] * count
+
+        sides.append((replayed(step) if compiled else step, count))
+    for k in (0, 1, 2, 3, 9, 4):
+        outcomes = []
+        for step, count in sides:
+            try:
+                outcomes.append((step(tg.tensor([k])).item(), count.item()))
+            except IndexError:
+                outcomes.append(("IndexError", count.item()))
+        assert outcomes[0] == outcomes[1]
+
+
 def test_anomaly_detection_and_pictures_see_the_step_itself():
     _, _, step = Task(training).sides[1]
     for _ in range(6):

@@ -154,6 +154,23 @@ def test_long_chains_run_in_blocks(kind, dtype):
         np.testing.assert_array_equal(one, other)
 
 
+def test_chains_on_shifted_views_of_one_memory():
+    found = []
+    for compiled in (False, True):
+        a = numbers(300_000, seed=1)
+
+        def step(x, a=a):
+            later, earlier = a[1:], a[:-1]
+            later.mul_(0.5)
+            b = earlier + x
+            earlier.add_(b * 0.1)
+            return (b * b).mean()
+
+        run = replayed(step) if compiled else step
+        found.append([[run(numbers(299_999, seed=k)).item() for k in range(6)], a.tolist()])
+    assert run.latest is not None and "at a time" in run.source and found[0] == found[1]
+
+
 LOSSES = {
     "smoothed": lambda o, y, k: F.cross_entropy(o, k, label_smoothing=0.1),
     "ignored": lambda o, y, k: F.cross_entropy(o, k, ignore_index=1),

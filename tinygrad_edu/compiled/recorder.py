@@ -141,6 +141,8 @@ class Recorder:
         if out is not None and any(not is_recorder(o) for o in out if o is not None):
             raise tape.refused("writes into a NumPy array that no tensor holds", "keep it in a tensor, outside of the step")
         if method == "at":
+            if not is_recorder(inputs[0]):
+                raise tape.refused("writes into a NumPy array that no tensor holds", "keep it in a tensor, outside of the step")
             getattr(ufunc, method)(*arrays, **real(kwargs))
             tape.write("statement", (ufunc, "at"), value_of(inputs, tape), value_of(kwargs, tape), writes=[inputs[0].value])
             return None
@@ -195,6 +197,8 @@ class Recorder:
     def generic(self, kind, name, args, kwargs=None):
         """Note a method, an attribute, an index."""
         array, kwargs = self.array, kwargs or {}
+        if not self.idle and kwargs.get("out") is not None:
+            raise self.tape.refused(f"calls {name} with out=", "leave out= away")
         if kind == "attribute":
             result = getattr(array, name)
         elif kind == "getitem":
