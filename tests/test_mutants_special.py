@@ -433,6 +433,22 @@ def test_not_a_number_is_a_result_like_any_other():
         long_ways(x)
 
 
+def test_saved_values_are_packed_while_somebody_asks_for_it_and_then_only():
+    x, seen = tg.tensor([1.0, 2.0], requires_grad=True), []
+
+    def pack(value):
+        seen.append(value.tolist())
+        return value
+
+    with tg.autograd.graph.saved_tensors_hooks(pack, lambda value: value * 10):
+        y = (x * x).sum()
+    with tg.no_grad(), tg.enable_grad():  # a mode is switched, and nothing is packed
+        z = x * x
+    assert seen == [[1.0, 2.0]] * 2
+    y.backward()
+    assert x.grad.tolist() == [20.0, 40.0] and z.node.saved is not None
+
+
 @pytest.mark.parametrize("context", [tg.no_grad, tg.recording, tg.autograd.detect_anomaly])
 def test_the_modes_of_another_thread_change_nothing_here(context):
     inside, done = threading.Event(), threading.Event()

@@ -45,9 +45,9 @@ class Packed(list):
 
         def packed(want, value):
             if isinstance(value, (np.ndarray, np.generic)) and (want in op.inputs or want == "out"):
-                if id(value) not in handles:
-                    handles[id(value)] = Handle(value, pack, unpack)
-                return handles[id(value)]
+                if (want, id(value)) not in handles:  # x · x saves x twice, as PyTorch does
+                    handles[want, id(value)] = Handle(value, pack, unpack)
+                return handles[want, id(value)]
             if want == op.variadic:
                 return tuple(packed("out", v) for v in value)
             return value
@@ -94,8 +94,7 @@ class PackedTensors(tuple):
 
 def pack(node):
     """Replace what a new node saved, as the innermost hooks say."""
-    if modes.state.saving:
-        node.saved = Packed(node.op, node.saved, *modes.state.saving[-1])
+    node.saved = Packed(node.op, node.saved, *modes.state.saving[-1])
 
 
 def pack_tensors(tensors):
