@@ -158,9 +158,9 @@ def test_chains_on_shifted_views_of_one_memory():
     class Shifting(tg.optim.Optimizer):
         def update(self, p, g, state, group):
             later, earlier, slope = p[1:], p[:-1], g[1:]
-            later *= 0.5
-            total = earlier + slope
-            np.multiply(total, 0.1, out=earlier)
+            earlier *= 0.5
+            total = later + slope
+            np.multiply(total, 0.1, out=later)
 
     found = []
     for compiled in (False, True):
