@@ -849,6 +849,68 @@ def test_an_error_after_a_change_leaves_the_change_as_the_step_would():
         assert outcomes[0] == outcomes[1]
 
 
+class Trainer:
+    """What programs have: a method that is a step, settings, a history that grows outside of it."""
+
+    gain = 1.0
+
+    def __init__(self, compiled):
+        tg.manual_seed(0)
+        self.model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 3))
+        self.optimizer = tg.optim.AdamW(self.model.parameters(), lr=1e-2)
+        self.schedule = tg.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, 100)
+        self.loss = nn.CrossEntropyLoss(label_smoothing=0.1, weight=tg.tensor([1.0, 2.0, 3.0]))
+        self.settings, self.history = {"clip": 1.0}, []
+        self.run = replayed(self.step) if compiled else self.step
+
+    @property
+    def doubled(self):
+        return self.gain * 2
+
+    def step(self, x, y):
+        self.optimizer.zero_grad()
+        out = self.model(x)
+        loss = self.loss(out, y) * self.doubled
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.settings["clip"])
+        self.optimizer.step()
+        self.schedule.step()
+        return loss, (out.detach().argmax(1) == y).float().mean()
+
+    def fit(self, batches):
+        for k, (x, y) in enumerate(batches):
+            self.history.append([t.item() for t in self.run(x, y)])
+            if k == 20:
+                self.gain = 2.0
+            if k == 30:
+                self.settings["clip"] = 0.1
+        return self.history
+
+
+def test_a_trainer():
+    x, y = numbers(50, 6).float(), tg.tensor(np.random.default_rng(1).integers(0, 3, 50))
+    batches = [(x[k : k + 16], y[k : k + 16]) for k in (0, 16, 32, 48)] * 10
+    alone, compiled = Trainer(False), Trainer(True)
+    tg.manual_seed(3)
+    history = alone.fit(batches)
+    tg.manual_seed(3)
+    assert compiled.fit(batches) == history
+    assert compiled.run.latest is not None and len(compiled.run.plans) <= 6
+
+
+def test_what_changes_at_every_call_is_named():
+    settings = {"k": 0}
+    step = replayed(lambda x: x * settings["k"])
+    with pytest.raises(CompileError, match=r"settings.k is another one at nearly every call"):
+        for k in range(60):
+            settings["k"] = k
+            step(X)
+    step = replayed(lambda x, k: x * k)
+    with pytest.raises(CompileError, match="an argument has another shape or value at nearly every call"):
+        for k in range(60):
+            step(X, k)
+
+
 def test_anomaly_detection_and_pictures_see_the_step_itself():
     _, _, step = Task(training).sides[1]
     for _ in range(6):

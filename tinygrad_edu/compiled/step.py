@@ -34,7 +34,7 @@ class CompiledStep:
         self.plans: list = []
         self.warm, self.failures, self.refusal = False, 0, None
         self.latest, self.attempt = None, never_ready  # the recording that was right last time
-        self.gave_up, self.replayed = 0, 0
+        self.gave_up, self.replayed, self.recorded = 0, 0, 0
         try:
             self.named = list(inspect.signature(getattr(function, "forward", function)).parameters.values())
         except (TypeError, ValueError):
@@ -98,6 +98,13 @@ class CompiledStep:
             self.refuse(str(plan).removeprefix("compiled step: "))
             return result
         if plan is not None:
+            self.recorded += 1
+            if self.recorded > 2 * KEPT and self.recorded > self.replayed and self.plans:
+                items = self.plans[-1].around.differences()
+                what = f"{items[0].path} is another one" if items else "an argument has another shape or value"
+                self.refuse(f"{what} at nearly every call, and the step is recorded anew each time; pass what changes as a tensor of one shape, or "
+                            "keep it where the step does not see it")  # fmt: skip
+                return result
             self.plans = [*self.plans[1 - KEPT :], plan]
             return result
         self.failures += 1

@@ -6,6 +6,7 @@ a test (`g7["lr"] is v7`), and each tensor is followed to its memory.
 
 import sys
 import types
+from functools import cached_property
 from keyword import iskeyword
 
 import numpy as np
@@ -20,6 +21,7 @@ from ..optim.sgd import SGD
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype, type, types.BuiltinFunctionType, slice, range)
 LARGE = 1000  # containers with more items than this are compared as a whole
+NOT_CALLED = ("__init__", "__new__", "__repr__", "__str__", "__del__", "__init_subclass__")  # by a step, unless it names them
 OWN = __name__.partition(".")[0]
 
 
@@ -48,6 +50,8 @@ class Item:
             return len(self.holder)
         if self.kind == "whole":
             return self.holder
+        if self.kind == "absent":
+            return self.holder.get(self.key)
         found = self.holder[self.key]
         return bool(found) if self.kind == "truth" else found
 
@@ -57,6 +61,8 @@ class Item:
         holder = names(self.holder)
         if self.kind == "length":
             return f"len({holder}) == {self.value}"
+        if self.kind == "absent":
+            return f"{names(self.key)} not in {holder}"
         if self.kind == "whole":
             return f"{holder} == {names(self.value)}"
         if self.kind == "truth":
@@ -76,9 +82,13 @@ class Surroundings:
         self.arrays: list = []
         self.items += [Item(f"the hooks of all modules ({name})", "length", hooks, None, len(hooks)) for name, hooks in EVERYWHERE.items()]
         self.seen, self.classes, self.waiting, self.later = set(), set(), [], []  # later: optimizers, so that parameters have their names from modules
+        self.kinds: list = []  # (class, path, the names in it that were looked at)
+        self.objects: list = []  # (object, path, the names of its attributes that were looked at)
+        self.words: set = set()  # what the code names: an attribute that no code names is not looked at
         self.look(function, "step")
-        while self.waiting or self.later:
-            self.enter(*(self.waiting or self.later).pop(0))
+        while self.waiting or self.later or self.more():
+            if self.waiting or self.later:
+                self.enter(*(self.waiting or self.later).pop(0))
 
     def tensor(self, t, name):
         """Note a tensor under a name that is good in source code."""
@@ -118,6 +128,8 @@ class Surroundings:
         """Look into x."""
         if isinstance(x, types.FunctionType):
             self.function(x, path)
+        elif type(x).__module__.startswith(f"{OWN}.compiled"):  # another compiled step, or this one
+            self.look(getattr(x, "function", None), path)
         elif isinstance(x, types.MethodType):
             self.look(x.__self__, path.rpartition(".")[0] or path)
             self.look(x.__func__, path)
@@ -157,12 +169,40 @@ class Surroundings:
         elif isinstance(getattr(x, "__dict__", None), dict):
             self.attributes(x, path)
 
+    def more(self):
+        """Look at the attributes of objects that the code found so far names; True if there were any."""
+        found = False
+        for x, path, seen in self.objects:
+            dynamic = self.words & {"getattr", "__dict__", "vars"}
+            for name in [n for n in x.__dict__ if n not in seen and (n in self.words or dynamic)]:
+                seen.add(name)
+                self.at(f"{path}.{name}", "item", x.__dict__, name, x.__dict__[name])
+                found = True
+            for name in [n for n in self.words if n not in seen and n not in x.__dict__ and hasattr(type(x), n)]:
+                seen.add(name)  # its class has it: an attribute of the object's own would hide that
+                self.items.append(Item(f"{path}.{name}", "absent", x.__dict__, name, None))
+        for kind, path, seen in self.kinds:
+            for name, member in [(n, m) for n, m in vars(kind).items() if n not in seen]:
+                code = isinstance(member, (types.FunctionType, property, staticmethod, classmethod, cached_property))
+                if not (name in self.words or code and (name == "forward" or name.startswith("__") and name not in NOT_CALLED)):
+                    continue
+                seen.add(name)
+                found = True
+                if code:
+                    self.look(getattr(member, "__func__", getattr(member, "fget", getattr(member, "func", member))), f"{path}.{name}")
+                elif not isinstance(member, types.MemberDescriptorType):
+                    self.at(f"{path}.{name}", "item", vars(kind), name, member)
+        return found
+
     def attributes(self, x, path):
         """An object: its attributes, and what the code of its class looks at."""
         if isinstance(x, Module):
             for name, t in (*x.named_parameters(), *x.named_buffers()):
                 self.tensor(t, name)
-        self.mapping(x.__dict__, path)
+        if isinstance(x, Module) or library(type(x).__module__):
+            self.mapping(x.__dict__, path)
+        else:
+            self.objects.append((x, path, set()))
         for kind in type(x).__mro__:
             if kind not in self.classes:
                 self.classes.add(kind)
@@ -170,13 +210,8 @@ class Surroundings:
 
     def settings(self, kind, path):
         """A class of the user's: the values in it, and what the code of its methods looks at."""
-        if library(kind.__module__):
-            return
-        for name, member in list(vars(kind).items()):
-            if isinstance(member, (types.FunctionType, property, staticmethod, classmethod)):
-                self.look(getattr(member, "__func__", getattr(member, "fget", member)), f"{path}.{name}")
-            elif not name.startswith("__") and not isinstance(member, types.MemberDescriptorType):
-                self.at(f"{path}.{name}", "item", vars(kind), name, member)
+        if not library(kind.__module__):
+            self.kinds.append((kind, path, set()))
 
     def mapping(self, held, path):
         """A dict, or an object's attributes."""
@@ -201,7 +236,9 @@ class Surroundings:
         names = f.__code__.co_varnames[: f.__code__.co_argcount][::-1]
         for name, default in (*zip(names, (f.__defaults__ or ())[::-1]), *(f.__kwdefaults__ or {}).items()):
             self.look(default, name)
-        for name in sorted(names_in(f.__code__)):
+        words = names_in(f.__code__)
+        self.words |= words
+        for name in sorted(words):
             if name in f.__globals__:
                 value = f.__globals__[name]
                 if not (isinstance(value, types.ModuleType) and library(value.__name__)):
@@ -258,6 +295,8 @@ def names_in(code):
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
             found |= names_in(inner)
+        elif isinstance(inner, str):  # getattr(x, "name")
+            found.add(inner)
     return found
 
 
