@@ -1,8 +1,8 @@
 """Compiled steps: a training step is written down once, call by call, and replayed as one straight function of NumPy.
 
-Read tape.py (what is written down), recorder.py (the arrays that write), surroundings.py (what a step can see besides its
-arguments), program.py (from the tape to a function), scalar.py (the same for tiny networks, without arrays), and step.py
-(when to record, to verify and to replay).
+Read tape.py (what is written down), recorder.py (the arrays that write), program.py (from the tape to a function) and blocks.py
+(its loops), scalar.py (the same for tiny networks, without arrays); then recording.py (one recording), surroundings.py (what a step
+sees besides its arguments), plan.py (what must still be so), snapshot.py, and step.py (when to record, to verify, to replay).
 """
 
 from .errors import CompileError
