@@ -190,7 +190,7 @@ class Recorder:
     def __array__(self, dtype=None, copy=None):
         if self.idle:
             return MAKERS["array"](self.array, dtype) if copy or dtype is not None else self.array
-        raise value_read("a NumPy array of it was wanted")
+        raise value_read("NumPy wants to see them, as for an index into an array that the step makes; make that one outside")
 
     # --- what Python calls -------------------------------------------------------------------------------------------
 
