@@ -1,5 +1,8 @@
 """Compiled steps compute what the step itself computes, bit for bit: many kinds of steps, and what they may see and change."""
 
+import importlib.util
+import sys
+
 import numpy as np
 import pytest
 
@@ -930,3 +933,16 @@ def test_nothing_of_the_recording_stays_behind():
         compiled(X[0, 0])
     assert [np.zeros, np.array, np.asarray] == functions and nn.functional.loss.np is inside is np
     assert modes.tapes == 0 and modes.state.tape is None
+
+
+def test_a_users_file_may_be_called_as_one_of_pythons(tmp_path, monkeypatch):
+    (tmp_path / "code.py").write_text("rate = 2.0\n\n\ndef scaled(x):\n    return x * rate\n")
+    spec = importlib.util.spec_from_file_location("code", tmp_path / "code.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "code", module)
+    spec.loader.exec_module(module)
+    step = tg.compile(module.scaled, backend="numpy")
+    x = tg.ones(2)
+    assert [step(x).tolist() for _ in range(5)] == [[2.0, 2.0]] * 5
+    module.rate = 3.0
+    assert step(x).tolist() == [3.0, 3.0], "its numbers are watched, for it is the user's"

@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import io
 import itertools
+import functools
 import json
 import os
 import signal
@@ -970,7 +971,8 @@ def test_keyboard_ends_it():
     """Ctrl-C with an open page that trains: a line, status 0, no traceback."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "tinygrad_edu", "playground", "--port", "0", "--no-browser"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
+    hears = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what runs in the background may have been told not to
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=hears) as process:
         address = process.stdout.readline().split()[4]
         page = Page(type("Address", (), dict(port=int(address.rstrip("/").rpartition(":")[2]))))
         page.hear("state")

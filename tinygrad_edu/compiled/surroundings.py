@@ -4,7 +4,9 @@ A replay is only right while those are what they were when the step was recorded
 a test (`g7["lr"] is v7`), and each tensor is followed to its memory.
 """
 
+import os
 import sys
+import sysconfig
 import types
 from functools import cached_property
 from keyword import iskeyword
@@ -12,6 +14,7 @@ from keyword import iskeyword
 import numpy as np
 
 from ..api.random import Generator, default_generator
+from ..autograd.recorder import own_code
 from ..autograd.tensor import Tensor
 from ..nn.hooks import EVERYWHERE
 from ..nn.module import Module
@@ -23,6 +26,8 @@ PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype
 LARGE = 1000  # containers with more items than this are compared as a whole
 NOT_CALLED = ("__init__", "__new__", "__repr__", "__str__", "__del__", "__init_subclass__")  # by a step, unless it names them
 OWN = __name__.partition(".")[0]
+NUMPY = os.path.dirname(np.__file__) + os.sep
+PYTHON = tuple({sysconfig.get_path(kind) + os.sep for kind in ("stdlib", "platstdlib")})
 
 
 class Item:
@@ -226,7 +231,7 @@ class Surroundings:
 
     def function(self, f, path):
         """A function of the user's: its closure, its defaults, and the globals that its code names."""
-        if library(f.__globals__.get("__name__", "")):
+        if library_file(f.__code__.co_filename):
             return
         for name, cell in zip(f.__code__.co_freevars, f.__closure__ or ()):
             try:
@@ -301,6 +306,16 @@ def names_in(code):
 
 
 def library(name):
-    """True for this package, NumPy and Python's own modules, whose code is taken as it is."""
-    root = (name or "").partition(".")[0]
-    return root in (OWN, "numpy", "builtins", "pytest", "_pytest") or root in sys.stdlib_module_names and root != "__main__"
+    """True for a module of this package, of NumPy's or of Python's own, whose code is taken as it is."""
+    module = sys.modules.get(name or "")
+    root, file = (name or "").partition(".")[0], getattr(module, "__file__", None)
+    if module is None or root in ("__main__", "pytest", "_pytest"):
+        return root in ("pytest", "_pytest")
+    return library_file(file) if file else root in sys.stdlib_module_names
+
+
+def library_file(path):
+    """The same for a file: a user's own code.py is no library, whatever Python has under that name."""
+    if own_code(path) or path.startswith((NUMPY, "<frozen")):
+        return True
+    return path.startswith(PYTHON) and "site-packages" not in path and "dist-packages" not in path
