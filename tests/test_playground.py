@@ -2,10 +2,10 @@
 
 import base64
 import contextlib
+import functools
 import http.client
 import io
 import itertools
-import functools
 import json
 import os
 import signal
