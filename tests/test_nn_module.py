@@ -259,3 +259,17 @@ def test_weights_lie_in_memory_as_pytorch_lays_them():
     layer.weight.data.view(-1)[0] = 5.0
     layer.weight.data.flatten()[1] = 7.0
     assert layer.weight[0, :2].tolist() == [5.0, 7.0] and layer.weight.stride() == (3, 1) and layer.weight.is_contiguous()
+
+
+def test_calls_are_as_short_as_before_once_all_hooks_are_removed():
+    model, x = nn.Sequential(nn.Linear(2, 2), nn.Sigmoid()), tg.ones(1, 2)
+    short = model(x).node.name
+    for register in (model[0].register_forward_hook, model[1].register_forward_pre_hook, nn.modules.module.register_module_forward_hook):
+        handles = [register(lambda *args: None), register(lambda *args: None)]
+        assert model(x).node.name != short
+        handles.pop().remove()
+        assert model(x).node.name != short, "one is left"
+        handles.pop().remove()
+        assert model(x).node.name == short
+    model.register_state_dict_post_hook(lambda *args: None)
+    assert model(x).node.name == short, "a hook that no call sees"

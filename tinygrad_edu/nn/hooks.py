@@ -1,5 +1,7 @@
 """Calls between hooks: what a Module's call does where hooks are registered or a picture is recorded."""
 
+import weakref
+
 import numpy as np
 
 from ..api.methods import RemovableHandle
@@ -11,10 +13,30 @@ EVERYWHERE: dict = {"_forward_pre_hooks": {}, "_forward_hooks": {}, "_backward_h
 OPTIONS: dict = {}  # id of a handle → how its hook wants to be called
 
 
+AROUND_CALLS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+
+
+class HookHandle(RemovableHandle):
+    """A handle after whose removal calls take the short way again, where no hook is left."""
+
+    def __init__(self, registered, owner):
+        super().__init__(registered)
+        self.owner = weakref.ref(owner)  # a Module, or the class Module for hooks of all modules
+
+    def remove(self):
+        """Take the registration back."""
+        super().remove()
+        owner = self.owner()
+        if isinstance(owner, type):
+            owner._hooked = any(EVERYWHERE.values())
+        elif owner is not None and not any(map(owner.__dict__.get, AROUND_CALLS)):
+            owner.__dict__.pop("_hooked", None)
+
+
 def add_hook(module, table, hook, prepend=False, **options):
     """Register a hook in one of the module's tables and return its handle."""
     hooks = module.__dict__.setdefault(table, {})
-    handle = RemovableHandle(hooks)
+    handle = HookHandle(hooks, module)
     if any(options.values()):
         OPTIONS[handle.id] = options
     if prepend:
@@ -24,7 +46,8 @@ def add_hook(module, table, hook, prepend=False, **options):
         hooks.update(later)
     else:
         hooks[handle.id] = hook
-    module.__dict__["_hooked"] = True
+    if table in AROUND_CALLS:
+        module.__dict__["_hooked"] = True
     return handle
 
 
@@ -32,7 +55,7 @@ def add_hook_everywhere(table, hook):
     """Register a hook that all modules call, before their own, and return its handle."""
     from .module import Module
 
-    handle = RemovableHandle(EVERYWHERE[table])
+    handle = HookHandle(EVERYWHERE[table], Module)
     EVERYWHERE[table][handle.id] = hook
     Module._hooked = True
     return handle

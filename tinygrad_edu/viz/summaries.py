@@ -88,7 +88,6 @@ def summary(model, *inputs):
         row.shape = tuple(out.shape) if isinstance(out, Tensor) else None
 
     buffers = [(b, b.array.copy()) for b in model.buffers()]
-    hooked = {m: m.__dict__.get("_hooked") for m in rows}
     for module in rows:
         handles += [module.register_forward_pre_hook(begin), module.register_forward_hook(end)]
     begun = perf_counter()
@@ -99,8 +98,6 @@ def summary(model, *inputs):
     finally:
         for handle in handles:
             handle.remove()
-        for module, before in hooked.items():
-            module.__dict__.pop("_hooked", None) if before is None else module.__dict__.__setitem__("_hooked", before)
         for buffer, before in buffers:
             buffer.array[...] = before
     parameters = {id(a) for p in model.parameters() for a in (p.array, p.array.base) if a is not None}
