@@ -181,6 +181,7 @@ class Programs(RuleBasedStateMachine):
         values = list(leaves)
         for step in self.steps:
             step(values)
+            values[-1] = np.asarray(values[-1])  # what NumPy returns as a number can be updated in place too
         return values
 
     def reference(self, i):

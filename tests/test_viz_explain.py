@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
@@ -269,6 +269,7 @@ def compute(leaves, steps, shape=()):
     values = list(tensors)
     for f, inputs in steps:
         values.append(f(*(values[i] for i in inputs)))
+        assume(np.abs(values[-1].array).max() < 300)  # an exponential of exponentials is no number
     total = values[-1]
     for v in values[len(leaves) : -1]:
         total = total + v
