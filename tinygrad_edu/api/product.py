@@ -1,6 +1,5 @@
 """Products of vectors and matrices in PyTorch's spelling."""
 
-import string
 
 import numpy as np
 
@@ -106,7 +105,7 @@ def einsum(equation, *operands):
 
 def from_sublists(*arguments):
     """(equation, operands) of einsum(x, [0, 1], y, [1, 2], [0, 2]), where numbers from 0 to 51, or ..., stand for the indices."""
-    letters = string.ascii_uppercase + string.ascii_lowercase
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
     operands = [a for a in arguments if isinstance(a, Tensor)]
     terms = ["".join("..." if i is Ellipsis else letters[i] for i in a) for a in arguments if not isinstance(a, Tensor)]
     n = len(operands)

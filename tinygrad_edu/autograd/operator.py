@@ -10,7 +10,6 @@ the result, and whatever else it names: an input, `out`, `x_shape`, `x_dtype`, a
 kept. A rule may return a gradient that is still broadcast; the engine sums it to the input's shape.
 """
 
-import inspect
 import sys
 from functools import cached_property
 from itertools import repeat
@@ -20,7 +19,7 @@ from .anomaly import check_result
 from .node import Node
 from .operands import explained, operands
 from .recorder import record
-from .signatures import arguments_of, check_rules, dtype_of, needs_of, shape_of, source_of_save, wants_of
+from .signatures import arguments_of, check_rules, doc_of, dtype_of, needs_of, shape_of, source_of_save, wants_of
 from .tensor import Tensor
 
 registry: dict = {}  # name → Op: the source of tests, docs, pictures and tg.<name>
@@ -33,7 +32,7 @@ class Op:
 
     def __init__(self, forward, kind, rules, numpy=(), symbol=None, samples=(), domain=None, promote=None,
                  floats=False, view=False, together=None):  # fmt: skip
-        self.forward, self.kind, self.name, self.doc = forward, kind, forward.__name__, inspect.getdoc(forward) or ""
+        self.forward, self.kind, self.name, self.doc = forward, kind, forward.__name__, doc_of(forward)
         self.symbol, self.samples, self.domain = symbol or self.name, list(samples), domain
         self.formula = self.doc.partition("\n")[0]
         self.floats, self.view, self.together = floats, view, together

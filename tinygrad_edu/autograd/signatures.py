@@ -5,6 +5,12 @@ import inspect
 import numpy as np
 
 
+def doc_of(function):
+    """The docstring without its indentation; most have one line, and importing `inspect`'s care for each would take a while."""
+    doc = function.__doc__ or ""
+    return inspect.cleandoc(doc) if "\n" in doc else doc
+
+
 def wants_of(rule):
     """What a rule names after the gradient."""
     return rule.__code__.co_varnames[1 : rule.__code__.co_argcount] if rule else ()
@@ -48,13 +54,14 @@ def check_rules(op, rules, registry):
     for x in op.inputs:
         if x not in rules and not op.together and op.kind != "constant":
             raise TypeError(f"{op.name}: no rule for {x!r}; give one, or {x}=None if no gradient flows there")
-    names = [x + end for x in op.inputs for end in ("", *op.facts)] + ["out", *op.params]
-    names += ["i"] if op.variadic else []
-    names += ["needs"] if op.together else []
-    for x, rule in [*rules.items(), ("together", op.together)]:
-        wrong = [w for w in wants_of(rule) if w not in names]
-        if wrong:
-            raise TypeError(f"{op.name}: the rule for {x} names {wrong}; it may name {sorted(names)}")
+    names = {"out", *op.inputs, *op.params}
+    for x, rule in (*rules.items(), ("together", op.together)):
+        if not names.issuperset(wants_of(rule)):  # what few rules want is looked at only then
+            names |= {input + end for input in op.inputs for end in op.facts}
+            names |= {name for name, known in (("i", op.variadic), ("needs", op.together)) if known}
+            wrong = [w for w in wants_of(rule) if w not in names]
+            if wrong:
+                raise TypeError(f"{op.name}: the rule for {x} names {wrong}; it may name {sorted(names)}")
         if rule and rule.__name__ == "<lambda>":  # tracebacks say mul.rule[y]
             rule.__name__ = f"{op.name}.rule[{x}]"
             rule.__code__ = rule.__code__.replace(co_name=rule.__name__, co_qualname=rule.__name__)
