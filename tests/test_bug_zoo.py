@@ -19,7 +19,7 @@ OPERATORS = {name: op for name, op in kit.differentiable_operators().items() if 
 CHECKS = [kit.check_first_order, kit.check_raw_shapes, kit.check_second_order, kit.check_only_reads, kit.check_float32]
 
 
-ZERO = {("sign", "x"), ("floor", "x"), ("ceil", "x"), ("trunc", "x"), ("round", "x"), ("copysign", "y"), ("nextafter", "y"),
+ZERO = {("sign", "x"), ("step", "x"), ("floor", "x"), ("ceil", "x"), ("trunc", "x"), ("round", "x"), ("copysign", "y"), ("nextafter", "y"),
         ("heaviside", "x")}  # fmt: skip  (derivatives that are 0 by nature)
 
 

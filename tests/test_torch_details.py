@@ -355,3 +355,26 @@ def test_an_ensemble_on_a_model_without_numbers_of_its_own():
     base = models[0].to("meta")
     out = tg.func.vmap(lambda p, b, x: tg.func.functional_call(base, (p, b), (x,)), in_dims=(0, 0, None))(params, buffers, tg.ones(4, 2))
     assert out.shape == (3, 4, 1) and out[:, 0, 0].tolist() == [0.0, 2.0, 4.0]
+
+
+def test_results_that_view_takes_from_permuted_memory():
+    x = tg.arange(120.0).view(5, 4, 6).permute(2, 0, 1)
+    results = [tg.cat([x, x], 1), tg.stack([x, x], 1), x.softmax(-1), x.log_softmax(0), x.sum(1), x.mean(-1, keepdim=True), x.amax(2), x.cumsum(1),
+               tg.nn.functional.layer_norm(x, (4,)), tg.nn.functional.group_norm(x, 1), tg.nn.BatchNorm1d(5)(x),
+               tg.einsum("bqd,bkd->bqk", x, x), tg.einsum("bqk,bkd->bqd", x @ x.mT, x)]  # fmt: skip
+    for out in results:
+        assert out.is_contiguous() and out.view(-1).shape == (out.numel(),)
+    assert (x + x).stride() == x.stride()
+    with pytest.raises(RuntimeError, match="view"):
+        x.view(-1)
+
+
+def test_the_slope_of_straight_pieces_is_differentiable_itself():
+    functional = tg.nn.functional
+    for f in (functional.relu, functional.leaky_relu, functional.relu6, functional.hardtanh, lambda x: functional.threshold(x, 0.5, 0.0)):
+        x = tg.tensor([0.25, -2.0, 3.0], requires_grad=True)
+        weight, bias = tg.ones(3, requires_grad=True), tg.zeros(3, requires_grad=True)
+        (g,) = grad(f(x * weight + bias).sum(), x, create_graph=True)
+        assert grad(g.sum(), x, retain_graph=True)[0].tolist() == [0.0, 0.0, 0.0]
+        (g**2).sum().backward()
+        assert bias.grad.tolist() == [0.0, 0.0, 0.0] and weight.grad.tolist() == (2 * g**2).tolist()

@@ -34,9 +34,17 @@ def sigmoid(x):
     return np.divide(one, out, out)
 
 
+@elementwise(symbol="step", x=lambda g: g * 0, samples=[dict(low=0.1)])
+def step(x, *, edge=0.0, low=0.0):
+    """1 where x > edge, else low: the slope of straight pieces, which is differentiable itself, with slope 0"""
+    return np.where(x > edge, 1, low).astype(x.dtype, copy=False)
+
+
 def relu_rule(g, out):
     """g where the result is positive; a product is ten times faster than np.where on 256 × 512"""
-    if isinstance(out, Tensor) or out.size < 4096:
+    if isinstance(out, Tensor):
+        return g * step(out)
+    if out.size < 4096:
         return g * (out > 0)
     slope = (out > 0).astype(out.dtype)
     slope *= g
@@ -49,7 +57,14 @@ def relu(x):
     return np.maximum(x, 0)
 
 
-@elementwise(x=lambda g, x, negative_slope: np.where(x > 0, g, g * negative_slope), samples=[dict(negative_slope=0.1)])
+def leaky_relu_rule(g, x, negative_slope):
+    """g where x > 0, else negative_slope · g"""
+    if isinstance(x, Tensor):
+        return g * step(x, low=negative_slope)
+    return np.where(x > 0, g, g * negative_slope)
+
+
+@elementwise(x=leaky_relu_rule, samples=[dict(negative_slope=0.1)])
 def leaky_relu(x, *, negative_slope=0.01):
     """x where x > 0, else negative_slope · x"""
     return np.where(x > 0, x, x * negative_slope).astype(x.dtype, copy=False)
@@ -152,7 +167,14 @@ def tanhshrink(x):
     return x - np.tanh(x)
 
 
-@elementwise(samples=[dict(low=-0.93, high=0.97)], x=lambda g, x, low, high: np.where((x > low) & (x < high), g, 0))
+def hardtanh_rule(g, x, low, high):
+    """g between the edges"""
+    if isinstance(x, Tensor):
+        return g * (step(x, edge=low) * step(-x, edge=-high))
+    return np.where((x > low) & (x < high), g, 0)
+
+
+@elementwise(samples=[dict(low=-0.93, high=0.97)], x=hardtanh_rule)
 def hardtanh(x, *, low=-1.0, high=1.0):
     """min(max(x, low), high); the slope at the edges is 0"""
     return np.clip(x, low, high).astype(x.dtype, copy=False)
@@ -170,7 +192,14 @@ def hardswish(x):
     return x * np.clip(x + 3, 0, 6) / 6
 
 
-@elementwise(samples=[dict(threshold=0.37, value=-1.5)], x=lambda g, x, threshold: np.where(x > threshold, g, 0))
+def threshold_rule(g, x, threshold):
+    """g above the threshold"""
+    if isinstance(x, Tensor):
+        return g * step(x, edge=threshold)
+    return np.where(x > threshold, g, 0)
+
+
+@elementwise(samples=[dict(threshold=0.37, value=-1.5)], x=threshold_rule)
 def threshold_elementwise(x, *, threshold, value):
     """x where x > threshold, else value"""
     return np.where(x > threshold, x, value).astype(x.dtype, copy=False)

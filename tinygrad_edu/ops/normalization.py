@@ -75,7 +75,7 @@ def normalize(x, weight=None, bias=None, *, axes, eps=1e-5, mean=None, scale=Non
     if mean is None:
         mean, variance = moments(x, normalized(axes, x.ndim))
         scale = 1 / np.sqrt(variance + eps)
-    out = x - mean
+    out = np.subtract(x, mean, order="C")
     out *= scale
     if weight is not None:
         out *= weight

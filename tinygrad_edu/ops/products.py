@@ -152,8 +152,13 @@ EINSUM = [((2, 3), (3, 4), dict(equation="ij,jk->ik")), ((2, 3), (2, 3), dict(eq
 @general(symbol="einsum", samples=EINSUM, operands=einsum_rule)
 def einsum_operator(*operands, equation):
     """Products of the operands' elements, summed over the indices that the result leaves out"""
-    out = np.einsum(equation, *operands, optimize=len(operands) > 1)
-    return out.copy() if len(operands) == 1 else out  # ii->i is a view
+    if len(operands) == 1:
+        return np.einsum(equation, *operands).copy()  # ii->i is a view
+    if len(operands) == 2:  # NumPy lays out the second operand's indices first, and PyTorch the first one's
+        terms, result = equation.split("->")
+        left, right = terms.split(",")
+        equation, operands = f"{right},{left}->{result}", operands[::-1]
+    return np.einsum(equation, *operands, optimize=True)
 
 
 def explicit(equation, operands):

@@ -61,14 +61,16 @@ def spread(g, shape):
         x=lambda g, x_shape, axis: spread(unreduced(g, axis, x_shape), x_shape))  # fmt: skip
 def sum(x, *, axis=None, keepdims=False):
     """Σ x along axis"""
-    return x.sum(axis=axis, keepdims=keepdims)
+    out = x.sum(axis=axis, keepdims=keepdims)
+    return out if x.ndim < 3 else in_rows(out)
 
 
 @linear(np.mean, symbol="mean", samples=AXES, floats=True,
         x=lambda g, x_shape, axis: spread(unreduced(g / count(x_shape, axis), axis, x_shape), x_shape))  # fmt: skip
 def mean(x, *, axis=None, keepdims=False):
     """Σ x / n along axis"""
-    return x.mean(axis=axis, keepdims=keepdims)
+    out = x.mean(axis=axis, keepdims=keepdims)
+    return out if x.ndim < 3 else in_rows(out)
 
 
 def prod_rule(g, x, out, axis):
@@ -108,13 +110,13 @@ def extreme_rule(g, x, out, axis):
 @general(np.max, np.amax, symbol="max", samples=AXES, x=extreme_rule)
 def amax(x, *, axis=None, keepdims=False):
     """max x along axis; equal maxima share the gradient"""
-    return x.max(axis=axis, keepdims=keepdims)
+    return in_rows(x.max(axis=axis, keepdims=keepdims))
 
 
 @general(np.min, np.amin, symbol="min", samples=AXES, x=extreme_rule)
 def amin(x, *, axis=None, keepdims=False):
     """min x along axis; equal minima share the gradient"""
-    return x.min(axis=axis, keepdims=keepdims)
+    return in_rows(x.min(axis=axis, keepdims=keepdims))
 
 
 def var_rule(g, x, axis, correction):
@@ -168,7 +170,7 @@ def softmax(x, *, axis):
     """eˣ / Σ eˣ along axis"""
     if not x.size:
         return x.copy()
-    out = np.exp(x - x.max(axis=axis, keepdims=True))
+    out = np.exp(np.subtract(x, x.max(axis=axis, keepdims=True), order="C"))
     out /= out.sum(axis=axis, keepdims=True)
     return out
 
@@ -179,7 +181,7 @@ def log_softmax(x, *, axis):
     """x − ln Σ eˣ along axis, without overflow"""
     if not x.size:
         return x.copy()
-    out = x - x.max(axis=axis, keepdims=True)
+    out = np.subtract(x, x.max(axis=axis, keepdims=True), order="C")
     out -= np.log(np.exp(out).sum(axis=axis, keepdims=True))
     return out
 
@@ -223,7 +225,7 @@ def vector_norm(x, *, axis=None, order=2, keepdims=False):
         x=lambda g, axis: flip(cumsum(flip(g, axes=(axis,)), axis=axis), axes=(axis,)))  # fmt: skip
 def cumsum(x, *, axis):
     """Σ of the elements up to each one, along axis"""
-    return np.cumsum(x, axis=axis)
+    return in_rows(np.cumsum(x, axis=axis))
 
 
 def cumprod_rule(g, x, out, axis):
@@ -308,4 +310,4 @@ def nansum_along(x, *, axis=None, keepdims=False):
     return sum(np.where(np.isnan(x), 0, x), axis=axis, keepdims=keepdims)
 
 
-from .shapes import flip, permute  # noqa: E402  (the two files name each other's operators in their rules)
+from .shapes import flip, in_rows, permute  # noqa: E402  (the two files name each other's operators in their rules)
