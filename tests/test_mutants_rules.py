@@ -308,6 +308,39 @@ def test_kinks(name, inputs, expected, params, graph):
                 np.testing.assert_allclose(again.numpy(), wanted, 1e-12, 1e-12)
 
 
+# What is cut off gets 0, whatever gradient comes (√relu(x) has an infinite one); NaN is not cut off.
+CUT_OFF = [
+    ("relu", [[-1, 0, 2, NAN]], [[0, 0, 1, 1]]),
+    ("hardtanh", [[-2, 0.5, 1, NAN]], [[0, 1, 0, 1]]),
+    ("threshold_elementwise", [[-1, 0.5, 2, NAN]], [[0, 0, 1, 1]], dict(threshold=0.5, value=7.0)),
+    ("hardshrink", [[-1, 0.2, 2, NAN]], [[1, 0, 1, 1]]),
+    ("softshrink", [[-1, 0.2, 2, NAN]], [[1, 0, 1, 1]]),
+    ("maximum", [[1, 2, 3, NAN], [2, 2, 1, 1]], [[0, 1, 1, 1], [1, 1, 0, 1]]),
+    ("minimum", [[1, 2, 3, NAN], [2, 2, 1, 1]], [[1, 1, 0, 1], [0, 1, 1, 1]]),
+]
+
+
+@pytest.mark.parametrize("name, inputs, passes, params", [(*k, {})[:4] for k in CUT_OFF], ids=[k[0] for k in CUT_OFF])
+@pytest.mark.parametrize("copies", [1, 1500])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_cut_off_gradients(name, inputs, passes, params, copies, kind):
+    xs = [tg.tensor(np.tile(np.array(v, kind), copies), requires_grad=True) for v in inputs]
+    out = registry[name].function(*xs, **params)
+    assert np.isnan(out.detach().numpy()[3])
+    found = engine.grad(out, xs, Tensor(np.broadcast_to(kind(np.inf), out.shape)))
+    for g, passed in zip(found, passes, strict=True):
+        np.testing.assert_array_equal(g.numpy(), np.tile(np.where(passed, kind(np.inf), kind(0)), copies))
+        assert g.dtype == kind
+
+
+def test_tensor_bounds_keep_nan():
+    x = tg.tensor([NAN, -2.0, 0.5, 2.0], requires_grad=True)
+    out = x.clamp(tg.full((4,), -1.0), tg.full((4,), 1.0))
+    out.backward(tg.tensor([1.0, INF, 1.0, INF]))
+    np.testing.assert_array_equal(out.detach().numpy(), [NAN, -1, 0.5, 1])
+    np.testing.assert_array_equal(x.grad.numpy(), [1, 0, 1, 0])
+
+
 def test_kinks_in_float32_stay_float32():
     for name, inputs, _, params in ((*k, {})[:4] for k in KINKS):
         xs = [tg.tensor(np.array(v, np.float32), requires_grad=True) for v in inputs]

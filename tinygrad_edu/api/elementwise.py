@@ -130,12 +130,12 @@ def clamp(input, min=None, max=None):
 
 def clamp_below(x, low):
     """max(x, low) with tensor bounds, where x keeps its gradient at the edge."""
-    return indexing.where(x >= low, x, low)
+    return indexing.where(x < low, low, x)
 
 
 def clamp_above(x, high):
     """min(x, high) with tensor bounds, where x keeps its gradient at the edge."""
-    return indexing.where(x <= high, x, high)
+    return indexing.where(x > high, high, x)
 
 
 @both("clamp_min")

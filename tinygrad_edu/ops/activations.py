@@ -41,14 +41,15 @@ def step(x, *, edge=0.0, low=0.0):
 
 
 def relu_rule(g, out):
-    """g where the result is positive; a product is ten times faster than np.where on 256 × 512"""
+    """g where the result is positive, else 0, even if g is infinite; for large arrays its bits are masked, ten times as fast as np.where"""
     if isinstance(out, Tensor):
         return g * step(out)
     if out.size < 4096:
-        return g * (out > 0)
-    slope = (out > 0).astype(out.dtype)
-    slope *= g
-    return slope
+        return np.where(out <= 0, 0, g)
+    bits = (out <= 0).astype(f"i{out.itemsize}")
+    bits -= 1  # all set where g passes, none where it does not
+    bits &= g.view(bits.dtype)
+    return bits.view(out.dtype)
 
 
 @elementwise(x=relu_rule)
@@ -171,7 +172,7 @@ def hardtanh_rule(g, x, low, high):
     """g between the edges"""
     if isinstance(x, Tensor):
         return g * (step(x, edge=low) * step(-x, edge=-high))
-    return np.where((x > low) & (x < high), g, 0)
+    return np.where((x <= low) | (x >= high), 0, g)
 
 
 @elementwise(samples=[dict(low=-0.93, high=0.97)], x=hardtanh_rule)
@@ -196,22 +197,22 @@ def threshold_rule(g, x, threshold):
     """g above the threshold"""
     if isinstance(x, Tensor):
         return g * step(x, edge=threshold)
-    return np.where(x > threshold, g, 0)
+    return np.where(x <= threshold, 0, g)
 
 
 @elementwise(samples=[dict(threshold=0.37, value=-1.5)], x=threshold_rule)
 def threshold_elementwise(x, *, threshold, value):
     """x where x > threshold, else value"""
-    return np.where(x > threshold, x, value).astype(x.dtype, copy=False)
+    return np.where(x <= threshold, value, x).astype(x.dtype, copy=False)
 
 
-@elementwise(samples=[dict(lambd=0.47)], x=lambda g, x, lambd: np.where((x > lambd) | (x < -lambd), g, 0))
+@elementwise(samples=[dict(lambd=0.47)], x=lambda g, x, lambd: np.where((x >= -lambd) & (x <= lambd), 0, g))
 def hardshrink(x, *, lambd=0.5):
     """x where |x| > λ, else 0"""
-    return np.where((x > lambd) | (x < -lambd), x, 0).astype(x.dtype, copy=False)
+    return np.where((x >= -lambd) & (x <= lambd), 0, x).astype(x.dtype, copy=False)
 
 
-@elementwise(samples=[dict(lambd=0.47)], x=lambda g, x, lambd: np.where((x > lambd) | (x < -lambd), g, 0))
+@elementwise(samples=[dict(lambd=0.47)], x=lambda g, x, lambd: np.where((x >= -lambd) & (x <= lambd), 0, g))
 def softshrink(x, *, lambd=0.5):
     """x − λ where x > λ, x + λ where x < −λ, else 0"""
     return (x - np.clip(x, -lambd, lambd)).astype(x.dtype, copy=False)

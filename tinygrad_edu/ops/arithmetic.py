@@ -99,25 +99,25 @@ def fmod(x, y):
 
 
 @elementwise(np.maximum, symbol="max",
-             x=lambda g, x, y: g * share(x, y),
-             y=lambda g, x, y: g * share(y, x))  # fmt: skip
+             x=lambda g, x, y: winnings(g, x, y),
+             y=lambda g, x, y: winnings(g, y, x))  # fmt: skip
 def maximum(x, y):
     """max(x, y); equal inputs share the gradient"""
     return np.maximum(x, y)
 
 
 @elementwise(np.minimum, symbol="min",
-             x=lambda g, x, y: g * share(y, x),
-             y=lambda g, x, y: g * share(x, y))  # fmt: skip
+             x=lambda g, x, y: winnings(g, y, x),
+             y=lambda g, x, y: winnings(g, x, y))  # fmt: skip
 def minimum(x, y):
     """min(x, y); equal inputs share the gradient"""
     return np.minimum(x, y)
 
 
-def share(x, y):
-    """1 where x wins, ½ where both are equal, else 0; a constant for back propagation."""
+def winnings(g, x, y):
+    """g where x is larger, half of it where both are equal, and 0 where y is larger, even if g is infinite."""
     x, y = array_of(x), array_of(y)
-    return ((x > y) + 0.5 * (x == y)).astype(np.result_type(x, y))
+    return np.where(x < y, 0, np.where(x == y, 0.5 * g, g))
 
 
 @elementwise(np.fmax, symbol="fmax",
