@@ -127,9 +127,10 @@ def einsum_rule(g, i, operands, operands_shapes, equation):
     sizes = dict(zip(mine, operands_shapes[i]))
     available = set(result).union(*others)
     seen = "".join(dict.fromkeys(mine))  # a repeated index, as in ii->, is put on the diagonal afterwards
-    reachable = "".join(c for c in seen if c in available)
+    reachable = "".join(c for c in seen if c in available and sizes[c] != 1)  # size 1 was stretched to the others' size
     out = einsum_of([result, *others], reachable, [g, *rest])
-    out = out.reshape([sizes[c] if c in reachable else 1 for c in seen])
+    found = dict(zip(reachable, out.shape))
+    out = out.reshape([found.get(c, 1) for c in seen])
     out = broadcast_to(out, shape=[sizes[c] for c in seen])
     for k, c in enumerate(mine):  # open the diagonal, one repeated index at a time
         if c in mine[:k]:
@@ -146,7 +147,8 @@ def einsum_of(terms, result, operands):
 
 EINSUM = [((2, 3), (3, 4), dict(equation="ij,jk->ik")), ((2, 3), (2, 3), dict(equation="ij,ij->")),
           ((2, 3), dict(equation="ij->j")), ((3, 3), dict(equation="ii->i")), ((3, 3), dict(equation="ii->")),
-          ((2, 3), (3, 4), (4, 2), dict(equation="ij,jk,kl->il")), ((5, 2, 3), (5, 3, 4), dict(equation="bij,bjk->bik"))]  # fmt: skip
+          ((2, 3), (3, 4), (4, 2), dict(equation="ij,jk,kl->il")), ((5, 2, 3), (5, 3, 4), dict(equation="bij,bjk->bik")),
+          ((2, 1), (3, 1), dict(equation="ij,jk->ik")), ((1, 3), (4, 1), dict(equation="bi,bj->b"))]  # fmt: skip
 
 
 @general(symbol="einsum", samples=EINSUM, operands=einsum_rule)
