@@ -58,14 +58,7 @@ def relu(x):
     return np.maximum(x, 0)
 
 
-def leaky_relu_rule(g, x, negative_slope):
-    """g where x > 0, else negative_slope · g"""
-    if isinstance(x, Tensor):
-        return g * step(x, low=negative_slope)
-    return np.where(x > 0, g, g * negative_slope)
-
-
-@elementwise(x=leaky_relu_rule, samples=[dict(negative_slope=0.1)])
+@elementwise(x=lambda g, x, negative_slope: g * step(x, low=negative_slope), samples=[dict(negative_slope=0.1)])
 def leaky_relu(x, *, negative_slope=0.01):
     """x where x > 0, else negative_slope · x"""
     return np.where(x > 0, x, x * negative_slope).astype(x.dtype, copy=False)

@@ -116,7 +116,6 @@ def minimum(x, y):
 
 def winnings(g, x, y):
     """g where x is larger, half of it where both are equal, and 0 where y is larger, even if g is infinite."""
-    x, y = array_of(x), array_of(y)
     return np.where(x < y, 0, np.where(x == y, 0.5 * g, g))
 
 
