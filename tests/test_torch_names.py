@@ -235,10 +235,34 @@ def test_every_process_gets_its_share():
         s.set_epoch(1)
     assert list(shares[0]) != first[0]
     assert [b.tolist() for b in DataLoader(range(10), batch_size=3, sampler=DistributedSampler(range(10), 2, 1, False))] == [[1, 3, 5], [7, 9]]
-    with pytest.raises(RuntimeError, match="num_replicas and rank"):
+    with pytest.raises(ValueError, match="not been initialized"):
         DistributedSampler(range(3))
     with pytest.raises(ValueError, match="between 0 and 1"):
         DistributedSampler(range(3), 2, 2)
+
+
+def test_a_group_of_one_process():
+    from tinygrad_edu import distributed
+    from tinygrad_edu.utils.data.distributed import DistributedSampler
+
+    assert distributed.is_available() and not distributed.is_initialized() and not distributed.is_nccl_available()
+    with pytest.raises(ValueError, match="not been initialized"):
+        distributed.get_rank()
+    with pytest.raises(RuntimeError, match="a group of 4 processes"):
+        distributed.init_process_group("nccl", rank=0, world_size=4)
+    distributed.init_process_group("gloo", rank=0, world_size=1)
+    try:
+        assert (distributed.get_rank(), distributed.get_world_size(), distributed.get_backend()) == (0, 1, "gloo")
+        x, into, objects = tg.tensor([1.0, 2.0]), [tg.zeros(2)], [None]
+        assert distributed.all_reduce(x, op=distributed.ReduceOp.AVG) is None and distributed.all_reduce(x, async_op=True).wait()
+        distributed.all_gather(into, x), distributed.all_gather_object(objects, "a"), distributed.barrier()
+        assert x.tolist() == into[0].tolist() == [1.0, 2.0] and objects == ["a"]
+        distributed.all_gather_into_tensor(joined := tg.zeros(1, 2), x)
+        assert joined.tolist() == [[1.0, 2.0]]
+        assert sorted(DistributedSampler(range(3))) == [0, 1, 2]
+    finally:
+        distributed.destroy_process_group()
+    assert not distributed.is_initialized()
 
 
 def test_tied_parameters_of_a_functional_call():

@@ -37,7 +37,7 @@ cosine_embedding_loss ctc_loss dropout_ embedding embedding_bag feature_alpha_dr
 grid_sampler_2d grid_sampler_3d gru_cell hinge_embedding_loss instance_norm kl_div lstm_cell margin_ranking_loss norm_except_dim
 poisson_nll_loss rnn_relu_cell rnn_tanh_cell triplet_margin_loss""".split()
 LATER = dict.fromkeys(LAYERS, "nn.functional") | dict.fromkeys(PLAIN_LAYERS, "nn.functional.plain") | dict(
-    nn="nn", optim="optim", distributions="distributions", viz="viz", explain="viz", summary="viz",
+    nn="nn", optim="optim", distributed="distributed", distributions="distributions", viz="viz", explain="viz", summary="viz",
     io="io", load="io", save="io", func="func", vmap="func", utils="utils", amp="amp", autocast="amp", GradScaler="amp",
     compiler="compiler", compile="compiler", jit="jit", profiler="profiler", sparse="sparse", sparse_coo_tensor="sparse", signal="signal", fft="fft", types="types",
     testing="testing",
@@ -58,6 +58,6 @@ def __dir__():
     return sorted({*globals(), *LATER})
 
 
-__all__ = [*_functions, *_dtype_names, "Generator", "Size", "Tensor", "accelerator", "autograd", "backends", "cpu", "cuda", "default_generator", "device", "distributions", "e", "enable_grad", "func",
+__all__ = [*_functions, *_dtype_names, "Generator", "Size", "Tensor", "accelerator", "autograd", "backends", "cpu", "cuda", "default_generator", "device", "distributed", "distributions", "e", "enable_grad", "func",
            "get_default_dtype", "inf", "inference_mode", "io", "is_grad_enabled", "linalg", "load", "nan", "newaxis", "nn", "no_grad", "optim", "pi", "random", "recording", "save",
            "set_default_dtype", "set_grad_enabled", "special", "testing", "utils", "vmap"]  # fmt: skip

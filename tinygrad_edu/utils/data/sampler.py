@@ -5,6 +5,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from ... import distributed
 from ...api import functions
 from ...api.random import Generator
 from ...autograd.tensor import Tensor, array_of
@@ -124,7 +125,7 @@ class DistributedSampler(Sampler):
     """The share of one of several processes: every num_replicas-th number of an order that all of them know from the seed and the epoch
 
     The last numbers are filled up from the first, so that all shares are equally long; with drop_last they are left out. Call
-    `set_epoch` before each epoch for another order. There is one process here, so num_replicas and rank have to be given.
+    `set_epoch` before each epoch for another order. num_replicas and rank are those of the process group, where one was begun.
 
     >>> from tinygrad_edu.utils.data import DistributedSampler
     >>> list(DistributedSampler(range(5), num_replicas=2, rank=1, shuffle=False))
@@ -132,8 +133,8 @@ class DistributedSampler(Sampler):
     """
 
     def __init__(self, dataset, num_replicas=None, rank=None, shuffle=True, seed=0, drop_last=False):
-        if num_replicas is None or rank is None:
-            raise RuntimeError("DistributedSampler: there is one process here and no group of them; pass num_replicas and rank")
+        num_replicas = distributed.get_world_size() if num_replicas is None else num_replicas
+        rank = distributed.get_rank() if rank is None else rank
         if not 0 <= rank < num_replicas:
             raise ValueError(f"DistributedSampler: rank must be between 0 and {num_replicas - 1}, got {rank}")
         self.dataset, self.num_replicas, self.rank, self.shuffle, self.seed = dataset, num_replicas, rank, shuffle, seed
