@@ -3,7 +3,7 @@
 import linecache
 import sys
 
-from ..autograd.recorder import FOLDER, users_frame
+from ..autograd.recorder import FOLDER, own_code, users_frame
 
 
 class CompileError(RuntimeError):
@@ -15,25 +15,25 @@ class Changed(Exception):
 
 
 def users_line():
-    """The line of the user's code that is running: its file, its number, its text."""
+    """The line of the user's code that is running: its file, its number."""
     frame = users_frame()
     return (frame.f_code.co_filename, frame.f_lineno) if frame else ("", 0)
 
 
 def shown(place):
     """A line of the user's as text."""
-    file, number = place
-    return linecache.getline(file, number).strip()
+    return linecache.getline(*place).strip()
 
 
 DIRECT = ("api/methods.py", "api/spelling.py", "api/printing.py", "api/complexes.py", "api/everyday.py", "autograd/tensor.py", "autograd/memory.py")
+PASSING = (FOLDER + "compiled", *(FOLDER + file for file in DIRECT))  # files whose code asks on the user's behalf
 
 
 def own_check():
     """True if it is this package's own code that asks for a number, as when it checks arguments, and not the user's."""
     frame = sys._getframe(2)
-    while frame is not None and (frame.f_code.co_filename.startswith(FOLDER) or frame.f_code.co_filename.endswith(", specialised>")):
-        if not frame.f_code.co_filename.startswith((f"{FOLDER}compiled", *(FOLDER + d for d in DIRECT))):
+    while frame is not None and own_code(frame.f_code.co_filename):
+        if not frame.f_code.co_filename.startswith(PASSING):
             return True
         frame = frame.f_back
     return False

@@ -1,193 +1,147 @@
 """One recording: the step runs on arrays that write, and what it returned, changed or kept is looked up afterwards."""
 
 import gc
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..api.random import Generator
 from ..autograd.modes import again
-from ..autograd.node import Node, ancestors
+from ..autograd.node import ancestors
 from ..autograd.tensor import Tensor, as_memory
 from .errors import CompileError
-from .plan import Plan
-from .recorder import Recorder, Recording, is_recorder
-from .snapshot import Snapshot
+from .places import Replaced, put
+from .plan import Made, Plan
+from .recorder import Recorder, is_recorder, recording_on
 from .surroundings import PLAIN, Surroundings
-from .tape import Storage, Tape, Value, recording
-from .trees import Made, Same, leaves, mapped
+from .tape import Storage, Tape, Value
+from .text import leaves, mapped
+
+DRAWS = ("words", "doubles", "singles", "normals", "blocks_of_normals", "double_words")
 
 
-class RecordedGenerator(Generator):
-    """A generator whose draws are asked for again at each replay; generators get this class while a step is recorded."""
+def drawing(method):
+    """A method of a generator, which is called again at each replay."""
 
-    def words(self, n):
-        return drawn(Generator.words, self, n)
+    def random_numbers(*args):
+        return [method(*args)], None
 
-    def doubles(self, n):
-        return drawn(Generator.doubles, self, n)
-
-    def singles(self, n):
-        return drawn(Generator.singles, self, n)
-
-    def normals(self, n):
-        return drawn(Generator.normals, self, n)
-
-    def blocks_of_normals(self, n, kind):
-        return drawn(Generator.blocks_of_normals, self, n, kind)
-
-    def double_words(self, n):
-        return drawn(Generator.double_words, self, n)
+    return lambda *args: again(random_numbers, *args)[0][0]
 
 
-def drawn(method, generator, *args):
-    """What a generator's method gives: now, and at each replay."""
-    tape = recording()
-    if tape is None:
-        return method(generator, *args)
-    (array,), _ = tape.again(random_numbers, (method, generator, args))
-    return array
+# Generators get this class while a step is recorded.
+RecordedGenerator = type("RecordedGenerator", (Generator,), {name: drawing(getattr(Generator, name)) for name in DRAWS})
 
 
-def random_numbers(method, generator, args):
-    """The numbers of a generator; nothing about them has to stay the same."""
-    return [method(generator, *args)], None
+def scheduled(scheduler):
+    """A schedule's `step` while a step is recorded: plain Python, done at each replay."""
+
+    def schedule(args, kwargs):
+        type(scheduler).step(scheduler, *args, **kwargs)
+        return (), None
+
+    return lambda *args, **kwargs: again(schedule, args, kwargs) and None
+
+
+@dataclass
+class Held:
+    """A place that holds an array, and the array that writes which stands there during a recording."""
+
+    holder: Any
+    key: Any
+    array: Any
+    recorder: Any
+    owner: Any = None  # the tensor whose gradient it is
 
 
 class Swap:
-    """A context in which the tensors that a step can see hold arrays that write."""
+    """A context in which the tensors, gradients and arrays that a step can see hold arrays that write."""
 
     def __init__(self, tape, around, arguments):
-        self.tape, self.around, self.arguments = tape, around, arguments
-        tape.swap = self
-        self.places: list = []
-        self.held: list = []  # (an array that the code names, its recorder)
-        self.swapped: list = []  # (tensor, its array, its recorder)
-        self.grads: list = []  # (owner, gradient or None, its array, its recorder)
+        self.tape, self.around, self.held = tape, around, []
+        tape.swap, names = self, around.names
+        tensors = {id(t): (t, "external", names[id(t)]) for t in around.tensors.values()}
+        for name, t in arguments:
+            tensors.setdefault(id(t), (t, "input", name))
+        self.tensors = [self.hold(t, "array", as_memory(t), kind, name) for t, kind, name in tensors.values()]
+        leaves = [h for h in self.tensors if h.holder.node is not None and h.holder.node.op is None]
+        self.nodes = [(h, h.holder.node, h.holder.node.grad) for h in leaves]
+        self.grads = [self.hold(g, "array", as_memory(g), "external", f"{h.recorder.value.name}_grad_before", h.holder)
+                      for h, _, g in self.nodes if g is not None]  # fmt: skip
+        for holder, key, array, path in around.arrays:
+            self.hold(holder, key, array, "external", path.rpartition(".")[2])
+        changes = [(g, "__class__", RecordedGenerator) for g in around.generators]
+        changes += [(o, key, {}) for o in around.optimizers for key in ("scratch", "numbers")]
+        changes += [(vars(s), "step", scheduled(s)) for s in around.schedulers]
+        self.others = Replaced(changes)
+
+    def hold(self, holder, key, array, kind, name, owner=None):
+        self.held.append(Held(holder, key, array, self.recorder(array, kind, name), owner))
+        return self.held[-1]
+
+    def recorder(self, array, kind, name):
+        return Recorder(self.tape, array, value=Value(Storage(kind, name, array), array, name=name))
 
     def __enter__(self):
-        names = self.around.names
-        for name, x in self.arguments:
-            self.swap(x, "input" if id(x) not in self.around.tensors else "external", names.get(id(x), name))
-        for t in self.around.tensors.values():
-            self.swap(t, "external", names[id(t)])
-        for t, _, recorder in list(self.swapped):
-            if t.node is not None and t.node.op is None:
-                g = t.node.grad
-                if g is None:
-                    self.grads.append((t, t.node, None, None, None))
-                else:
-                    former = as_memory(g)
-                    g.array = self.recorder(former, "external", f"{recorder.value.name}_grad_before")
-                    self.grads.append((t, t.node, g, former, g.array))
-        for kind, holder, key, array, path in self.around.arrays:
-            recorder = self.recorder(array, "external", path.rpartition(".")[2])
-            put(kind, holder, key, recorder)
-            self.places.append((kind, holder, key, array))
-            self.held.append((array, recorder))
-        self.classes = [(g, g.__class__) for g in self.around.generators]
-        for g, _ in self.classes:
-            g.__class__ = RecordedGenerator
-        self.scratch = [(o, o.scratch) for o in self.around.optimizers]
-        for o, _ in self.scratch:
-            o.scratch = {}
-            o.numbers.clear()
-        for s in self.around.schedulers:
-            s.__dict__["step"] = lambda *args, s=s, **kwargs: again(scheduled, s, args, kwargs) and None
-        return self
+        for h in self.held:
+            put(h.holder, h.key, h.recorder)
+        self.others.__enter__()
+
+    def __exit__(self, *error):
+        self.others.__exit__()
+        for h in self.held:
+            put(h.holder, h.key, h.array)
 
     def suspend(self):
         """For a call that is made anew at each replay: it sees real arrays."""
-        for t, former, recorder in self.swapped:
-            if t.array is recorder:
-                t.array = former
+        for h in self.tensors:
+            if h.holder.array is h.recorder:
+                h.holder.array = h.array
 
     def resume(self):
         """The arrays that write, again; also for what that call has put in the place of others."""
-        for i, (t, former, recorder) in enumerate(self.swapped):
-            if t.array is former:
-                t.array = recorder
-            elif not is_recorder(t.array):
-                now = as_memory(t)
-                t.array = self.recorder(now, "external", recorder.value.name)
-                self.swapped[i] = t, now, t.array
-
-    def swap(self, t, kind, name):
-        if any(t is known for known, _, _ in self.swapped):
-            return
-        former = as_memory(t)
-        t.array = self.recorder(former, kind, name)
-        self.swapped.append((t, former, t.array))
-
-    def recorder(self, array, kind, name):
-        value = Value(Storage(kind, name, array), array)
-        value.name = name
-        return Recorder(self.tape, array, value=value)
-
-    def __exit__(self, *error):
-        """Put the arrays back; what the step put in their place is looked up first, by `after`."""
-        for t, former, _ in self.swapped:
-            t.array = former
-        for _, _, g, former, _ in self.grads:
-            if g is not None:
-                g.array = former
-        for kind, holder, key, array in self.places:
-            put(kind, holder, key, array)
-        for g, kind in self.classes:
-            g.__class__ = kind
-        for o, scratch in self.scratch:
-            o.scratch = scratch
-            o.numbers.clear()
-        for s in self.around.schedulers:
-            del s.__dict__["step"]
-
-
-def scheduled(scheduler, args, kwargs):
-    """A step of a schedule: plain Python, done at each replay."""
-    type(scheduler).step(scheduler, *args, **kwargs)
-    return (), None
-
-
-def put(kind, holder, key, value):
-    if kind == "cell":
-        holder.cell_contents = value
-    else:
-        holder[key] = value
+        for h in self.tensors:
+            if h.holder.array is h.array:
+                h.holder.array = h.recorder
+            elif not is_recorder(h.holder.array):
+                h.array = as_memory(h.holder)
+                h.recorder = h.holder.array = self.recorder(h.array, "external", h.recorder.value.name)
 
 
 def record(step, args, kwargs):
-    """(plan, result) of running the step's function once while everything is written down; plan is None if it should be tried again."""
-    function = step.function
-    around = Surroundings(function)
-    found = list(leaves((args, kwargs), "a"))
+    """(plan, result, what has changed outside, what has kept an array) of running the step's function while all is written down."""
+    around, arguments = Surroundings(step.function), []
     names = argument_names(step, args, kwargs)
-    arguments = [(names.get(path, "x"), x) for path, kind, x in found if kind == "tensor"]
-    for path, kind, x in found:
+    for path, kind, x in leaves((args, kwargs), "a"):
+        name, problem = names.get(path, path), ""
         if kind == "plain" and not isinstance(x, PLAIN) and not callable(x):
-            raise CompileError(f"compiled step: the argument {names.get(path, path)} is a {type(x).__name__}; pass tensors, arrays and plain numbers")
-        if kind == "array":
-            raise CompileError(f"compiled step: the argument {names.get(path, path)} is a NumPy array; pass a tensor, as in from_numpy(x)")
-        if kind == "tensor" and x.node is not None and x.node.op is not None:
-            raise CompileError(f"compiled step: the argument {names.get(path, path)} belongs to a graph outside of the step; pass {names.get(path, 'x')}.detach()")
-    before = Snapshot([x for _, x in arguments], around)
+            problem = f"is a {type(x).__name__}; pass tensors, arrays and plain numbers"
+        elif kind == "array":
+            problem = "is a NumPy array; pass a tensor, as in from_numpy(x)"
+        elif kind == "tensor" and x.node is not None and x.node.op is not None:
+            problem = f"belongs to a graph outside of the step; pass {name}.detach()"
+        elif kind == "tensor":
+            arguments.append((name, x))
+        if problem:
+            raise CompileError(f"compiled step: the argument {name} {problem}")
+    before = around.snapshot([x for _, x in arguments])
     tape = Tape()
     swap = Swap(tape, around, arguments)
-    result = after = None
     try:
-        with Recording(tape), swap:
-            result = function(*args, **kwargs)
+        with recording_on(tape), swap:
+            result = step.function(*args, **kwargs)
             if tape.failed is not None:
                 raise tape.failed
             after = After(swap, result)
     except BaseException as error:
-        held = [*((former, r) for _, former, r in swap.swapped), *((former, r) for *_, former, r in swap.grads if r is not None), *swap.held]
-        before.restore({id(array) for array, recorder in held if recorder.value.storage.written})
+        before.restore({id(h.array) for h in swap.held if h.recorder.value.storage.written})
         error.__traceback__ = None if isinstance(error, CompileError) else error.__traceback__
-        release(tape, swap)
+        release(tape)
         raise
     changes = around.differences()
-    after.finish()
-    result = after.result
-    escaped = release(tape, swap)
+    result = after.finish()
+    escaped = release(tape)
     if changes or escaped:
         return None, result, changes, escaped
     try:
@@ -200,78 +154,61 @@ class After:
     """What a recorded step has left: results, gradients, tensors that hold another array than before."""
 
     def __init__(self, swap, result):
-        self.swap, self.fresh = swap, []
-        known = {id(t): t for t, _, _ in swap.swapped}
-        self.grads, self.rebound, self.values = [], [], []
-        made: dict = {}  # id of a tensor that the step made → its place among the values
-        for t, node, g, _, recorder in swap.grads:
-            if t.node is not node:
-                raise CompileError(f"compiled step: the step changes whether {swap.around.names.get(id(t), 'a tensor')} requires grad; do that outside")
-            now = node.grad
-            if now is None:
-                self.grads.append((t, None))
-            elif now is g and g.array is recorder or g is not None and same_memory(now.array, recorder):
-                if now is not g:
-                    self.fresh.append((now, now.array))
-            else:
-                made[id(now)] = len(self.values)
-                self.grads.append((t, len(self.values)))
-                self.fresh.append((now, now.array))
-                self.values.append((f"{swap.around.names.get(id(t)) or recorder_name(swap, t)}_grad", now.array.value))
-        for t, _, recorder in swap.swapped:
-            if t.array is not recorder and not same_memory(t.array, recorder):
-                if t.base is not None or t.node is not None:
-                    raise CompileError(f"compiled step: the step puts other memory into {recorder.value.name}; write to the memory that is there, as in "
-                                       "x.data.copy_(y), x.data -= y or, inside no_grad(), x -= y")  # fmt: skip
-                self.rebound.append((t, len(self.values), plain(t.array)))
-                self.values.append((recorder.value.name, t.array.value if is_recorder(t.array) else swap.tape.constant(np.asarray(t.array))))
+        self.swap, self.names = swap, swap.around.names
+        self.grads, self.rebound, self.values = [], [], []  # (tensor, its place), (tensor, its place), (name, value)
+        self.living: list = []  # (a tensor that lives on, its array)
+        self.made: dict = {}  # id of a tensor that the step made → its place among the values
+        former = {id(h.holder): h.recorder for h in swap.grads}
+        for h, node, g in swap.nodes:
+            if h.holder.node is not node:
+                raise CompileError(f"compiled step: the step changes whether {self.names.get(id(h.holder), 'a tensor')} requires grad; do that outside")
+            now, same = node.grad, g is not None and node.grad is not None and same_memory(node.grad.array, former[id(g)])
+            if not same:
+                self.grads.append((h.holder, None if now is None else self.place(now, f"{h.recorder.value.name}_grad")))
+            if now is not None and not (same and now is g):
+                self.living.append((now, plain(now.array)))
+        for h in swap.tensors:
+            if not same_memory(h.holder.array, h.recorder):
+                if h.holder.base is not None or h.holder.node is not None:
+                    raise CompileError(f"compiled step: the step puts other memory into {h.recorder.value.name}; write to the memory that is there, "
+                                       "as in x.data.copy_(y), x.data -= y or, inside no_grad(), x -= y")  # fmt: skip
+                self.rebound.append((h.holder, self.place(h.holder, h.recorder.value.name)))
+                self.living.append((h.holder, plain(h.holder.array)))
+        self.known = {id(h.holder) for h in swap.tensors}
+        self.tree = mapped(result, self.leaf)
 
-        def leaf(x):
-            if isinstance(x, Tensor):
-                if id(x) in known:
-                    return Same(x)
-                if id(x) not in made:
-                    if not is_recorder(x.array):
-                        made[id(x)] = len(self.values)
-                        self.values.append(("constant", swap.tape.constant(np.asarray(x.array))))
-                    else:
-                        made[id(x)] = len(self.values)
-                        self.values.append(("result", x.array.value))
-                    check_graph(x)
-                grad = next((t for t, k in self.grads if k == made[id(x)]), None)
-                return Made(made[id(x)], plain(x.array), frozen(x), grad)
-            if is_recorder(x):
-                raise CompileError("compiled step: the step returns a NumPy array; return the tensor, and call .numpy() outside")
-            if isinstance(x, PLAIN):
-                return x
-            raise CompileError(f"compiled step: the step returns a {type(x).__name__}; return tensors, or tuples, lists and dicts of them")
+    def place(self, t, name):
+        """The place of a tensor among the values that the program returns."""
+        array = t.array
+        self.made[id(t)] = len(self.values)
+        self.values.append((name, array.value if is_recorder(array) else self.swap.tape.constant(np.asarray(array))))
+        return self.made[id(t)]
 
-        self.tree = mapped(result, leaf)
+    def leaf(self, x):
+        """What stands for a part of the result: itself, or the program's result that makes it."""
+        if isinstance(x, Tensor) and id(x) not in self.known:
+            if id(x) not in self.made:
+                self.place(x, "result" if is_recorder(x.array) else "constant")
+                check_graph(x)
+            place = self.made[id(x)]
+            return Made(place, plain(x.array), x.node, next((t for t, k in self.grads if k == place), None))
+        if isinstance(x, (Tensor, *PLAIN)):
+            return x
+        kind = "NumPy array; return the tensor, and call .numpy() outside" if is_recorder(x) else f"{type(x).__name__}; return tensors, or tuples, lists and dicts of them"
+        raise CompileError(f"compiled step: the step returns a {kind}")
 
     def finish(self):
-        """Give the tensors that live on the arrays that were computed."""
-        for tensor, recorder in self.fresh:
-            tensor.array = plain(recorder)
-        self.fresh, recorder = [], None
-        for t, _, array in self.rebound:
+        """Give the tensors that live on the arrays that were computed; returns the result."""
+        for t, array in self.living:
             t.array = array
-        self.result = mapped(self.tree, lambda x: x.tensor() if isinstance(x, Made) else x.tensor if isinstance(x, Same) else x)
+        return mapped(self.tree, lambda x: x.tensor() if isinstance(x, Made) else x)
 
 
 def check_graph(x):
     """Refuse to return a tensor whose graph could still be used: a replay makes no graph."""
-    if x.node is None:
-        return
-    if any(n.op is not None and n.op.keeps_values and n.saved is not None for n in ancestors(x.node)):
+    if x.node is not None and any(n.op is not None and n.op.keeps_values and n.saved is not None for n in ancestors(x.node)):
         raise CompileError("compiled step: the step returns a tensor that belongs to a graph, and a replay makes no graph; call backward() "
                            "inside of the step, return y.detach(), or compute it inside `with no_grad():`")  # fmt: skip
-
-
-def frozen(x):
-    """The node of a result whose graph was used up: it still requires grad, and says so if somebody goes back once more."""
-    if x.node is None:
-        return None
-    return Node(x.node.op, (), None, {}, x.node.shape, x.node.dtype) if x.node.op is not None else None
 
 
 def plain(x):
@@ -284,32 +221,21 @@ def same_memory(array, recorder):
     return is_recorder(array) and array.value.key == recorder.value.key
 
 
-def recorder_name(swap, t):
-    return next(r.value.name for known, _, r in swap.swapped if known is t)
-
-
 def argument_names(step, args, kwargs):
     """Path of an argument → the name of the parameter that takes it."""
     names = {}
     parameters = [p.name for p in step.named if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    for i, a in enumerate(args):
-        for path, _, _ in leaves(a, f"a[0][{i}]"):
-            name = parameters[i] if i < len(parameters) else f"x{i}"
-            names[path] = name + path.removeprefix(f"a[0][{i}]").replace("[", "_").replace("]", "").replace("'", "")
-    for key, a in kwargs.items():
-        for path, _, _ in leaves(a, f"a[1][{key!r}]"):
-            names[path] = key
+    places = [(f"a[0][{i}]", parameters[i] if i < len(parameters) else f"x{i}", a) for i, a in enumerate(args)]
+    for place, name, a in places + [(f"a[1][{key!r}]", key, a) for key, a in kwargs.items()]:
+        for path, _, _ in leaves(a, place):
+            names[path] = name + path.removeprefix(place).replace("[", "_").replace("]", "").replace("'", "")
     return names
 
 
-def release(tape, swap):
+def release(tape):
     """Tensors that still hold an array that writes get the plain one; says what else holds one, or None."""
-    known = {id(r) for _, _, r in swap.swapped} | {id(r) for *_, r in swap.grads if r is not None}
     escaped = None
-    for alive in tape.alive:
-        recorder = alive()
-        if recorder is None or id(recorder) in known:
-            continue
+    for recorder in [r for r in (alive() for alive in tape.alive) if r is not None]:
         for holder in gc.get_referrers(recorder):
             if isinstance(holder, Tensor):
                 holder.array = plain(recorder)

@@ -15,9 +15,8 @@ from .errors import Changed, CompileError
 from .plan import not_ready
 from .recorder import lock
 from .recording import record
-from .snapshot import Snapshot
 from .surroundings import Surroundings
-from .trees import leaves
+from .text import leaves
 
 TRIES = 3  # how often a step may change what it sees, or a replay differ, before it is refused
 VERIFIED = 2  # so many replays must agree with the step itself before they are believed
@@ -31,10 +30,9 @@ class CompiledStep:
         functools.update_wrapper(self, function, updated=())
         self.function, self.backend = function, backend
         self.lock = threading.RLock()
-        self.plans: list = []
-        self.warm, self.failures, self.refusal = False, 0, None
-        self.latest, self.attempt = None, never_ready  # the recording that was right last time
-        self.gave_up, self.replayed, self.recorded = 0, 0, 0
+        self.warm, self.failures, self.gave_up, self.replayed, self.recorded = False, 0, 0, 0, 0
+        self.plans, self.refusal, self.latest = [], None, None  # latest: the recording that was right last time
+        self.attempt = never_ready
         try:
             self.named = list(inspect.signature(getattr(function, "forward", function)).parameters.values())
         except (TypeError, ValueError):
@@ -62,14 +60,14 @@ class CompiledStep:
         return getattr(self.function, name)  # a compiled module has the module's parameters, train() and the like
 
     def __repr__(self):
-        return f"<compiled step {getattr(self.function, '__name__', type(self.function).__name__)}, {self.backend}: {len(self.plans)} recorded>"
+        name = getattr(self.function, "__name__", type(self.function).__name__)
+        return f"<compiled step {name}, {self.backend}: {len(self.plans)} recorded>"
 
     # --- the long way ------------------------------------------------------------------------------------------------
 
     def choose(self, args, kwargs):
         """Find the recording that fits, or make one."""
-        state = modes.state
-        if state.tape is not None or state.recording or state.anomaly:
+        if modes.state.tape is not None or modes.remembering() is None:  # pictures, anomalies and saved values need the step itself
             return self.function(*args, **kwargs)
         if self.refusal is not None:
             raise self.refusal
@@ -96,26 +94,21 @@ class CompiledStep:
             plan, result, changes, escaped = record(self, args, kwargs)
         if isinstance(plan, CompileError):
             self.refuse(str(plan).removeprefix("compiled step: "))
-            return result
-        if plan is not None:
+        elif plan is None:
+            self.failures += 1
+            if self.failures >= TRIES:
+                what = f"each call changes {changes[0]}" if changes else f"a {escaped} outside keeps an array that the step computes"
+                self.refuse(f"{what}, and a replay would not; keep numbers that change in a tensor and update it in place (count.add_(1)), return "
+                            "what is wanted outside, and keep lists there")  # fmt: skip
+        else:
             self.recorded += 1
             if self.recorded > 2 * KEPT and self.recorded > self.replayed and self.plans:
-                items = self.plans[-1].around.differences()
-                what = f"{items[0].path} is another one" if items else "an argument has another shape or value"
+                changed = self.plans[-1].around.differences()
+                what = f"{changed[0]} is another one" if changed else "an argument has another shape or value"
                 self.refuse(f"{what} at nearly every call, and the step is recorded anew each time; pass what changes as a tensor of one shape, or "
                             "keep it where the step does not see it")  # fmt: skip
-                return result
-            self.plans = [*self.plans[1 - KEPT :], plan]
-            return result
-        self.failures += 1
-        if self.failures >= TRIES:
-            if changes:
-                item = changes[0]
-                what = f"each call changes {item.path}{' (its length)' if item.kind == 'length' else ''}"
             else:
-                what = f"a {escaped} outside keeps an array that the step computes"
-            self.refuse(f"{what}, and a replay would not; keep numbers that change in a tensor and update it in place (count.add_(1)), return "
-                        "what is wanted outside, and keep lists there")  # fmt: skip
+                self.plans = [*self.plans[1 - KEPT :], plan]
         return result
 
     def refuse(self, why):
@@ -125,49 +118,38 @@ class CompiledStep:
 
     def verify(self, plan, args, kwargs):
         """Run the replay on copies of what the step sees, then the step itself: they must give the same."""
-        with lock:
-            return self.compare(plan, args, kwargs)
-
-    def compare(self, plan, args, kwargs):
-        """What `verify` does, while no other thread records."""
-        tensors = [*plan.tensors, *(x for _, kind, x in leaves((args, kwargs), "a") if kind == "tensor")]
-        before = Snapshot(tensors, Surroundings(self.function))
-        inputs, copies = [copied(plan.inputs(args, kwargs)), copied(plan.arrays())]
-        problem = replayed = changed = None
-        try:
-            with np.errstate(all="ignore"):  # the step itself will warn
-                replayed = plan.program.make(*copies)(*inputs)
-        except Changed as error:
-            changed = problem = error
-        except Exception as error:
-            problem = f"the replay gives another result ({type(error).__name__}: {error})"
-        before.restore()
-        result = self.function(*args, **kwargs)
-        if problem is None:
-            problem = plan.difference(result, (replayed, copies, inputs), args, kwargs)
+        with lock:  # while no other thread records
+            tensors = [*plan.tensors, *(x for _, kind, x in leaves((args, kwargs), "a") if kind == "tensor")]
+            before = Surroundings(self.function).snapshot(tensors)
+            copies, inputs = copied(plan.arrays(args, kwargs)), copied(plan.inputs(args, kwargs))
+            problem = replayed = None
+            try:
+                with np.errstate(all="ignore"):  # the step itself will warn
+                    replayed = plan.program.make(*copies)(*inputs)
+            except Exception as error:
+                problem = error if isinstance(error, Changed) else f"the replay gives another result ({type(error).__name__}: {error})"
+            before.restore(())
+            result = self.function(*args, **kwargs)
+        problem = problem or plan.difference(result, (replayed, copies, inputs), args, kwargs)
         if problem is None:
             plan.verified += 1
-            return result
-        if changed is not None:
-            self.give_up(plan, changed)
-            return result
-        self.plans.remove(plan)
-        self.failures += 1
-        if self.failures >= TRIES:
-            self.refuse(f"{problem} than the step itself, in {TRIES} recordings one after the other; something in it changes from call to call "
-                        "that is no tensor, no argument and no number that its code names (np.random, a clock, a file …): pass it in as a "
-                        "tensor, or do it outside of the step")  # fmt: skip
+        elif isinstance(problem, Changed):
+            self.give_up(plan, problem)
+        else:
+            self.plans.remove(plan)
+            self.failures += 1
+            if self.failures >= TRIES:
+                self.refuse(f"{problem} than the step itself, in {TRIES} recordings one after the other; something in it changes from call to call "
+                            "that is no tensor, no argument and no number that its code names (np.random, a clock, a file …): pass it in as a "
+                            "tensor, or do it outside of the step")  # fmt: skip
         return result
 
     def again(self, plan, error, args, kwargs):
         """A replay has failed: before it has changed anything, the step itself is run, which says what is wrong."""
-        line, trace = 0, error.__traceback__
+        line, trace, program = 0, error.__traceback__, plan.program
         while trace is not None:
-            if trace.tb_frame.f_code.co_filename == plan.program.title:
-                line = trace.tb_lineno
+            line = trace.tb_lineno - program.first_line if trace.tb_frame.f_code.co_filename == program.title else line
             trace = trace.tb_next
-        program = plan.program
-        line -= program.first_line  # within the body
         if line > program.first_write and line >= program.risk_line:
             error.add_note("in a replay of a compiled step, which had changed some of its tensors before")
             raise error
@@ -207,4 +189,3 @@ def never_ready(args):
 def copied(arrays):
     """Copies with the same layout in memory."""
     return [np.array(a, copy=True, order="K") for a in arrays]
-

@@ -1,7 +1,7 @@
 """What a step sees besides its arguments: tensors, numbers, flags; found by looking where its code can look.
 
-A replay is only right while those are what they were when the step was recorded. So each plain value found here becomes
-a test (`g7["lr"] is v7`), and each tensor is followed to its memory.
+A replay is only right while those are what they were when the step was recorded. So each place found here becomes a test
+(`o_7["lr"] is o_8`), and each tensor is followed to its memory.
 """
 
 import os
@@ -9,7 +9,7 @@ import sys
 import sysconfig
 import types
 from functools import cached_property
-from keyword import iskeyword
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,96 +21,95 @@ from ..nn.module import Module
 from ..optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from ..optim.optimizer import Elementwise, Optimizer
 from ..optim.sgd import SGD
+from .places import Snapshot
+from .text import Space
 
-PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype, type, types.BuiltinFunctionType, slice, range)
+NUMBERS = (bool, int, float, complex, np.generic)
+PLAIN = (*NUMBERS, str, bytes, type(None), np.dtype, type, types.BuiltinFunctionType, slice, range)
+EQUAL = (*NUMBERS, list, dict, set, tuple)  # what may be equal to something else
+CODE = (types.FunctionType, property, staticmethod, classmethod, cached_property)
 LARGE = 1000  # containers with more items than this are compared as a whole
 NOT_CALLED = ("__init__", "__new__", "__repr__", "__str__", "__del__", "__init_subclass__")  # by a step, unless it names them
+WITHOUT_EFFECT = ("foreach", "fused", "differentiable", "capturable")  # options that are accepted
+ASKED = ("lr", "initial_lr", "betas", "max_lr", "min_lr", "base_momentum", "max_momentum")  # options that a replay asks for anew
 OWN = __name__.partition(".")[0]
 NUMPY = os.path.dirname(np.__file__) + os.sep
 PYTHON = tuple({sysconfig.get_path(kind) + os.sep for kind in ("stdlib", "platstdlib")})
 
 
-class Item:
-    """A place and what is in it: `holder[key]`, or the content of a closure's cell."""
+class Item(NamedTuple):
+    """A place, the test that it is as it was, and where that is needed: "always", "apart" (one with others elsewhere), "at once" (that one)."""
 
-    __slots__ = ("path", "kind", "holder", "key", "value")
-
-    def __init__(self, path, kind, holder, key, value):
-        self.path, self.kind, self.holder, self.key, self.value = path, kind, holder, key, value
-
-    def same(self):
-        """True if the place holds now what it held then."""
-        try:
-            now = self.now()
-        except (KeyError, IndexError, ValueError, AttributeError):
-            return False
-        if self.kind in ("length", "truth", "whole"):
-            return now == self.value
-        return now is self.value or type(now) is type(self.value) and isinstance(now, PLAIN) and now == self.value
-
-    def now(self):
-        if self.kind == "cell":
-            return self.holder.cell_contents
-        if self.kind == "length":
-            return len(self.holder)
-        if self.kind == "whole":
-            return self.holder
-        if self.kind == "absent":
-            return self.holder.get(self.key)
-        found = self.holder[self.key]
-        return bool(found) if self.kind == "truth" else found
-
-
-    def source(self, names):
-        """The test as Python: `names` gives a name for an object."""
-        holder = names(self.holder)
-        if self.kind == "length":
-            return f"len({holder}) == {self.value}"
-        if self.kind == "absent":
-            return f"{names(self.key)} not in {holder}"
-        if self.kind == "whole":
-            return f"{holder} == {names(self.value)}"
-        if self.kind == "truth":
-            return f"{'' if self.value else 'not '}{holder}[{names(self.key)}]"
-        place = f"{holder}.cell_contents" if self.kind == "cell" else f"{holder}[{names(self.key)}]"
-        if self.value is None or self.value is True or self.value is False:
-            return f"{place} is {self.value}"
-        literal = type(self.value) in (int, str)
-        return f"{place} {'==' if literal else 'is'} {names(self.value)}"
+    path: str
+    test: str
+    needed: str
 
 
 class Surroundings:
     """All that a function can reach through its closure, its globals and its arguments' attributes."""
 
     def __init__(self, function):
-        self.items, self.tensors, self.names, self.optimizers, self.schedulers, self.generators = [], {}, {}, [], [], [default_generator]
-        self.arrays: list = []
-        self.items += [Item(f"the hooks of all modules ({name})", "length", hooks, None, len(hooks)) for name, hooks in EVERYWHERE.items()]
-        self.seen, self.classes, self.waiting, self.later = set(), set(), [], []  # later: optimizers, so that parameters have their names from modules
-        self.kinds: list = []  # (class, path, the names in it that were looked at)
-        self.objects: list = []  # (object, path, the names of its attributes that were looked at)
+        self.items, self.space, self.tensors, self.names = [], Space(), {}, {}
+        self.optimizers, self.schedulers, self.generators, self.arrays = [], [], [default_generator], []
+        self.seen, self.waiting, self.later = set(), [], []  # later: optimizers, so that parameters have their names from modules
+        self.partly: list = []  # (object or class, path, the names in it that were looked at)
         self.words: set = set()  # what the code names: an attribute that no code names is not looked at
+        for name, hooks in EVERYWHERE.items():
+            self.length(hooks, f"the hooks of all modules ({name})")
         self.look(function, "step")
         while self.waiting or self.later or self.more():
             if self.waiting or self.later:
                 self.enter(*(self.waiting or self.later).pop(0))
 
+    def hold(self, x):
+        """A name for an object in tests; it lives as long as they do, so that its id stays its own."""
+        return self.space.hold(x, "o")
+
+    def test(self, path, test, needed="always"):
+        self.items.append(Item(path, test, needed))
+
+    def length(self, x, path, needed="always"):
+        self.test(f"{path} (its length)", f"len({self.hold(x)}) == {len(x)}" if x else f"not {self.hold(x)}", needed)
+
+    def place(self, holder, key):
+        """A place as Python; a key of None is the content of a closure's cell."""
+        return f"{self.hold(holder)}{'.cell_contents' if key is None else f'[{key!r}]' if type(key) in (int, str) else f'[{self.hold(key)}]'}"
+
+    def at(self, path, holder, key, value, needed="always"):
+        """Note what is in a place."""
+        place, known = self.place(holder, key), self.hold(value)
+        if value is None or value is True or value is False:
+            self.test(path, f"{place} is {value}", needed)
+        elif isinstance(value, PLAIN):
+            self.test(path, f"((u := {place}) is {known} or u.__class__ is {self.hold(type(value))} and u == {known})", needed)
+        else:
+            self.test(path, f"{place} is {known}", needed)
+        if isinstance(value, np.ndarray) and not isinstance(holder, types.MappingProxyType):
+            self.arrays.append((holder, "cell_contents" if key is None else key, value, path))
+        self.look(value, path)
+
+    def mapping(self, held, path, form="{path}.{key}", trusted=False):
+        """A dict: as a whole where that is enough, for identical objects are equal at once. `trusted` attributes keep their types."""
+        if len(held) > LARGE:
+            return self.test(path, f"{self.hold(held)} == {self.hold(dict(held))}")
+        self.length(held, path, "apart" if held else "always")
+        for key, value in list(held.items()):
+            alone = isinstance(value, (list, dict, set) if trusted else EQUAL) or isinstance(value, Tensor) and value.array.size < 2
+            self.at(form.format(path=path, key=key), held, key, value, "always" if alone else "apart")
+            if not isinstance(key, PLAIN):
+                self.look(key, path)
+        if held:
+            self.test(path, f"{self.hold(held)} == {self.hold(dict(held))}", "at once")
+
     def tensor(self, t, name):
-        """Note a tensor under a name that is good in source code."""
-        if id(t) in self.tensors:
-            return
-        parts = [p for p in name.replace("]", "").replace("[", ".").split(".") if p]
-        if parts[0].isdigit():  # a Sequential's: weight_0
-            parts = [p for p in parts if not p.isdigit()] + [p for p in parts if p.isdigit()]
-        name = "".join(c if c.isalnum() else "_" for c in "_".join(parts)).strip("_") or "x"
-        name = f"x_{name}" if name[0].isdigit() or iskeyword(name) else name
-        used, n = set(self.names.values()), 2
-        while name in used:
-            name, n = f"{name}_{n}", n + 1
-        self.tensors[id(t)], self.names[id(t)] = t, name
-        note = None if t.node is None else t.node.note
-        if note is not None:
-            for hooks in (note.hooks, note.after):
+        """Note a tensor under a name that is good in source code: weight_0 for a Sequential's 0.weight."""
+        if id(t) not in self.tensors:
+            parts = [p for p in name.replace("]", "").replace("[", ".").split(".") if p]
+            if parts[0].isdigit():
+                parts.sort(key=str.isdigit)
+            self.tensors[id(t)], self.names[id(t)] = t, "_".join(parts)
+            note = None if t.node is None else t.node.note
+            for hooks in (note.hooks, note.after) if note is not None else ():
                 if isinstance(hooks, dict):
                     self.look(hooks, f"the hooks of {name}")
 
@@ -120,14 +119,8 @@ class Surroundings:
             self.tensor(x, path)
         elif not isinstance(x, PLAIN) and id(x) not in self.seen:
             self.seen.add(id(x))
+            self.hold(x)
             (self.later if isinstance(x, (Optimizer, LRScheduler, ReduceLROnPlateau)) else self.waiting).append((x, path))
-
-    def at(self, path, kind, holder, key, value):
-        """Note what is in a place."""
-        self.items.append(Item(path, kind, holder, key, value))
-        if isinstance(value, np.ndarray) and not isinstance(holder, types.MappingProxyType):
-            self.arrays.append((kind, holder, key, value, path))
-        self.look(value, path)
 
     def enter(self, x, path):
         """Look into x."""
@@ -140,22 +133,20 @@ class Surroundings:
             self.look(x.__func__, path)
         elif isinstance(x, dict):
             self.mapping(x, path)
-        elif isinstance(x, (list, set)) and len(x) > LARGE:
-            self.items.append(Item(path, "whole", x, None, type(x)(x)))
+        elif isinstance(x, (list, set)) and (len(x) > LARGE or isinstance(x, set)):
+            self.test(path, f"{self.hold(x)} == {self.hold(type(x)(x))}")
+            for item in x if len(x) <= LARGE else ():
+                self.look(item, path)
         elif isinstance(x, list):
-            self.items.append(Item(path, "length", x, None, len(x)))
+            self.length(x, path)
             for i, item in enumerate(x):
-                self.at(f"{path}[{i}]", "item", x, i, item)
+                self.at(f"{path}[{i}]", x, i, item)
         elif isinstance(x, (tuple, frozenset)):
             for i, item in enumerate(x) if len(x) <= LARGE else ():
                 self.look(item, f"{path}[{i}]")
-        elif isinstance(x, set):
-            self.items.append(Item(path, "whole", x, None, set(x)))
-            for item in x:
-                self.look(item, path)
         elif isinstance(x, Optimizer):
             self.optimizer(x, path)
-        elif isinstance(x, LRScheduler) or isinstance(x, ReduceLROnPlateau):
+        elif isinstance(x, (LRScheduler, ReduceLROnPlateau)):
             self.schedulers.append(x)
             self.look(x.optimizer, f"{path}.optimizer")
             self.look(list(getattr(x, "_schedulers", ())), f"{path}.schedulers")
@@ -163,71 +154,49 @@ class Surroundings:
             self.generators.append(x)
         elif isinstance(x, type):
             self.settings(x, path)
-        elif isinstance(x, types.ModuleType) or isinstance(x, np.ndarray):
-            pass
         elif isinstance(getattr(x, "__wrapped__", None), types.FunctionType):
             self.look(x.__wrapped__, path)
         elif hasattr(x, "func") and hasattr(x, "keywords"):  # functools.partial
-            self.look(x.func, path)
-            self.look(x.args, path)
-            self.look(x.keywords, path)
-        elif isinstance(getattr(x, "__dict__", None), dict):
+            self.look((x.func, x.args, x.keywords), path)
+        elif isinstance(getattr(x, "__dict__", None), dict) and not isinstance(x, types.ModuleType):
             self.attributes(x, path)
-
-    def more(self):
-        """Look at the attributes of objects that the code found so far names; True if there were any."""
-        found = False
-        for x, path, seen in self.objects:
-            dynamic = self.words & {"getattr", "__dict__", "vars"}
-            for name in [n for n in x.__dict__ if n not in seen and (n in self.words or dynamic)]:
-                seen.add(name)
-                self.at(f"{path}.{name}", "item", x.__dict__, name, x.__dict__[name])
-                found = True
-            for name in [n for n in self.words if n not in seen and n not in x.__dict__ and hasattr(type(x), n)]:
-                seen.add(name)  # its class has it: an attribute of the object's own would hide that
-                self.items.append(Item(f"{path}.{name}", "absent", x.__dict__, name, None))
-        for kind, path, seen in self.kinds:
-            for name, member in [(n, m) for n, m in vars(kind).items() if n not in seen]:
-                code = isinstance(member, (types.FunctionType, property, staticmethod, classmethod, cached_property))
-                if not (name in self.words or code and (name == "forward" or name.startswith("__") and name not in NOT_CALLED)):
-                    continue
-                seen.add(name)
-                found = True
-                if code:
-                    self.look(getattr(member, "__func__", getattr(member, "fget", getattr(member, "func", member))), f"{path}.{name}")
-                elif not isinstance(member, types.MemberDescriptorType):
-                    self.at(f"{path}.{name}", "item", vars(kind), name, member)
-        return found
 
     def attributes(self, x, path):
         """An object: its attributes, and what the code of its class looks at."""
-        if isinstance(x, Module):
-            for name, t in (*x.named_parameters(), *x.named_buffers()):
-                self.tensor(t, name)
+        for name, t in (*x.named_parameters(), *x.named_buffers()) if isinstance(x, Module) else ():
+            self.tensor(t, name)
         if isinstance(x, Module) or library(type(x).__module__):
-            self.mapping(x.__dict__, path)
+            self.mapping(x.__dict__, path, trusted=library(type(x).__module__))
         else:
-            self.objects.append((x, path, set()))
+            self.partly.append((x, path, set()))
         for kind in type(x).__mro__:
-            if kind not in self.classes:
-                self.classes.add(kind)
+            if id(kind) not in self.seen:
+                self.seen.add(id(kind))
                 self.settings(kind, kind.__name__)
 
     def settings(self, kind, path):
         """A class of the user's: the values in it, and what the code of its methods looks at."""
         if not library(kind.__module__):
-            self.kinds.append((kind, path, set()))
+            self.partly.append((kind, path, set()))
 
-    def mapping(self, held, path):
-        """A dict, or an object's attributes."""
-        if len(held) > LARGE:
-            self.items.append(Item(path, "whole", held, None, dict(held)))
-            return
-        self.items.append(Item(path, "length", held, None, len(held)))
-        for key, value in list(held.items()):
-            self.at(f"{path}.{key}", "item", held, key, value)
-            if not isinstance(key, PLAIN):
-                self.look(key, path)
+    def more(self):
+        """Look at the attributes, of objects and classes, that the code found so far names; True if there were any."""
+        found, dynamic = False, self.words & {"getattr", "__dict__", "vars"}
+        for x, path, seen in self.partly:
+            held, is_class = vars(x), isinstance(x, type)
+            for name, member in [(n, m) for n, m in held.items() if n not in seen]:
+                code = is_class and isinstance(member, CODE)
+                called = code and (name == "forward" or name.startswith("__") and name not in NOT_CALLED)
+                if name in self.words or called or dynamic and not is_class:
+                    found = seen.add(name) or True
+                    if code:
+                        self.look(getattr(member, "__func__", getattr(member, "fget", getattr(member, "func", member))), f"{path}.{name}")
+                    elif not isinstance(member, types.MemberDescriptorType):
+                        self.at(f"{path}.{name}", held, name, member)
+            for name in () if is_class else [n for n in self.words if n not in seen and n not in held and hasattr(type(x), n)]:
+                seen.add(name)  # its class has it: an attribute of the object's own would hide that
+                self.test(f"{path}.{name}", f"{name!r} not in {self.hold(held)}")
+        return found
 
     def function(self, f, path):
         """A function of the user's: its closure, its defaults, and the globals that its code names."""
@@ -235,7 +204,7 @@ class Surroundings:
             return
         for name, cell in zip(f.__code__.co_freevars, f.__closure__ or ()):
             try:
-                self.at(name, "cell", cell, None, cell.cell_contents)
+                self.at(name, cell, None, cell.cell_contents)
             except ValueError:  # an empty cell: not yet assigned
                 continue
         names = f.__code__.co_varnames[: f.__code__.co_argcount][::-1]
@@ -243,74 +212,75 @@ class Surroundings:
             self.look(default, name)
         words = names_in(f.__code__)
         self.words |= words
-        for name in sorted(words):
-            if name in f.__globals__:
-                value = f.__globals__[name]
-                if not (isinstance(value, types.ModuleType) and library(value.__name__)):
-                    self.at(name, "item", f.__globals__, name, value)
-                if isinstance(value, types.ModuleType) and not library(value.__name__):
-                    self.module(value, f.__code__)
+        self.named(f.__globals__, words, "")
         if hasattr(f, "__wrapped__"):
             self.look(f.__wrapped__, path)
 
-    def module(self, module, code):
-        """A module of the user's: the names in it that the code uses."""
-        for name in sorted(names_in(code)):
-            if name in vars(module):
-                self.at(f"{module.__name__}.{name}", "item", vars(module), name, vars(module)[name])
+    def named(self, held, words, path):
+        """The values in a module that the code names, and those in modules of the user's among them."""
+        for name in sorted(words & held.keys()):
+            value = held[name]
+            if not (isinstance(value, types.ModuleType) and library(value.__name__)):
+                self.at(path + name, held, name, value)
+                if isinstance(value, types.ModuleType) and not path:
+                    self.named(vars(value), words, f"{value.__name__}.")
 
     def optimizer(self, x, path):
         """An optimizer: its options and its state. Ours ask for their numbers anew at each replay; others do not."""
         self.optimizers.append(x)
         asks = type(x).__module__.startswith(OWN) and isinstance(x, (Elementwise, SGD))
-        self.items.append(Item(f"{path}.param_groups", "length", x.param_groups, None, len(x.param_groups)))
+        self.length(x.param_groups, f"{path}.param_groups")
         self.look(x.hooks, f"{path}.hooks")
         for i, group in enumerate(x.param_groups):
             for key, value in group.items():
-                if asks and key in ("foreach", "fused", "differentiable", "capturable"):
-                    continue  # accepted, and without effect
                 where = f"{path}.param_groups[{i}][{key!r}]"
-                if key == "params":
-                    self.look(value, where)
-                    self.items.append(Item(where, "item", group, key, value))
-                elif asks and key in ("lr", "initial_lr", "betas", "max_lr", "min_lr", "base_momentum", "max_momentum"):
-                    continue
-                elif asks and isinstance(value, (int, float)) and not isinstance(value, bool):
-                    self.items.append(Item(where, "truth", group, key, bool(value)))
-                else:
-                    self.at(where, "item", group, key, value)
-        self.items.append(Item(f"{path}.state", "item", x.__dict__, "state", x.state))
-        self.items.append(Item(f"{path}.state", "length", x.state, None, len(x.state)))
+                if not asks or key == "params":
+                    self.at(where, group, key, value)
+                elif key not in ASKED and isinstance(value, (int, float)) and not isinstance(value, bool):
+                    self.test(where, f"{'' if value else 'not '}{self.place(group, key)}")
+                elif key not in ASKED + WITHOUT_EFFECT:
+                    self.at(where, group, key, value)
+        self.seen.update(map(id, (x.state, *x.state.values())))
+        self.at(f"{path}.state", x.__dict__, "state", x.state)
+        self.mapping(x.state, f"{path}.state", "{path}")
         for p, state in x.state.items():
-            self.look(p, "x")
             if isinstance(state, dict):
-                self.seen.add(id(state))
-                self.items.append(Item(f"{path}.state", "item", x.state, p, state))
-                for key, value in state.items():
-                    self.at(f"{key}_of_{self.names.get(id(p), 'x')}", "item", state, key, value)
+                self.mapping(state, self.names.get(id(p), "x"), "{key}_of_{path}")
 
     def differences(self):
-        """The places whose contents are not what they were."""
-        return [item for item in self.items if not item.same()]
+        """The paths of the places whose contents are not what they were."""
+        return [item.path for item in self.items if item.needed != "at once" and not self.holds(item.test)]
+
+    def holds(self, test):
+        try:
+            return eval(test, self.space.globals)
+        except (KeyError, IndexError, ValueError, AttributeError):  # it is empty now
+            return False
+
+    def snapshot(self, tensors):
+        """All that a step may change: tensors, gradients, arrays, options and state of optimizers, generators."""
+        tensors = list({id(t): t for t in (*tensors, *self.tensors.values())}.values())
+        nodes = [t.node for t in tensors if t.node is not None and t.node.op is None]
+        grads = [node.grad for node in nodes if node.grad is not None]
+        states = [d for o in self.optimizers for d in (*o.param_groups, *(s for s in o.state.values() if isinstance(s, dict)))]
+        places = [*((t, key) for t in tensors for key in ("array", "node")), *((node, "grad") for node in nodes),
+                  *((g, key) for g in grads for key in ("array", "used")), *((o, key) for o in self.optimizers for key in ("last_step", "warned"))]  # fmt: skip
+        return Snapshot([*(t.array for t in (*tensors, *grads)), *(a for _, _, a, _ in self.arrays)], places,
+                        [*states, *(s.__dict__ for s in self.schedulers)], self.generators)  # fmt: skip
 
 
 def names_in(code):
     """The names that a function's code, and the code inside of it, looks up."""
-    found = set(code.co_names)
-    for inner in code.co_consts:
-        if isinstance(inner, types.CodeType):
-            found |= names_in(inner)
-        elif isinstance(inner, str):  # getattr(x, "name")
-            found.add(inner)
-    return found
+    inner = [names_in(c) for c in code.co_consts if isinstance(c, types.CodeType)]
+    return {*code.co_names, *(c for c in code.co_consts if isinstance(c, str))}.union(*inner)  # strings: getattr(x, "name")
 
 
 def library(name):
     """True for a module of this package, of NumPy's or of Python's own, whose code is taken as it is."""
-    module = sys.modules.get(name or "")
-    root, file = (name or "").partition(".")[0], getattr(module, "__file__", None)
+    module, root = sys.modules.get(name or ""), (name or "").partition(".")[0]
     if module is None or root in ("__main__", "pytest", "_pytest"):
         return root in ("pytest", "_pytest")
+    file = getattr(module, "__file__", None)
     return library_file(file) if file else root in sys.stdlib_module_names
 
 

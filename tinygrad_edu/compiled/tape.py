@@ -2,6 +2,7 @@
 
 import sys
 from functools import cache
+from math import prod
 
 import numpy as np
 
@@ -10,63 +11,77 @@ from ..autograd.engine import backprop
 from ..autograd.operator import registry
 from ..autograd.recorder import FOLDER
 from .errors import Changed, CompileError, shown, users_line, value_read
+from .text import found
 
 
 class Storage:
     """A piece of memory: `kind` is "input", "external" (a parameter, a buffer …), "constant" or "made" (by the step)."""
 
-    __slots__ = ("kind", "name", "array", "written", "calls")
+    __slots__ = ("kind", "name", "array", "written", "same")
 
-    def __init__(self, kind, name, array=None):
+    def __init__(self, kind, name="", array=None):
         self.kind, self.name, self.array = kind, name, array
         self.written = False  # by anything but the call that made it
+        self.same = None  # the storage that already holds what this one would
+
+    lasting = property(lambda self: self.kind in ("external", "input"), doc="True if it is there after the step.")
 
 
 class Value:
     """An array of the tape: which storage it shows, and how; a view has the storage of what it is a view of."""
 
-    __slots__ = ("storage", "shape", "dtype", "strides", "offset", "call", "name", "number")
+    __slots__ = ("memory", "shape", "dtype", "strides", "offset", "call", "name")
 
-    def __init__(self, storage, array, offset=0):
-        self.storage, self.offset, self.call, self.name = storage, offset, None, ""
+    def __init__(self, storage, array, offset=0, name=""):
+        self.memory, self.offset, self.call, self.name = storage, offset, None, name
         self.shape, self.dtype, self.strides = array.shape, array.dtype, getattr(array, "strides", ())
-        self.number = 0
+
+    storage = property(lambda self: self.memory.same or self.memory)
+    size = property(lambda self: prod(self.shape))
+    layout = property(lambda self: (self.offset, self.shape, self.strides, self.dtype))
+    key = property(lambda self: (id(self.storage), *self.layout), doc="What tells views apart: two values with one key are the same array.")
 
     @property
-    def key(self):
-        """What tells views apart: two values with one key are the same array."""
-        return id(self.storage), self.offset, self.shape, self.strides, self.dtype
-
-    @property
-    def size(self):
-        return int(np.prod(self.shape))
+    def order(self):
+        """How the elements lie in memory without gaps: "C", "F", or None."""
+        for order in ("C", "F"):
+            step, axes = self.dtype.itemsize, range(len(self.shape))
+            for axis in reversed(axes) if order == "C" else axes:
+                if self.shape[axis] != 1 and self.strides[axis] != step:
+                    break
+                step *= self.shape[axis]
+            else:
+                return order
+        return None
 
 
 class Call:
-    """One line of the tape: `function` of `args`; `kind` says how it is written as Python, and whether it takes a buffer."""
+    """One line of the tape: `function` of `args`; `kind` says how it is written as Python, `target` is what a ufunc writes to."""
 
-    __slots__ = ("kind", "function", "args", "kwargs", "outputs", "out", "writes", "label", "place", "stage", "errors", "varies")
+    __slots__ = ("kind", "function", "args", "kwargs", "outputs", "target", "writes", "label", "place", "errors", "varies")
 
-    def __init__(self, kind, function, args, kwargs=None):
-        self.kind, self.function, self.args, self.kwargs = kind, function, args, kwargs or {}
-        self.outputs, self.out, self.writes, self.varies = [], None, [], False
+    def __init__(self, kind, function, args, kwargs, writes):
+        self.kind, self.function, self.args, self.kwargs = kind, function, args, kwargs
+        self.writes, self.outputs, self.varies = [v.storage for v in writes], [], False
+        self.target = writes[0] if writes and kind == "ufunc" else None
 
     def reads(self):
         """The values among the arguments."""
-        return [*values_in(self.args), *values_in(self.kwargs), *([self.out] if self.out else [])]
+        return found((self.args, self.kwargs), Value) + [v for v in [self.target] if v]
 
+    def touches(self):
+        """All values that the call reads or makes."""
+        return self.reads() + self.outputs
 
-def values_in(x):
-    """The values in nested arguments."""
-    if isinstance(x, Value):
-        yield x
-    elif isinstance(x, (tuple, list)):
-        for item in x:
-            yield from values_in(item)
-    elif isinstance(x, dict):
-        yield from values_in(list(x.values()))
-    elif isinstance(x, slice):
-        yield from values_in([x.start, x.stop, x.step])
+    @property
+    def is_view(self):
+        """True if the only thing it does is to show memory of an argument's in another way."""
+        return len(self.outputs) == 1 and not self.writes and self.outputs[0].storage in [v.storage for v in self.reads()]
+
+    @property
+    def may_stop(self):
+        """True if a replay may find here that something is different now."""
+        return self.kind == "expect" or self.varies or self.kind == "again" and self.args[1] is not None
 
 
 class Tape:
@@ -79,22 +94,17 @@ class Tape:
 
     def constant(self, array):
         """The value that stands for an array which was not made by the step."""
-        known = self.constants.get(id(array))
-        if known is None:
-            known = self.constants[id(array)] = Value(Storage("constant", f"c{len(self.constants)}", array), array)
-        return known
+        if id(array) not in self.constants:
+            self.constants[id(array)] = Value(Storage("constant", f"c{len(self.constants)}", array), array)
+        return self.constants[id(array)]
 
-    def write(self, kind, function, args, kwargs=None, out=None, writes=()):
+    def write(self, kind, function, args, kwargs=None, writes=()):
         """Note a call; the caller adds its outputs."""
-        call = Call(kind, function, args, kwargs)
-        call.out, call.writes = out, [v.storage for v in writes]
-        for v in writes:
-            v.storage.written = True
-            if v.storage.kind == "constant":
-                raise self.refused("writes into a NumPy array that no tensor holds", "keep it in a tensor, outside of the step")
-        call.label, call.stage, call.place = where()
-        now = np.geterr()
-        call.errors = None if now == self.quiet else now
+        call = Call(kind, function, args, kwargs or {}, writes)
+        for storage in call.writes:
+            storage.written = True
+        call.label, call.place = where()
+        call.errors = {k: v for k, v in np.geterr().items() if v != self.quiet[k]}
         self.calls.append(call)
         return call
 
@@ -140,42 +150,29 @@ def labels(count):
     """Code object → what to call it: the operators and their rules."""
     known = {}
     for name, op in registry.items():
-        if not hasattr(op, "rules"):
-            continue
-        known[op.forward.__code__] = name
-        for x, rule in zip(op.inputs, op.rules):
-            if hasattr(rule, "__code__"):
-                known.setdefault(rule.__code__, f"{name}′ for {x}")
-        if op.together is not None:
-            known.setdefault(op.together.__code__, f"{name}′")
+        if hasattr(op, "rules"):
+            known[op.forward.__code__] = name
+            for x, rule in (*zip(op.inputs, op.rules), ("", op.together)):
+                if hasattr(rule, "__code__"):
+                    known.setdefault(rule.__code__, f"{name}′ for {x}" if x else f"{name}′")
     return known
 
 
-OWN = FOLDER + "compiled"
-BACKPROP = backprop.__code__
-
-
 def where():
-    """(label, stage, line): which operator or rule is at work, whether in "forward", "backward" or "update", for which line."""
-    known, frame, label, stage, place = labels(len(registry)), sys._getframe(2), "", "forward", ("", 0)
+    """(label, line): which operator or rule is at work, and for which line of the user's."""
+    known, frame, label, backward = labels(len(registry)), sys._getframe(2), "", False
     while frame is not None:
-        code = frame.f_code
-        name = code.co_filename
-        if name.startswith(OWN):
-            pass
-        elif name.startswith(FOLDER) or name.endswith(", specialised>"):
-            if code is BACKPROP:
-                stage = "backward"
-            elif name.startswith(FOLDER + "optim"):
-                stage, label = "update", label or code.co_name
-            elif code in known:
-                if not label or stage == "forward" and "′" in known[code] and "′" not in label:
-                    label = known[code]
+        code, name = frame.f_code, frame.f_code.co_filename
+        if name.startswith(FOLDER) or name.endswith(", specialised>"):
+            if name.startswith(FOLDER + "optim"):
+                label, backward = label or code.co_name, True
+            elif code in known and (not label or not backward and "′" in known[code] and "′" not in label):
+                label = known[code]
+            backward = backward or code is backprop.__code__
         elif not name.startswith(NUMPY):
-            place = (name, frame.f_lineno)
-            break
+            return label, (name, frame.f_lineno)
         frame = frame.f_back
-    return label, stage, place
+    return label, ("", 0)
 
 
 NUMPY = np.__file__[: -len("__init__.py")]
