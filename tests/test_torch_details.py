@@ -378,3 +378,76 @@ def test_the_slope_of_straight_pieces_is_differentiable_itself():
         assert grad(g.sum(), x, retain_graph=True)[0].tolist() == [0.0, 0.0, 0.0]
         (g**2).sum().backward()
         assert bias.grad.tolist() == [0.0, 0.0, 0.0] and weight.grad.tolist() == (2 * g**2).tolist()
+
+
+# --- what programs import before they compute --------------------------------------------------------------------------------
+
+
+def test_switches_are_modules():
+    import tinygrad_edu.backends.cudnn as cudnn
+
+    assert cudnn is tg.backends.cudnn and not cudnn.is_available()
+    with tg.backends.cudnn.flags(benchmark=True, deterministic=False):
+        assert cudnn.benchmark and not cudnn.deterministic
+    assert not cudnn.benchmark and cudnn.deterministic
+
+
+def test_timers():
+    from tinygrad_edu.utils.benchmark import Compare, Language, Measurement, Timer
+
+    x = tg.ones(3)
+    found = Timer("y = x * 2\n    ", setup="\n        k = 2\n        j = 3\n", globals=dict(x=x), label="double").blocked_autorange(min_run_time=1e-4)
+    assert found.number_per_run >= 1 and found.median > 0 and found.mean > 0 and found.task_spec.label == "double"
+    three = Measurement(2, [2.0, 4.0, 6.0], label="step", sub_label="8", description="ours")
+    assert (three.mean, three.median, three.iqr) == (2.0, 2.0, 1.0) and "2.00 s" in repr(three)
+    table = Compare([three])
+    table.extend_results([Measurement(1, [5e-3], label="step", sub_label="16", description="theirs")])
+    assert str(table).splitlines() == ["step (ms)", "                ours      theirs", "8            2000.00            ", "16                          5.00"]
+    with pytest.raises(ValueError, match="Python"):
+        Timer("x;", language=Language.CPP)
+
+
+def test_processes(monkeypatch):
+    from tinygrad_edu import multiprocessing
+
+    started = []
+
+    class Process:
+        def __init__(self, target, args, daemon):
+            self.target, self.args, self.exitcode = target, args, None
+
+        def start(self):
+            self.exitcode = int(self.target(*self.args) == "bad")
+
+        def join(self):
+            started.append(self.args)
+
+    class Context:
+        pass
+
+    Context.Process = Process
+    monkeypatch.setattr(multiprocessing, "get_context", lambda method: Context)
+    multiprocessing.spawn(lambda i, word: word, args=("good",), nprocs=2)
+    assert started == [(0, "good"), (1, "good")]
+    with pytest.raises(RuntimeError, match="these ended with an error"):
+        multiprocessing.spawn(lambda i: "bad")
+    assert multiprocessing.get_sharing_strategy() in multiprocessing.get_all_sharing_strategies() and multiprocessing.Pool
+
+
+def test_names_of_own_functions():
+    class PairOf(tg.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2, x * 3
+
+        @staticmethod
+        def backward(ctx, g, h):
+            return g * 2 + h * 3
+
+    assert [repr(y) for y in PairOf.apply(tg.ones(1, requires_grad=True))] == ["tensor([2.], grad_fn=<PairOfBackward>)", "tensor([3.], grad_fn=<PairOfBackward>)"]
+
+
+def test_choice_among_nothing():
+    for weights in (tg.zeros(0), tg.zeros(3, 0)):
+        with pytest.raises(RuntimeError, match="multinomial"):
+            tg.multinomial(weights, 1)

@@ -95,6 +95,8 @@ PYTORCHS = dict(
 def grad_name(node):
     """The name of a node as PyTorch prints it: MulBackward0."""
     name, params = node.name, node.params
+    if node.op.kind == "function":  # a program's own, under the name of its class
+        return f"{name.partition('[')[0]}Backward"
     number = int(name in ("sum", "mean", "prod") and params.get("axis") is not None or name == "clip")
     if name == "getitem":
         word = picking(params["index"])

@@ -582,7 +582,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None):
     if weights.ndim not in (1, 2) or weights.dtype.kind != "f" or num_samples < 1:
         raise RuntimeError("multinomial: expected one or two dimensions of float weights and at least one sample, got "
                            f"{weights.dtype}{list(weights.shape)} and num_samples={num_samples}")  # fmt: skip
-    rows = weights.reshape(-1, weights.shape[-1]).astype(np.float64 if weights.dtype == np.float64 else np.float32, copy=False)
+    rows = np.atleast_2d(weights).astype(np.float64 if weights.dtype == np.float64 else np.float32, copy=False)
     if (rows < 0).any() or not np.isfinite(rows).all() or (rows.sum(-1) <= 0).any():
         raise RuntimeError("multinomial: the weights must be finite and at least 0, and each row needs one greater than 0")
     if replacement and num_samples > 1:
