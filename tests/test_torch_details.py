@@ -451,3 +451,44 @@ def test_choice_among_nothing():
     for weights in (tg.zeros(0), tg.zeros(3, 0)):
         with pytest.raises(RuntimeError, match="multinomial"):
             tg.multinomial(weights, 1)
+
+
+def test_empty_places_in_a_list_of_modules():
+    nn = tg.nn
+    layers = nn.ModuleList([nn.Linear(1, 1), None, nn.ReLU()])
+    assert layers[1] is None and len(layers) == 3 and list(layers.state_dict()) == ["0.weight", "0.bias"]
+    assert repr(layers).splitlines()[2] == "  (1): None" and [name for name, _ in layers.named_children()] == ["0", "2"]
+    layers.append(None)
+    layers[0] = None
+    layers[1] = nn.Tanh()
+    del layers[0]
+    layers.insert(0, None)
+    assert [type(layer).__name__ for layer in layers] == ["NoneType", "Tanh", "ReLU", "NoneType"] and list(layers.parameters()) == []
+    with pytest.raises(TypeError, match="expected modules, got NoneType"):
+        nn.Sequential(nn.ReLU(), None)
+
+
+def test_storage():
+    x = tg.tensor([[4.0, 1.0], [5.0, 3.0]])
+    storage = x.t().storage()
+    storage[1] = 7.0
+    assert x.tolist() == [[4.0, 7.0], [5.0, 3.0]] and storage.tolist() == list(storage) == [4.0, 7.0, 5.0, 3.0]
+    assert repr(storage) == " 4.0\n 7.0\n 5.0\n 3.0\n[Storage(dtype=float32, device=cpu) of size 4]"
+    assert x.fill_(0).storage().fill_(2).dtype == tg.float32 and x.tolist() == [[2.0, 2.0], [2.0, 2.0]]
+
+
+def test_version():
+    assert tg.version.__version__ == tg.__version__ and tg.version.cuda is None
+
+
+def test_einops():
+    einops = pytest.importorskip("einops")
+    from tinygrad_edu.einops import EinMix, Rearrange, Reduce, rearrange, repeat
+
+    x = tg.arange(24.0).view(2, 3, 4).requires_grad_()
+    assert rearrange(x, "a b c -> c (b a)").tolist() == x.permute(2, 1, 0).reshape(4, 6).tolist()
+    assert einops.reduce(x, "a b c -> b", "max").tolist() == [15.0, 19.0, 23.0] and repeat(x, "a b c -> a b k c", k=2).shape == (2, 3, 2, 4)
+    mixed = EinMix("a w -> a q", weight_shape="w q", bias_shape="q", w=3, q=5)
+    model = tg.nn.Sequential(Rearrange("a b c -> a (b c)"), tg.nn.Linear(12, 6), Rearrange("a (h w) -> a h w", h=2), Reduce("a h w -> a w", "mean"), mixed)
+    model(x).sum().backward()
+    assert x.grad.shape == x.shape and mixed.weight.grad.shape == (3, 5) and mixed.bias.grad.tolist() == [2.0] * 5

@@ -13,21 +13,21 @@ class Numbered(Module):
 
     @cached_property
     def _steps(self):
-        return tuple(m for m in self.__dict__.values() if isinstance(m, Module))
+        return tuple(self.__dict__[name] for name in self._names())
 
     def _children_changed(self):
         self.__dict__.pop("_steps", None)
 
     def _names(self):
-        return [k for k, m in self.__dict__.items() if isinstance(m, Module)]
+        return [k for k, m in self.__dict__.items() if isinstance(m, Module) or m is None and self._vacant.get(k) is Module]
 
     def _refill(self, modules):
         """Replace all children by numbered ones."""
+        children = self._modules
         for name in self._names():
-            del self.__dict__[name]
+            del children[name]
         for i, module in enumerate(modules):
-            self.__dict__[str(i)] = module
-        self._children_changed()
+            children[str(i)] = module
 
     def __len__(self):
         return len(self._steps)
@@ -46,15 +46,15 @@ class Numbered(Module):
             for name, new in zip(self._names()[index], module):
                 setattr(self, name, new)
         else:
-            setattr(self, self._name_at(index), checked(self, index, module))
+            self._modules[self._name_at(index)] = checked(self, index, module)
 
     def __delitem__(self, index):
         gone = self._names()[index] if isinstance(index, slice) else [self._name_at(index)]
-        self._refill([m for k, m in self.__dict__.items() if isinstance(m, Module) and k not in gone])
+        self._refill([self.__dict__[k] for k in self._names() if k not in gone])
 
     def append(self, module):
         """Add a module at the end; returns the container."""
-        setattr(self, str(len(self)), checked(self, len(self), module))
+        self._modules[str(len(self))] = checked(self, len(self), module)
         return self
 
     def extend(self, modules):
@@ -62,7 +62,7 @@ class Numbered(Module):
         if not hasattr(modules, "__iter__"):
             raise TypeError(f"{type(self).__name__}.extend: expected several modules, got {type(modules).__name__}")
         for i, module in enumerate(list(modules), len(self)):
-            setattr(self, str(i), checked(self, i, module))
+            self._modules[str(i)] = checked(self, i, module)
         return self
 
     def insert(self, index, module):
@@ -83,8 +83,8 @@ class Numbered(Module):
 
 
 def checked(container, name, module):
-    """A module, or an error."""
-    if not isinstance(module, Module):
+    """A module, or an error; a list's place may be left empty with None."""
+    if not isinstance(module, Module) and not (module is None and isinstance(container, ModuleList)):
         raise TypeError(f"{type(container).__name__}: expected modules, got {type(module).__name__} at {name!r}; functions have module "
                         "forms, such as nn.ReLU()")  # fmt: skip
     return module
