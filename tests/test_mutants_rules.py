@@ -333,6 +333,15 @@ def test_cut_off_gradients(name, inputs, passes, params, copies, kind):
         assert g.dtype == kind
 
 
+@pytest.mark.parametrize("copies", [1, 3000])
+@pytest.mark.parametrize("kind, far", [(np.float32, 110), (np.float64, 800)])
+def test_sigmoid_far_out(copies, kind, far):
+    """0 and 1 in the end, without a warning; so ln σ is −∞ and the cross entropy at its limit of 100, as in PyTorch."""
+    x = tg.tensor(np.tile(np.array([-INF, -far, far, INF], kind), copies))
+    np.testing.assert_array_equal(tg.sigmoid(x).numpy(), np.tile(np.array([0, 0, 1, 1], kind), copies))
+    assert tg.nn.functional.binary_cross_entropy(tg.sigmoid(x), tg.ones_like(x)).item() == 50
+
+
 def test_tensor_bounds_keep_nan():
     x = tg.tensor([NAN, -2.0, 0.5, 2.0], requires_grad=True)
     out = x.clamp(tg.full((4,), -1.0), tg.full((4,), 1.0))

@@ -25,8 +25,9 @@ def sigmoid_rule(g, out):
 def sigmoid(x):
     """1 / (1 + e⁻ˣ)"""
     one, limit = ONE_AND_LIMIT[x.itemsize]
-    if x.size < 4096:
-        return np.divide(one, np.add(np.exp(np.minimum(np.negative(x), limit)), one))
+    if x.size < 4096:  # eˣ / (eˣ + 1) is the same, and far to the left it ends in 0
+        power = np.exp(np.minimum(x, limit))
+        return np.divide(power, np.add(power, one))
     out = np.negative(x)
     with np.errstate(over="ignore"):  # e^x = ∞ gives 0, which is right
         np.exp(out, out)
