@@ -492,3 +492,37 @@ def test_einops():
     model = tg.nn.Sequential(Rearrange("a b c -> a (b c)"), tg.nn.Linear(12, 6), Rearrange("a (h w) -> a h w", h=2), Reduce("a h w -> a w", "mean"), mixed)
     model(x).sum().backward()
     assert x.grad.shape == x.shape and mixed.weight.grad.shape == (3, 5) and mixed.bias.grad.sum().item() == 10.0
+
+
+def test_numpy_functions_without_an_operator():
+    x = tg.tensor([[1.0, 2.0], [4.0, 8.0]])
+    a, b = np.broadcast_arrays(x, np.ones(2))
+    assert type(a) is np.ndarray and a.tolist() == x.tolist() and b.shape == (2, 2)
+    assert np.histogram(x, bins=[0, 3, 9])[0].tolist() == [2, 2] and np.broadcast_arrays(*[x, 1.0])[1].shape == (2, 2)
+    with pytest.raises(TypeError, match="np.broadcast_arrays has no operator"):
+        np.broadcast_arrays(x.requires_grad_(), 1.0)
+
+
+def test_names_of_recurrent_weights():
+    rnn = tg.nn.GRU(2, 3, 2, bidirectional=True)
+    assert rnn._flat_weights_names == [name for name, _ in rnn.named_parameters()] == list(rnn._parameters)
+    assert [id(w) for w in rnn._flat_weights] == [id(w) for w in rnn.parameters()]
+
+
+def test_parameter_without_a_shape_says_so():
+    assert repr(tg.nn.LazyLinear(3).weight) == "<UninitializedParameter>"
+
+
+def test_lazy_layers_take_the_state_of_complete_ones():
+    def make():
+        return tg.nn.Sequential(tg.nn.LazyConv2d(4, 2, groups=2), tg.nn.LazyBatchNorm2d(), tg.nn.Flatten(), tg.nn.LazyLinear(2, bias=False))
+
+    x = tg.arange(36.0).reshape(2, 2, 3, 3)
+    model, twin, wide = make(), make(), make().double()
+    model(x)
+    assert twin[3].has_uninitialized_params() and str(twin[0].weight) == "<UninitializedParameter>"
+    twin.load_state_dict(model.state_dict())
+    state = tg.get_rng_state()
+    assert not twin[3].has_uninitialized_params() and tg.equal(twin.eval()(x), model.eval()(x))
+    assert tg.equal(state, tg.get_rng_state()) and type(twin[3]) is tg.nn.Linear and twin[3].in_features == 16
+    assert wide(x.double()).dtype == tg.float64 and wide[1].running_mean.dtype == tg.float64

@@ -40,12 +40,16 @@ LATER = dict.fromkeys(LAYERS, "nn.functional") | dict.fromkeys(PLAIN_LAYERS, "nn
     nn="nn", optim="optim", distributed="distributed", distributions="distributions", viz="viz", explain="viz", summary="viz",
     io="io", load="io", save="io", func="func", vmap="func", utils="utils", amp="amp", autocast="amp", GradScaler="amp",
     compiler="compiler", compile="compiler", jit="jit", profiler="profiler", sparse="sparse", sparse_coo_tensor="sparse", signal="signal", fft="fft", types="types",
-    testing="testing",
+    testing="testing", multiprocessing="multiprocessing", version="version", serialization="serialization", _assert="api.names", _check="api.names",
 )  # fmt: skip
 
 
 def __getattr__(name):
     """All but tensors and their operators is imported when it is first used: layers, optimizers, pictures, files, data."""
+    if name.startswith("_foreach_"):
+        from .foreach import foreach
+
+        return foreach(name.removeprefix("_foreach_"))
     if name not in LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

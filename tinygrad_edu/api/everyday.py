@@ -68,7 +68,7 @@ class iinfo:
 
 
 public["finfo"], public["iinfo"], public["dtype"] = finfo, iinfo, np.dtype
-for name in ("contiguous_format", "preserve_format", "channels_last", "strided"):
+for name in "contiguous_format preserve_format channels_last strided sparse_coo sparse_csr sparse_csc sparse_bsr sparse_bsc jagged".split():
     public[name] = name  # accepted where PyTorch takes a memory format or layout; memory is what NumPy makes it
 for name, fact in dict(is_cpu=True, is_mps=False, is_meta=False, is_xpu=False, is_nested=False).items():
     methods[name] = property(lambda self, fact=fact: fact, doc=f"{fact}: tensors live on the CPU.")  # type: ignore[misc]
@@ -102,10 +102,28 @@ class Storage:
     def __getitem__(self, index):
         return self.tolist()[index]
 
+    def __setitem__(self, index, value):
+        flat = self.memory.ravel(order="K")
+        flat[index] = value
+        if not np.shares_memory(flat, self.memory):
+            raise RuntimeError("Storage: these numbers do not lie in one piece of memory; write to the tensor")
+
     def __iter__(self):
         return iter(self.tolist())
 
+    def fill_(self, value):
+        """Write one number everywhere; the storage itself comes back."""
+        self[:] = value
+        return self
 
+    dtype = property(lambda self: self.memory.dtype, doc="The type of its numbers.")
+
+    def __repr__(self):
+        shown = self.tolist() if len(self) <= 100 else [*self.tolist()[:50], "⋮", *self.tolist()[-50:]]
+        return "".join(f" {x}\n" for x in shown) + f"[Storage(dtype={self.dtype}, device=cpu) of size {len(self)}]"
+
+
+public["UntypedStorage"] = public["TypedStorage"] = Storage
 methods["storage"] = methods["untyped_storage"] = lambda self: Storage(self)
 methods["is_set_to"] = lambda self, other: as_memory(self).__array_interface__ == as_memory(other).__array_interface__
 methods["retains_grad"] = property(
@@ -118,16 +136,26 @@ methods["is_pinned"] = methods["is_shared"] = methods["is_inference"] = lambda s
 
 # --- real numbers ------------------------------------------------------------------------------------------------------
 
-for name in ("conj", "conj_physical", "resolve_conj", "resolve_neg", "real"):
+for name in ("resolve_conj", "resolve_neg", "real"):
     public[name] = lambda input: input
     if name != "real":
         methods[name] = public[name]
+
+
+@both("conj", "conj_physical")
+def conj(input):
+    """re − i·im; a real tensor itself"""
+    return public["complex"](input.real, -input.imag) if input.dtype.kind == "c" else input
+
+
 public["is_conj"] = public["is_neg"] = methods["is_conj"] = methods["is_neg"] = lambda input: False
 
 
 @both()
 def angle(input):
-    """0 for positive numbers, π for negative ones"""
+    """0 for positive numbers, π for negative ones; the angle from the positive real axis for complex ones"""
+    if input.dtype.kind == "c":
+        return public["atan2"](input.imag, input.real)
     kind = dtypes.floating(input.dtype)
     return Tensor(np.where(np.isnan(input.array), np.nan, np.where(input.array < 0, np.pi, 0)).astype(kind)[()]) + input * 0
 
@@ -277,7 +305,7 @@ def slopes(x, dim, spacing, edge_order):
     n = x.shape[dim]
     if n < edge_order + 1:
         raise RuntimeError(f"gradient: dimension {dim} has {n} elements, and edge_order={edge_order} needs {edge_order + 1}")
-    x = shapes.moveaxis(x if x.dtype.kind == "f" else x.astype(dtypes.default), source=dim, destination=0)
+    x = shapes.moveaxis(x if x.dtype.kind in "fc" else x.astype(dtypes.default), source=dim, destination=0)
     where = array_of(spacing) if isinstance(spacing, Tensor) and spacing.ndim else np.arange(n) * float(array_of(spacing))
     h = np.diff(where).reshape(-1, *[1] * (x.ndim - 1)).astype(x.dtype)
 

@@ -170,8 +170,14 @@ def zero_(self):
 def fill_diagonal_(self, fill_value, wrap=False):
     """Overwrite the main diagonal with one number."""
     memory.check_update(self, "fill_diagonal_") if modes.state.grad and memory.in_graph(self) else None
+    if self.ndim < 2 or self.ndim > 2 and len(set(self.shape)) > 1:
+        raise RuntimeError(f"fill_diagonal_: expected a matrix, or more dimensions of one size, got shape {list(self.shape)}")
     n = min(self.shape)
-    methods["__setitem__"](self, (np.arange(n),) * self.ndim, fill_value)
+    rows = places = np.arange(n)
+    if wrap and self.ndim == 2 and n and self.shape[0] > n:  # a tall matrix: begin again below, with a row between
+        steps = np.arange(0, self.shape[0] * n, n + 1)
+        rows, places = steps // n, steps % n
+    methods["__setitem__"](self, (rows, *(places,) * (self.ndim - 1)), fill_value)
     return self
 
 
@@ -391,11 +397,22 @@ REDUCTIONS = {np.add: "sum", np.multiply: "prod", np.maximum: "amax", np.minimum
 
 @only_method()
 def __array_function__(self, function, types, args, kwargs):
-    """np.sum(tensor), np.where(…, tensor, …): our function of the same meaning computes."""
+    """np.sum(tensor), np.where(…, tensor, …): our function of the same meaning computes; without one, NumPy's, of tensors without a graph."""
     ours = NUMPY.get(function) or numpy_functions.get(function)
     if ours is None:
-        raise TypeError(unknown_numpy(function.__name__))
+        ours, (args, kwargs) = function, plain((args, kwargs), function.__name__)
     return ours(*args, **kwargs)
+
+
+def plain(x, name):
+    """NumPy's arrays in place of the tensors in nested arguments."""
+    if isinstance(x, Tensor):
+        if x.node is not None:
+            raise TypeError(unknown_numpy(name))
+        return as_memory(x)
+    if isinstance(x, dict):
+        return {key: plain(value, name) for key, value in x.items()}
+    return type(x)(plain(v, name) for v in x) if type(x) in (list, tuple) else x
 
 
 def unknown_numpy(name):
@@ -542,8 +559,8 @@ methods["is_contiguous"] = lambda self, memory_format=None: bool(as_memory(self)
 methods["data_ptr"] = lambda self: as_memory(self).__array_interface__["data"][0]
 methods["T"] = property(lambda self: shapes.permute(self, axes=tuple(range(self.ndim))[::-1]), doc="The transpose: all dimensions in reverse order.")  # fmt: skip
 methods["mT"] = property(lambda self: shapes.swapaxes(self, axis0=-1, axis1=-2), doc="The transposed matrices.")
-methods["H"] = methods["T"]
-methods["mH"] = methods["mT"]
+methods["H"] = property(lambda self: self.conj().T, doc="The transpose, conjugated.")
+methods["mH"] = property(lambda self: self.conj().mT, doc="The transposed matrices, conjugated.")
 methods["real"] = property(lambda self: self, doc="The real part: the tensor itself.")
 methods["is_cuda"] = property(lambda self: False, doc="False: tensors live on the CPU.")
 methods["is_sparse"] = property(lambda self: False, doc="False: tensors are dense.")
@@ -582,6 +599,8 @@ def __deepcopy__(self, memo):
         new.requires_grad = True
         if self.node.grad is not None:
             new.node.grad = Tensor(self.node.grad.array.copy())
+    elif self.grad is not None:
+        new.grad = Tensor(self.grad.array.copy())
     return new
 
 

@@ -40,6 +40,44 @@ class Parameter(Tensor):
             self.node = leaf(self.array.shape, self.array.dtype)
 
 
+class UninitializedParameter(Parameter):
+    """A parameter whose shape is not known yet: `materialize(shape)` makes it an ordinary one.
+
+    >>> import tinygrad_edu as tg
+    >>> weight = tg.nn.parameter.UninitializedParameter()
+    >>> weight.materialize((2, 3))
+    >>> type(weight).__name__, weight.shape
+    ('Parameter', Size([2, 3]))
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, requires_grad=True, device=None, dtype=None):
+        return Tensor.__new__(cls)
+
+    def __init__(self, requires_grad=True, device=None, dtype=None):
+        from ..api import functions
+
+        Parameter.__init__(self, functions["empty"](0, device=device, dtype=dtype), requires_grad)
+
+    def __repr__(self):
+        return f"<{type(self).__name__}>"
+
+    __str__ = __repr__
+
+    def materialize(self, shape, device=None, dtype=None):
+        """Take a shape; the numbers are not set yet."""
+        from ..api import functions
+
+        self.data = functions["empty"](shape, device=device, dtype=self.dtype if dtype is None else dtype)
+        self.__class__ = Parameter
+
+
+def is_lazy(param):
+    """True if the shape of a parameter is not known yet."""
+    return isinstance(param, UninitializedParameter)
+
+
 @cache
 def complex_parameter():
     """The class of parameters with complex numbers."""

@@ -18,7 +18,7 @@ from .activation import Sigmoid
 
 def weight_of(out_features, in_features, dtype):
     """An empty weight of shape (out, in)."""
-    return Parameter(Tensor(np.empty((out_features, in_features), dtype)))
+    return Parameter(Tensor(np.empty((out_features, in_features), dtype), None))
 
 
 class Linear(Module):
@@ -38,7 +38,7 @@ class Linear(Module):
         dtype = dtypes.default if dtype is None else dtype_of(dtype)
         self.in_features, self.out_features = in_features, out_features
         self.weight = weight_of(out_features, in_features, dtype)
-        self.register_parameter("bias", Parameter(Tensor(np.empty(out_features, dtype))) if bias else None)
+        self.register_parameter("bias", Parameter(Tensor(np.empty(out_features, dtype), None)) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self):
@@ -74,27 +74,6 @@ class LinearSigmoid:
         return sigmoid(linear(input))
 
 
-class LazyLinear(Linear):
-    """A Linear layer that learns in_features from its first input."""
-
-    def __init__(self, out_features, bias=True, device=None, dtype=None):
-        super().__init__(0, out_features, bias, device, dtype)
-        self.in_features = 0
-
-    def reset_parameters(self):
-        """Draw initial values, once the number of inputs is known."""
-        if self.__dict__.get("in_features"):
-            super().reset_parameters()
-
-    def forward(self, input):
-        if not self.in_features:
-            self.in_features = input.shape[-1]
-            self.weight.data = weight_of(self.out_features, self.in_features, self.weight.dtype).data
-            self.reset_parameters()
-            self.__class__ = Linear
-        return affine(input, self.weight, self.bias)
-
-
 class Identity(Module):
     """x itself; any arguments are accepted and ignored"""
 
@@ -119,8 +98,8 @@ class Bilinear(Module):
         check_device(device)
         dtype = dtypes.default if dtype is None else dtype_of(dtype)
         self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
-        self.weight = Parameter(Tensor(np.empty((out_features, in1_features, in2_features), dtype)))
-        self.register_parameter("bias", Parameter(Tensor(np.empty(out_features, dtype))) if bias else None)
+        self.weight = Parameter(Tensor(np.empty((out_features, in1_features, in2_features), dtype), None))
+        self.register_parameter("bias", Parameter(Tensor(np.empty(out_features, dtype), None)) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self):
@@ -138,4 +117,4 @@ class Bilinear(Module):
                 f"bias={self.bias is not None}")  # fmt: skip
 
 
-__all__ = ["Bilinear", "Identity", "LazyLinear", "Linear"]
+__all__ = ["Bilinear", "Identity", "Linear"]

@@ -23,7 +23,9 @@ from ..utils.rnn import PackedSequence, pack_like, rows_of, unpacked
 def check_sizes(name, input_size, hidden_size):
     """Refuse sizes that are no positive whole numbers."""
     for argument, value in (("input_size", input_size), ("hidden_size", hidden_size)):
-        if not isinstance(value, (int, np.integer)) or value < 1:
+        if not isinstance(value, (int, np.integer)):
+            raise TypeError(f"{name}: {argument} must be a positive int, got {value!r}")
+        if value < 1:
             raise ValueError(f"{name}: {argument} must be a positive int, got {value!r}")
 
 
@@ -52,6 +54,9 @@ class Recurrent(Module):
         check_device(device)
         name = type(self).__name__
         check_sizes(name, input_size, hidden_size)
+        for argument, value in (("bias", bias), ("batch_first", batch_first)):
+            if not isinstance(value, (bool, np.bool_)):
+                raise TypeError(f"{name}: {argument} must be True or False, got {value!r}")
         if num_layers < 1:
             raise ValueError(f"{name}: num_layers must be at least 1, got {num_layers}")
         if isinstance(dropout, bool) or not 0 <= dropout <= 1:
@@ -77,9 +82,17 @@ class Recurrent(Module):
                     shapes["weight_hr"] = (proj_size, hidden_size)
                 names = {kind: f"{kind}_l{layer}{end}" for kind in shapes}
                 for kind, shape in shapes.items():
-                    setattr(self, names[kind], Parameter(Tensor(np.empty(shape, dtype))))
+                    setattr(self, names[kind], Parameter(Tensor(np.empty(shape, dtype), None)))
                 self.names.append(names)
         self.reset_parameters()
+
+    @property
+    def _flat_weights_names(self):  # initialisations of strangers go through it, and look in _parameters
+        return [name for names in self.names for name in names.values()]
+
+    @property
+    def _flat_weights(self):
+        return [getattr(self, name) for name in self._flat_weights_names]
 
     @property
     def all_weights(self):
@@ -100,7 +113,7 @@ class Recurrent(Module):
         count = len(self.names)
         sizes = (self.proj_size or self.hidden_size, self.hidden_size)[: self.state_count]
         if hx is None:
-            return tuple(Tensor(np.zeros((count, batch, n), dtype)) for n in sizes)
+            return tuple(Tensor(np.zeros((count, batch, n), dtype), None) for n in sizes)
         given = hx if self.state_count == 2 else (hx,)
         tensors = isinstance(given, (tuple, list)) and all(isinstance(h, Tensor) for h in given)
         if not tensors or len(given) != self.state_count:
@@ -301,10 +314,10 @@ class Cell(Module):
         check_sizes(type(self).__name__, input_size, hidden_size)
         dtype = dtypes.default if dtype is None else dtype_of(dtype)
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
-        self.weight_ih = Parameter(Tensor(np.empty((self.gates * hidden_size, input_size), dtype)))
-        self.weight_hh = Parameter(Tensor(np.empty((self.gates * hidden_size, hidden_size), dtype)))
-        self.register_parameter("bias_ih", Parameter(Tensor(np.empty(self.gates * hidden_size, dtype))) if bias else None)
-        self.register_parameter("bias_hh", Parameter(Tensor(np.empty(self.gates * hidden_size, dtype))) if bias else None)
+        self.weight_ih = Parameter(Tensor(np.empty((self.gates * hidden_size, input_size), dtype), None))
+        self.weight_hh = Parameter(Tensor(np.empty((self.gates * hidden_size, hidden_size), dtype), None))
+        self.register_parameter("bias_ih", Parameter(Tensor(np.empty(self.gates * hidden_size, dtype), None)) if bias else None)
+        self.register_parameter("bias_hh", Parameter(Tensor(np.empty(self.gates * hidden_size, dtype), None)) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self):
@@ -318,16 +331,18 @@ class Cell(Module):
         name = type(self).__name__
         if not isinstance(input, Tensor) or input.array.ndim not in (1, 2) or input.array.shape[-1] != self.input_size:
             shape = list(input.shape) if isinstance(input, Tensor) else type(input).__name__
-            raise ValueError(f"{name}: the input must be (N, {self.input_size}) or ({self.input_size}); got {shape}")
+            kind = RuntimeError if isinstance(input, Tensor) and input.array.ndim in (1, 2) else ValueError
+            raise kind(f"{name}: the input must be (N, {self.input_size}) or ({self.input_size}); got {shape}")
         single = input.array.ndim == 1
         if hx is None:
-            states = (Tensor(np.zeros((*input.array.shape[:-1], self.hidden_size), input.dtype)),) * self.state_count
+            states = (Tensor(np.zeros((*input.array.shape[:-1], self.hidden_size), input.dtype), None),) * self.state_count
         else:
             states = tuple(hx) if self.state_count == 2 else (hx,)
         wanted = (*input.array.shape[:-1], self.hidden_size)
         for h in states:
             if tuple(h.shape) != wanted:
-                raise RuntimeError(
+                kind = RuntimeError if h.ndim in (1, 2) else ValueError
+                raise kind(
                     f"{name}: the state has shape {list(h.shape)}; for this input, {list(input.shape)}, it must be {list(wanted)}"
                 )
         return (input.unsqueeze(0), tuple(h.unsqueeze(0) for h in states), True) if single else (input, states, False)
