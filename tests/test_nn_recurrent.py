@@ -167,7 +167,7 @@ ERRORS = [
     (lambda: nn.GRU(3, 4, proj_size=2), ValueError, "for LSTM only"),
     (lambda: nn.RNN(3, 4, nonlinearity="sigmoid"), ValueError, '"tanh" or "relu"'),
     (lambda: nn.RNN(3, 0), ValueError, "hidden_size must be a positive int"),
-    (lambda: nn.GRUCell(3, 4)(tg.ones(2, 2)), ValueError, "must be (N, 3)"),
+    (lambda: nn.GRUCell(3, 4)(tg.ones(2, 2)), RuntimeError, "must be (N, 3)"),
     (lambda: nn.GRUCell(3, 4)(tg.ones(2, 3), tg.ones(1, 4)), RuntimeError, "must be [2, 4]"),
 ]
 

@@ -526,3 +526,201 @@ def test_lazy_layers_take_the_state_of_complete_ones():
     assert not twin[3].has_uninitialized_params() and tg.equal(twin.eval()(x), model.eval()(x))
     assert tg.equal(state, tg.get_rng_state()) and type(twin[3]) is tg.nn.Linear and twin[3].in_features == 16
     assert wide(x.double()).dtype == tg.float64 and wide[1].running_mean.dtype == tg.float64
+
+
+# --- what PyTorch's own tests found --------------------------------------------------------------------------------------
+
+
+Z = tg.tensor([[1 + 2j, 3 - 1j]])
+
+
+def test_constant_complex_tensors_are_conjugated():
+    for turned in (Z.mH, Z.H, Z.adjoint(), tg.adjoint(Z), Z.conj().T, tg.conj_physical(Z).T):
+        assert turned.tolist() == [[1 - 2j], [3 + 1j]]
+    assert Z.clone().conj_physical_().tolist() == [[1 - 2j, 3 + 1j]]
+    assert tg.vdot(Z[0], Z[0]).item() == tg.linalg.vecdot(Z, Z)[0].item() == 15
+    assert tg.angle(Z).allclose(tg.atan2(Z.imag, Z.real)) and not tg.isreal(Z).any()
+
+
+def test_lengths_of_complex_vectors_are_real():
+    length = 15**0.5
+    found = (Z.norm(), tg.linalg.norm(Z), tg.linalg.vector_norm(Z), tg.dist(Z, Z * 2), tg.nn.functional.pairwise_distance(Z, Z * 0, eps=0))
+    assert all(abs(x.item() - length) < 1e-6 and x.dtype == tg.float32 for x in found)
+    assert tg.nn.functional.normalize(Z).allclose(Z / length)
+    assert tg.cov(tg.tensor([1j, -1j])).item() == 2
+    assert tg.float_power(Z, 2).dtype == tg.complex128
+    slope = tg.gradient(tg.tensor([0j, 1j, 2j]))[0]
+    assert slope.tolist() == [1j, 1j, 1j]
+    with pytest.raises(RuntimeError, match="logsumexp"):
+        tg.logsumexp(Z, 0)
+
+
+def test_the_absolute_value_of_a_complex_zero_has_gradient_0():
+    x = tg.zeros(4, requires_grad=True)
+    tg.fft.rfft(x).abs().sum().backward()
+    assert x.grad.tolist() == [0, 0, 0, 0]
+    z = tg.tensor([0, 1j], requires_grad=True)
+    tg.linalg.norm(z).backward()
+    assert z.grad.tolist() == [0, 1j]
+
+
+def test_the_parts_of_a_complex_tensor_are_views():
+    z = Z.clone()
+    z.real.fill_(7)
+    z.imag += 1
+    assert z.tolist() == [[7 + 3j, 7 + 0j]]
+    z.imag = 0
+    assert z.tolist() == [[7, 7]]
+    assert tg.view_as_real(tg.tensor(1 + 2j)).tolist() == [1, 2]
+
+
+def test_real_values_written_into_a_complex_tensor_keep_their_gradient():
+    x = leaf(1.0, 2.0)
+    z = tg.zeros(2, dtype=tg.complex128)
+    z[:] = x
+    z.abs().square().sum().backward()
+    assert x.grad.tolist() == [2, 4]
+
+
+def test_an_exponent_of_a_python_number_keeps_its_type():
+    b = tg.tensor([0.0, 1.0], requires_grad=True)
+    (0**b).sum().backward()
+    assert b.grad.dtype == tg.float32
+
+
+def test_a_tensor_of_bytes_is_a_mask():
+    with pytest.warns(UserWarning, match="mask"):
+        assert tg.arange(5)[tg.tensor([1, 0, 1, 0, 1], dtype=tg.uint8)].tolist() == [0, 2, 4]
+
+
+def test_generators_run_without_gradients():
+    @tg.no_grad()
+    def steps():
+        got = yield tg.is_grad_enabled()
+        try:
+            yield tg.is_grad_enabled(), got
+        except KeyError:
+            yield tg.is_grad_enabled()
+        return 5
+
+    def outer():
+        return (yield from steps())
+
+    running = outer()
+    assert next(running) is False and tg.is_grad_enabled()
+    assert running.send(3) == (False, 3) and tg.is_grad_enabled()
+    assert running.throw(KeyError()) is False and tg.is_grad_enabled()
+    with pytest.raises(StopIteration) as end:
+        next(running)
+    assert end.value.value == 5
+
+
+def test_a_function_may_return_more_than_tensors():
+    class Counted(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return 3, x * 2, None
+
+        @staticmethod
+        def backward(ctx, nothing, g, no):
+            assert nothing is None and no is None
+            return g * 2
+
+    x = leaf(1.0)
+    count, out, nothing = Counted.apply(x)
+    out.sum().backward()
+    assert count == 3 and nothing is None and x.grad.tolist() == [2]
+
+
+def test_backward_hooks_see_a_call_once_and_all_its_results():
+    seen = []
+    loss = tg.nn.MSELoss()
+    loss.register_full_backward_hook(lambda module, into, out: seen.append(1))
+    x = leaf(1.0)
+    (first,) = grad(loss(x, leaf(3.0)), x, create_graph=True)
+    assert grad(first.sum(), x)[0].item() == 2 and seen == [1]
+
+    class Pair(tg.nn.Module):
+        def forward(self, x):
+            return x * 2, "text"
+
+    pair = Pair()
+    pair.register_full_backward_hook(lambda module, into, out: seen.append([g is None for g in out]))
+    pair(x)[0].sum().backward()
+    assert seen == [1, [False, True]]
+
+
+def test_zeros_made_for_a_missing_gradient_can_be_derived_again():
+    x, a = leaf(0.5), leaf(1.0)
+    (first,) = grad((x * a).sum(), x, create_graph=True)
+    (second,) = grad(first.sum(), x, create_graph=True, materialize_grads=True)
+    assert grad(second.sum(), x, materialize_grads=True)[0].tolist() == [0]
+
+
+def test_integers_are_stored_in_other_integers():
+    x = tg.tensor([200], dtype=tg.uint8)
+    x += tg.tensor([100], dtype=tg.int64)
+    assert x.tolist() == [44]
+    assert tg.zeros(2, dtype=tg.int64).masked_fill_(tg.tensor([True, False]), 1.9).tolist() == [1, 0]
+    assert tg.zeros(3).index_copy_(0, tg.tensor([1]), tg.tensor(5.0)).tolist() == [0, 5, 0]
+
+
+def test_the_diagonal_of_a_tall_matrix_can_begin_again():
+    assert tg.zeros(6, 2).fill_diagonal_(1, wrap=True).tolist() == [[1, 0], [0, 1], [0, 0], [1, 0], [0, 1], [0, 0]]
+
+
+def test_empty_batches_pass_a_batch_norm():
+    layer = tg.nn.BatchNorm1d(3)
+    x = tg.zeros(0, 3, requires_grad=True)
+    layer(x).sum().backward()
+    assert layer.running_var.tolist() == [1, 1, 1] and layer.weight.grad.tolist() == [0, 0, 0] and x.grad.shape == (0, 3)
+
+
+def test_a_copy_of_a_constant_has_its_gradient_too():
+    import copy
+
+    a = tg.zeros(2)
+    a.grad = tg.ones(2)
+    assert copy.deepcopy(a).grad.tolist() == [1, 1]
+
+
+def test_one_variance_for_a_whole_batch():
+    x = tg.arange(6.0).reshape(3, 2)
+    one = tg.nn.functional.gaussian_nll_loss(x, x * 0, tg.tensor([[1.0, 4.0]]))
+    assert one.allclose(tg.nn.functional.gaussian_nll_loss(x, x * 0, tg.tensor([[1.0, 4.0]] * 3)))
+
+
+INTEGERS = tg.arange(1, 4)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        (lambda: tg.add(INTEGERS, INTEGERS, alpha=1.5), RuntimeError),
+        (lambda: tg.add(INTEGERS, INTEGERS, alpha=True), RuntimeError),
+        (lambda: tg.addcdiv(INTEGERS, INTEGERS, INTEGERS), RuntimeError),
+        (lambda: tg.ones(5).chunk(0), RuntimeError),
+        (lambda: tg.tensor_split(tg.ones(5), 0), RuntimeError),
+        (lambda: tg.tensor_split(tg.tensor(1.0), 2), RuntimeError),
+        (lambda: tg.hsplit(tg.ones(2, 5), 2), RuntimeError),
+        (lambda: tg.vsplit(tg.ones(5), 5), RuntimeError),
+        (lambda: tg.zeros(2, 0).amax(1), IndexError),
+        (lambda: tg.zeros(2, 0).amin((0, 1)), IndexError),
+        (lambda: tg.zeros(2, 0).kthvalue(1), IndexError),
+        (lambda: tg.bincount(INTEGERS, minlength=-1), RuntimeError),
+        (lambda: tg.histc(tg.ones(2), bins=-1), RuntimeError),
+        (lambda: tg.ones(3)[0.0:1], TypeError),
+        (lambda: tg.normal(tg.zeros(2, 3), tg.ones(4)), RuntimeError),
+        (lambda: tg.zeros(3).fill_diagonal_(1), RuntimeError),
+        (lambda: tg.take_along_dim(tg.ones(2, 2), tg.tensor([0]), 0), RuntimeError),
+        (lambda: tg.nn.utils.rnn.pad_sequence(5), RuntimeError),
+        (lambda: tg.nn.init.calculate_gain("leaky_relu", "0.1"), ValueError),
+        (lambda: tg.nn.LSTM(2.0, 3), TypeError),
+        (lambda: tg.nn.GRU(2, 3, batch_first=1), TypeError),
+        (lambda: tg.nn.RNNCell(2, 3)(tg.ones(1, 2), tg.ones(1, 1, 3)), ValueError),
+        (lambda: tg.nn.CrossEntropyLoss(ignore_index=0)(tg.ones(2, 3), tg.ones(2, 3)), RuntimeError),
+    ],
+)
+def test_errors_are_of_the_same_kind(call, kind):
+    with pytest.raises(kind):
+        call()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd import memory
+from ..autograd import memory, modes
 from ..autograd.function import Function, once_differentiable
 from ..autograd.node import leaf
 from ..autograd.tensor import Tensor, array_of
@@ -39,7 +39,7 @@ class Eigensystem(Function):
     def forward(ctx, re, im, values, vectors):
         """What was computed before."""
         ctx.found = values, vectors
-        return tuple(Tensor(np.ascontiguousarray(x)) for x in (values.real, values.imag, vectors.real, vectors.imag))
+        return tuple(Tensor(np.ascontiguousarray(x), None) for x in (values.real, values.imag, vectors.real, vectors.imag))
 
     @staticmethod
     @once_differentiable
@@ -59,7 +59,7 @@ class Eigensystem(Function):
             inner = (inner - turned @ vectors * own.real[..., None, :]) / apart
         inner = np.where(place, (a + 1j * b)[..., None], inner)
         out = np.linalg.solve(turned, inner @ turned)
-        return Tensor(np.ascontiguousarray(out.real)), Tensor(np.ascontiguousarray(out.imag)), None, None
+        return Tensor(np.ascontiguousarray(out.real), None), Tensor(np.ascontiguousarray(out.imag), None), None, None
 
 
 class ComplexTensor(Tensor):
@@ -75,10 +75,10 @@ class ComplexTensor(Tensor):
 
     def __init__(self, re, im):
         array = np.asarray(re.array) + np.asarray(im.array) * np.result_type(re.dtype, np.complex64).type(1j)
-        Tensor.__init__(self, array[()])
+        Tensor.__init__(self, array[()], None)
         self.__dict__["re"], self.__dict__["im"] = re, im
         if re.requires_grad or im.requires_grad:
-            self.node = Barrier.apply(re, im, Tensor(array)).node
+            self.node = Barrier.apply(re, im, Tensor(array, None)).node
 
     real = property(lambda self: self.re)
     imag = property(lambda self: self.im)
@@ -159,7 +159,11 @@ class ComplexTensor(Tensor):
 
     def abs(self):
         """√(re² + im²); the gradient at 0 is 0"""
-        return public["hypot"](self.re, self.im)
+        zero = (array_of(self.re) == 0) & (array_of(self.im) == 0)
+        if not zero.any():
+            return public["hypot"](self.re, self.im)
+        zero = Tensor(zero, None)
+        return public["where"](zero, 0.0, public["hypot"](public["where"](zero, 1.0, self.re), self.im))
 
     absolute = __abs__ = abs
 
@@ -196,7 +200,7 @@ class Part(Function):
     def forward(ctx, z, imaginary):
         """A copy, so that an optimizer may write to the leaf."""
         ctx.imaginary = imaginary
-        return Tensor(np.ascontiguousarray(z.array.imag if imaginary else z.array.real))
+        return Tensor((z.array.imag if imaginary else z.array.real).copy(), None)
 
     @staticmethod
     def backward(ctx, g):
@@ -204,7 +208,7 @@ class Part(Function):
         unit = 1j if ctx.imaginary else 1 + 0j
         if g.requires_grad:
             return (ComplexTensor(g * 0, g) if ctx.imaginary else ComplexTensor(g, g * 0)), None
-        return Tensor(g.array * np.result_type(g.dtype, np.complex64).type(unit)), None
+        return Tensor(g.array * np.result_type(g.dtype, np.complex64).type(unit), None), None
 
 
 class ComplexLeaf(ComplexTensor):
@@ -218,13 +222,13 @@ class ComplexLeaf(ComplexTensor):
 
     __slots__ = ()
 
-    re = property(lambda self: Part.apply(self, False) if self.node is not None else Tensor(np.ascontiguousarray(self.array.real)))
-    im = property(lambda self: Part.apply(self, True) if self.node is not None else Tensor(np.ascontiguousarray(self.array.imag)))
+    re = property(lambda self: Part.apply(self, False) if self.node is not None else Tensor(np.ascontiguousarray(self.array.real), None))
+    im = property(lambda self: Part.apply(self, True) if self.node is not None else Tensor(np.ascontiguousarray(self.array.imag), None))
 
     @property
     def barrier(self):
         """What an operator that knows no complex derivative gets as this leaf's node: it refuses the gradient."""
-        return Barrier.apply(self.re, self.im, Tensor(self.array)).node
+        return Barrier.apply(self.re, self.im, Tensor(self.array, None)).node
 
     def detach(self):
         """The same numbers in the same memory, without the leaf's history."""
@@ -255,7 +259,8 @@ plain_setitem = tensor_methods["__setitem__"]
 
 def setitem(self, index, value):
     """x[index] = value; where one of them is complex with a history, each part is written to its own."""
-    if not isinstance(value, ComplexTensor) and not isinstance(self, ComplexTensor) or isinstance(self, ComplexLeaf):
+    tracked = self.dtype.kind == "c" and modes.state.grad and isinstance(value, Tensor) and value.node is not None
+    if not (tracked or isinstance(value, ComplexTensor) or isinstance(self, ComplexTensor)) or isinstance(self, ComplexLeaf):
         return plain_setitem(self, index, value)
     if not isinstance(self, ComplexTensor):
         if self.dtype.kind != "c" or self.node is not None:
@@ -285,7 +290,7 @@ def parts(x):
         return x.real, x.imag
     if is_complex(x):
         array = array_of(x)
-        pair = Tensor(np.ascontiguousarray(array.real)), Tensor(np.ascontiguousarray(array.imag))
+        pair = Tensor(array.real.copy(), None), Tensor(array.imag.copy(), None)
         return Barrier.apply(x, pair) if isinstance(x, Tensor) and x.requires_grad else pair
     x = as_tensor(x)
     return x, x * 0
@@ -417,7 +422,7 @@ def view_as_real(input):
 @only_function("real")
 def real(input):
     """The real part; a real tensor is its own"""
-    return split(input).re if is_complex(input) else input
+    return part_of(input, "real") if is_complex(input) else input
 
 
 @only_function("imag")
@@ -425,8 +430,26 @@ def imag(input):
     """The imaginary part of a complex tensor"""
     if not is_complex(input):
         raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
-    return split(input).im
+    return part_of(input, "imag")
 
 
-tensor_methods["real"] = property(real, doc="The real part; a real tensor is its own.")
-tensor_methods["imag"] = property(imag, doc="The imaginary part of a complex tensor.")
+def part_of(z, name):
+    """A part of a complex tensor: with its own history in a graph, else a view."""
+    if isinstance(z, (ComplexTensor, ComplexLeaf)) or not isinstance(z, Tensor) or z.node is not None:
+        return getattr(split(z), "re" if name == "real" else "im")
+    part = Tensor(getattr(memory.as_memory(z), name), None)
+    memory.register_view(z, part)
+    return part
+
+
+def replaceable(name, doc):
+    """A part of a complex tensor as a property that can be assigned to."""
+
+    def replace(self, value):
+        getattr(self, name).copy_(as_tensor(value))
+
+    return property(public[name], replace, doc=doc)
+
+
+tensor_methods["real"] = replaceable("real", "The real part; a real tensor is its own.")
+tensor_methods["imag"] = replaceable("imag", "The imaginary part of a complex tensor.")

@@ -44,10 +44,21 @@ for name, target in OTHER_NAMES.items():
     public[name], methods[name] = public[target], methods[target]
 
 
+def check_alpha(name, alpha, *tensors):
+    """Refuse a factor of another kind than the tensors' numbers."""
+    kinds = {array_of(t).dtype.kind for t in tensors if isinstance(t, Tensor)}
+    if kinds and not kinds - set("iub") and isinstance(alpha, float):
+        raise RuntimeError(f"{name}: alpha={alpha} must be an integer for tensors of integers; convert them first, as in x.float()")
+    if kinds - {"b"} and isinstance(alpha, bool):
+        raise RuntimeError(f"{name}: alpha={alpha} is a truth value, which is for boolean tensors only; use a number")
+
+
 def binary(operator):
     """An operator with PyTorch's keyword `alpha`, for add and sub."""
 
     def scaled(input, other, *, alpha=1):
+        if alpha.__class__ is not int:
+            check_alpha(operator.op.name, alpha, input, other)
         return operator(input, other if alpha == 1 else other * alpha)
 
     scaled.__name__, scaled.__doc__ = operator.op.name, operator.op.formula.replace("y", "alpha · other").replace("x", "input")
@@ -92,8 +103,9 @@ def pow(input, exponent):
 
 @both("float_power")
 def float_power(input, exponent):
-    """input to the power of exponent, in float64"""
-    return arithmetic.pow(as_tensor(input).astype(dtypes.float64), exponent)
+    """input to the power of exponent, in float64, or in complex128"""
+    wide = np.result_type(np.float64, *(np.asarray(array_of(x)).dtype for x in (input, exponent)))
+    return arithmetic.pow(as_tensor(input).astype(wide), exponent)
 
 
 @both("rsub")
@@ -165,6 +177,8 @@ def addcmul(input, tensor1, tensor2, *, value=1):
 @both()
 def addcdiv(input, tensor1, tensor2, *, value=1):
     """input + value · tensor1 / tensor2"""
+    if not any(t.dtype.kind in "fc" for t in (tensor1, tensor2)):
+        raise RuntimeError(f"addcdiv: tensors of {tensor1.dtype} and {tensor2.dtype} are not divided; convert one of them, as in x.float()")
     return input + value * (tensor1 / tensor2)
 
 
@@ -173,7 +187,7 @@ def xlogy(input, other):
     """input · ln other, and 0 where input is 0"""
     input, other = as_tensor(input), as_tensor(other)
     x, y = array_of(input), array_of(other)
-    zero = Tensor((x == 0) & ((y <= 0) | (y == np.inf)))  # where ln other is finite, the derivative for input is ln other
+    zero = Tensor((x == 0) & ((y <= 0) | (y == np.inf)), None)  # where ln other is finite, the derivative for input is ln other
     return indexing.where(zero, 0.0, input * functions.log(indexing.where(zero, 1.0, other)))
 
 
@@ -224,12 +238,13 @@ def softmax_dim(name, x, dim):
 @both()
 def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     """|input − other| ≤ atol + rtol · |other|, element by element"""
+    rtol, atol = float(rtol), float(atol)
     if rtol < 0 or atol < 0:
         raise RuntimeError(f"isclose: rtol={rtol} and atol={atol} must not be negative")
     if array_of(input).dtype != getattr(array_of(other), "dtype", None):
         raise RuntimeError(f"isclose: {array_of(input).dtype} against {getattr(array_of(other), 'dtype', type(other).__name__)}; both "
                            "must be tensors of one dtype")  # fmt: skip
-    return Tensor(np.isclose(array_of(input), array_of(other), rtol, atol, equal_nan))
+    return Tensor(np.isclose(array_of(input), array_of(other), rtol, atol, equal_nan), None)
 
 
 @both()
@@ -247,20 +262,20 @@ def equal(input, other):
 @both()
 def isposinf(input):
     """True where input is +∞"""
-    return Tensor(np.isposinf(array_of(input)))
+    return Tensor(np.isposinf(array_of(input)), None)
 
 
 @both()
 def isneginf(input):
     """True where input is −∞"""
-    return Tensor(np.isneginf(array_of(input)))
+    return Tensor(np.isneginf(array_of(input)), None)
 
 
 @only_function()
 def where(condition, input=None, other=None):
     """input where the condition holds, else other; with the condition alone, the indices where it holds"""
     if input is None and other is None:
-        return tuple(Tensor(i) for i in np.nonzero(array_of(condition)))
+        return tuple(Tensor(i, None) for i in np.nonzero(array_of(condition)))
     if input is None or other is None:
         raise TypeError("where: give both values, as in where(condition, x, 0.0), or neither")
     if array_of(condition).dtype.kind not in "bu":

@@ -31,7 +31,7 @@ def setitem(self, index, value):
     *steps, index = indexing.steps_of(index, self.array.ndim)
     for step in steps:
         self = indexing.getitem(self, index=step)
-    value = value if isinstance(value, Tensor) else Tensor(np.asarray(array_of(value)))
+    value = value if isinstance(value, Tensor) else Tensor(np.asarray(array_of(value)), None)
     if value.array.dtype.kind not in "biufc":
         raise TypeError(f"x[…] = value: expected numbers, got {type(value.array).__name__} of {value.array.dtype}")
     if value.dtype.kind == "c" and self.dtype.kind != "c":
@@ -134,9 +134,9 @@ def gather(input, dim, index, *, sparse_grad=False):
     dim = check_dim("gather", input, dim)
     places = checked_index("gather", index, input.shape[dim] if input.ndim else 1)
     if not places.size:
-        return Tensor(np.zeros(places.shape, input.dtype))
+        return Tensor(np.zeros(places.shape, input.dtype), None)
     if not input.ndim or not places.ndim:
-        return gather(input.reshape(-1), 0, Tensor(places.reshape(-1))).reshape(places.shape)
+        return gather(input.reshape(-1), 0, Tensor(places.reshape(-1), None)).reshape(places.shape)
     if places.ndim != input.ndim or any(m > n for i, (m, n) in enumerate(zip(places.shape, input.shape)) if i != dim):
         raise RuntimeError(f"gather: an index of shape {list(places.shape)} for an input of shape {list(input.shape)}; it needs as "
                            f"many dimensions, and no larger ones except dimension {dim}")  # fmt: skip
@@ -149,6 +149,9 @@ def take_along_dim(input, indices, dim=None):
     if dim is None:
         return indexing.take_flat(input, positions=checked_index("take_along_dim", indices, input.array.size).reshape(-1))
     dim = check_dim("take_along_dim", input, dim)
+    if indices.ndim != input.ndim:
+        raise RuntimeError(f"take_along_dim: the input has {input.ndim} dimensions and the indices have {indices.ndim}; "
+                           "they must have as many, or dim must be None")  # fmt: skip
     places = checked_index("take_along_dim", indices, input.shape[dim])
     shape = list(np.broadcast_shapes(*([n if i != dim else 1 for i, n in enumerate(t.shape)] for t in (input, places))))
     index = np.broadcast_to(places, [n if i != dim else places.shape[dim] for i, n in enumerate(shape)])
@@ -183,7 +186,7 @@ def masked_select(input, mask):
 def nonzero(input, *, as_tuple=False):
     """The indices of the nonzero elements: a row each, or a tensor per dimension"""
     if as_tuple:
-        return tuple(Tensor(i) for i in np.nonzero(np.atleast_1d(array_of(input))))
+        return tuple(Tensor(i, None) for i in np.nonzero(np.atleast_1d(array_of(input))))
     return indexing.nonzero_positions(input)
 
 
@@ -196,23 +199,21 @@ def argwhere(input):
 @both("isin", method=False)
 def isin(elements, test_elements, *, assume_unique=False, invert=False):
     """True where an element is one of the test elements"""
-    return Tensor(np.isin(array_of(elements), array_of(test_elements), invert=invert))
+    return Tensor(np.isin(array_of(elements), array_of(test_elements), invert=invert), None)
 
 
 # --- replacing ---------------------------------------------------------------------------------------------------------
 
 
 def stored_number(name, input, value):
-    """A number (or 0-d tensor) as an element of input, refused where it would be cut off."""
+    """A number (or 0-d tensor) as an element of input; of integers it gets the whole part, as PyTorch cuts it."""
     if isinstance(value, Tensor):
         if value.ndim:
             raise RuntimeError(f"{name}: the value must be a number or a 0-d tensor, not of shape {list(value.shape)}; use where")
         if value.node is not None:
             return value.astype(input.dtype)
         value = value.array.item()
-    if input.dtype.kind in "iu" and isinstance(value, float) and value != int(value):
-        raise RuntimeError(f"{name}: {value} cannot be stored in a tensor of {input.dtype}; convert the tensor first, as in x.float()")
-    return Tensor(np.asarray(stored(name, value, input.dtype)).astype(input.dtype))
+    return Tensor(np.asarray(stored(name, value, input.dtype)).astype(input.dtype), None)
 
 
 @both("masked_fill")
@@ -238,7 +239,7 @@ def masked_scatter(input, mask, source):
 def checked_source(name, input, src, places):
     """The source of a scatter: a tensor of the input's dtype that covers the index, or one number for all places."""
     if not isinstance(src, Tensor):
-        return Tensor(np.full(places.shape, array_of(stored_number(name, input, src)), input.dtype))
+        return Tensor(np.full(places.shape, array_of(stored_number(name, input, src)), input.dtype), None)
     if src.dtype != input.dtype:
         raise RuntimeError(f"{name}: src is {src.dtype} and the input {input.dtype}; they must be the same")
     if places.size and (src.ndim != places.ndim or any(m > n for m, n in zip(places.shape, src.shape))):
@@ -307,19 +308,19 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
     if not include_self:
         touched = np.zeros(input.shape, bool)
         touched[at] = True
-        kept = indexing.where(Tensor(touched), Tensor(np.asarray(neutral(reduce, input.dtype), input.dtype)), input)
+        kept = indexing.where(Tensor(touched, None), Tensor(np.asarray(neutral(reduce, input.dtype), input.dtype), None), input)
     if reduce in ("sum", "mean"):
         total = indexing.scatter_add_along(kept, src, axis=dim, index=places)
         if reduce == "sum":
             return total
         counts = np.full(input.shape, int(include_self))
         np.add.at(counts, at, 1)
-        counts = Tensor(np.maximum(counts, 1).astype(input.dtype))
+        counts = Tensor(np.maximum(counts, 1).astype(input.dtype), None)
         return total / counts if input.dtype.kind == "f" else arithmetic.floor_divide(total, counts)
     out = np.array(kept.array)
     dict(amax=np.maximum, amin=np.minimum, prod=np.multiply)[reduce].at(out, at, src.array)
     if not (modes.state.grad and (input.requires_grad or src.requires_grad)):
-        return Tensor(out)
+        return Tensor(out, None)
     smooth = (product_at if reduce == "prod" else extreme_at)(kept, src, dim, places, out)
     return Tensor(out, smooth.node)  # the exact values, with the history of an equal expression
 
@@ -331,8 +332,8 @@ def extreme_at(kept, src, dim, places, out):
     counts = from_self.astype(kept.dtype)
     np.add.at(counts, at, from_src.astype(kept.dtype))
     counts = np.maximum(counts, 1)
-    base = indexing.where(Tensor(from_self), kept, 0.0) / Tensor(counts)
-    return indexing.scatter_add_along(base, src * Tensor(from_src / counts[at]), axis=dim, index=places)
+    base = indexing.where(Tensor(from_self, None), kept, 0.0) / Tensor(counts, None)
+    return indexing.scatter_add_along(base, src * Tensor(from_src / counts[at], None), axis=dim, index=places)
 
 
 def product_at(kept, src, dim, places, out):
@@ -346,17 +347,17 @@ def product_at(kept, src, dim, places, out):
     def total(x, y):
         return indexing.scatter_add_along(x, y, axis=dim, index=places)
 
-    zero_kept, zero_src = Tensor(kept.array == 0), Tensor(src.array == 0)
+    zero_kept, zero_src = Tensor(kept.array == 0, None), Tensor(src.array == 0, None)
     factors = [indexing.where(zero, 1.0, x) for zero, x in ((zero_kept, kept), (zero_src, src))]
     sign = np.sign(factors[0].array)
     np.multiply.at(sign, at, np.sign(factors[1].array))
-    nonzero_product = total(*(f.abs().log() for f in factors)).exp() * Tensor(sign)
+    nonzero_product = total(*(f.abs().log() for f in factors)).exp() * Tensor(sign, None)
     zeros = [indexing.where(zero, x, 0.0) for zero, x in ((zero_kept, kept), (zero_src, src))]
     first, second = total(*zeros), total(*(z * z for z in zeros))
     count = zero_kept.array.astype(np.int64)
     np.add.at(count, at, zero_src.array)
-    of_zeros = indexing.where(Tensor(count == 1), first, indexing.where(Tensor(count == 2), (first * first - second) / 2, 0.0))
-    return nonzero_product * indexing.where(Tensor(count == 0), 1.0, of_zeros)
+    of_zeros = indexing.where(Tensor(count == 1, None), first, indexing.where(Tensor(count == 2, None), (first * first - second) / 2, 0.0))
+    return nonzero_product * indexing.where(Tensor(count == 0, None), 1.0, of_zeros)
 
 
 def checked_slices(name, input, dim, places, source):
@@ -376,7 +377,7 @@ def index_add(input, dim, index, source, *, alpha=1):
     places = checked_vector("index_add", index, input.shape[dim])
     chosen = checked_slices("index_add", input, dim, places, source)
     if alpha != 1:
-        source = source * Tensor(np.asarray(alpha).astype(input.dtype))
+        source = source * Tensor(np.asarray(alpha).astype(input.dtype), None)
     return indexing.index_add_to(input, source, index=chosen)
 
 
@@ -386,6 +387,7 @@ def index_copy(input, dim, index, source):
     """input with the slices of source stored at positions along dim"""
     dim = check_dim("index_copy", input, dim)
     places = checked_vector("index_copy", index, input.shape[dim])
+    source = source.reshape(1) if not source.ndim and len(places) == 1 else source
     return indexing.setitem(input, source, index=checked_slices("index_copy", input, dim, places, source))
 
 

@@ -91,7 +91,7 @@ def mT(A):
 
 def zero_info(A):
     """The error codes of the `_ex` functions: all fine."""
-    return Tensor(np.zeros(A.shape[:-2], np.int32))
+    return Tensor(np.zeros(A.shape[:-2], np.int32), None)
 
 
 @entry
@@ -140,7 +140,7 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
     square("solve_triangular", A)
     A = shapes.triu(A, k=int(unitriangular)) if upper else shapes.tril(A, k=-int(unitriangular))
     if unitriangular:
-        A = A + Tensor(np.eye(A.shape[-1], dtype=A.dtype))
+        A = A + Tensor(np.eye(A.shape[-1], dtype=A.dtype), None)
     return linalg.solve(A, B) if left else mT(linalg.solve(mT(A), mT(B)))
 
 
@@ -209,7 +209,7 @@ def completed(part, whole, axis):
     """The first vectors from a graph, the others from NumPy."""
     k = part.shape[axis]
     rest = whole[..., k:] if axis == -1 else whole[..., k:, :]
-    return shapes.concatenate(part, Tensor(rest), axis=axis) if rest.size else part
+    return shapes.concatenate(part, Tensor(rest, None), axis=axis) if rest.size else part
 
 
 @entry
@@ -228,13 +228,13 @@ def qr(A, mode="reduced"):
     if mode == "complete" and m > n:
         if A.node is not None:
             raise NotImplementedError('linalg.qr: mode="complete" has no derivative for more rows than columns; use "reduced"')
-        return QR(*map(Tensor, np.linalg.qr(A.array, "complete")))
+        return QR(*(Tensor(part, None) for part in np.linalg.qr(A.array, "complete")))
     if m < n:  # the square part decides: A = Q · [R₁, Qᵀ·A₂]
         Q, R = linalg.split_qr(linalg.qr_packed(A[..., :m]), m)
         R = shapes.concatenate(R, mT(Q) @ A[..., m:], axis=-1)
     else:
         Q, R = linalg.split_qr(linalg.qr_packed(A), m)
-    return QR(Tensor(np.empty(0, A.dtype)) if mode == "r" else Q, R)
+    return QR(Tensor(np.empty(0, A.dtype), None) if mode == "r" else Q, R)
 
 
 def tolerances(atol, rtol):
@@ -252,7 +252,7 @@ def pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None):
     atol, rtol = tolerances(atol, rcond if rtol is None else rtol)
     if hermitian:
         w, v = linalg.split_eigh(linalg.eigh_packed(square("pinv", A)))
-        small = Tensor(np.abs(w.array) <= linalg.limit_of(A.array, w.array, atol, rtol))
+        small = Tensor(np.abs(w.array) <= linalg.limit_of(A.array, w.array, atol, rtol), None)
         inverse = public["where"](small, 0.0, 1 / public["where"](small, 1.0, w))
         return (v * inverse.unsqueeze(-2)) @ mT(v)
     if not A.array.size:
@@ -266,7 +266,7 @@ def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None):
     matrices("matrix_rank", A)
     atol, rtol = tolerances(tol if atol is None else atol, rtol)
     values = np.linalg.eigvalsh(A.array) if hermitian else np.linalg.svd(A.array, compute_uv=False)
-    return Tensor(np.asarray((np.abs(values) > linalg.limit_of(A.array, values, atol, rtol)).sum(-1)))
+    return Tensor(np.asarray((np.abs(values) > linalg.limit_of(A.array, values, atol, rtol)).sum(-1)), None)
 
 
 @entry
@@ -281,7 +281,7 @@ def matrix_power(A, n):
             result = A if result is None else result @ A
         n >>= 1
         A = A @ A if n else A
-    return A * 0 + Tensor(np.eye(A.shape[-1], dtype=A.dtype)) if result is None else shapes.clone(result) if result is A else result
+    return A * 0 + Tensor(np.eye(A.shape[-1], dtype=A.dtype), None) if result is None else shapes.clone(result) if result is A else result
 
 
 @entry
@@ -293,7 +293,8 @@ def matrix_exp(A):
 @entry
 def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     """(Σ |x|^ord)^(1/ord) along dim, of the flattened tensor if dim is None"""
-    x = floats("vector_norm", x if dtype is None else x.astype(np.dtype(dtype)))
+    x = x if dtype is None else x.astype(np.dtype(dtype))
+    x = floats("vector_norm", public["abs"](x) if x.dtype.kind == "c" else x)
     return reductions.vector_norm(x, axis=axes_of("linalg.vector_norm", x, dim), order=plain(ord), keepdims=keepdim)
 
 
@@ -354,13 +355,13 @@ def cond(A, p=None):
         return smallest / largest if p == -2 else largest / smallest
     square("cond", A)
     if not A.array.size:
-        return Tensor(np.zeros(A.shape[:-2], A.dtype))
+        return Tensor(np.zeros(A.shape[:-2], A.dtype), None)
     try:
         inverse = inv(A)
     except LinAlgError:
         if A.ndim > 2:
             return public["stack"]([cond(a, p) for a in A.unbind(0)])
-        return Tensor(np.asarray(np.inf, A.dtype))
+        return Tensor(np.asarray(np.inf, A.dtype), None)
     return matrix_norm(A, p) * matrix_norm(inverse, p)
 
 
@@ -377,11 +378,11 @@ def lstsq(A, B, rcond=None, *, driver=None):
     values = np.linalg.svd(A.array, compute_uv=False)
     solution = linalg.pinv_within(A, rtol=np.asarray(rcond)) @ right
     rank = (values > rcond * values.max(-1, keepdims=True, initial=0)).sum(-1)
-    residuals = Tensor(np.empty(0, A.dtype))
+    residuals = Tensor(np.empty(0, A.dtype), None)
     if m > n and np.all(rank == n) and driver != "gelsy" and driver is not None:
         residuals = (A @ solution - right).square().sum(-2)
-    found = Tensor(np.asarray(values if driver in ("gelsd", "gelss") else np.empty(0, A.dtype)))
-    counted = Tensor(np.empty(0, np.int64)) if driver == "gels" else Tensor(np.asarray(rank))
+    found = Tensor(np.asarray(values if driver in ("gelsd", "gelss") else np.empty(0, A.dtype)), None)
+    counted = Tensor(np.empty(0, np.int64), None) if driver == "gels" else Tensor(np.asarray(rank), None)
     return LeastSquares(solution.squeeze(-1) if vector else solution, residuals, counted, found)
 
 
@@ -424,8 +425,8 @@ def cross(input, other, *, dim=-1):
 
 @entry
 def vecdot(x, y, *, dim=-1):
-    """Σ x · y along dim"""
-    return (x * y).sum(dim)
+    """Σ x* · y along dim"""
+    return (public["conj"](x) * y).sum(dim)
 
 
 @entry
@@ -434,7 +435,7 @@ def vander(x, *, N=None):
     if N is not None and N <= 1:
         raise RuntimeError(f"linalg.vander: N must be greater than 1, not {N}")
     x = x if x.ndim else x.unsqueeze(0)
-    return x.unsqueeze(-1) ** Tensor(np.arange(x.shape[-1] if N is None else N))
+    return x.unsqueeze(-1) ** Tensor(np.arange(x.shape[-1] if N is None else N), None)
 
 
 @entry
@@ -500,7 +501,7 @@ def cholesky_solve(B, L, upper=False):
 @both("cholesky_inverse")
 def cholesky_inverse(L, upper=False):
     """The inverse of L · Lᵀ"""
-    one = Tensor(np.eye(L.shape[-1], dtype=L.dtype))
+    one = Tensor(np.eye(L.shape[-1], dtype=L.dtype), None)
     return cholesky_solve(one, L, upper) if L.ndim == 2 else cholesky_solve(one.expand(*L.shape), L, upper)
 
 
@@ -517,7 +518,7 @@ def top_svd(input, some=True, compute_uv=True):
         S = svdvals(input)
         m, n = input.shape[-2:]
         batch = input.shape[:-2]
-        return TopSVD(Tensor(np.zeros((*batch, m, m), input.dtype)), S, Tensor(np.zeros((*batch, n, n), input.dtype)))
+        return TopSVD(Tensor(np.zeros((*batch, m, m), input.dtype), None), S, Tensor(np.zeros((*batch, n, n), input.dtype), None))
     U, S, Vh = svd(input, not some)
     return TopSVD(U, S, mT(Vh))
 
@@ -526,7 +527,7 @@ def top_svd(input, some=True, compute_uv=True):
 def top_vander(x, N=None, increasing=False):
     """The powers of a vector's elements, one row each, from the highest one to 1 (or in increasing order)"""
     powers = np.arange(x.shape[0] if N is None else N)
-    return x.unsqueeze(-1) ** Tensor(powers if increasing else powers[::-1].copy())
+    return x.unsqueeze(-1) ** Tensor(powers if increasing else powers[::-1].copy(), None)
 
 
 @only_function("chain_matmul")

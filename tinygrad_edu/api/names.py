@@ -34,7 +34,7 @@ methods["narrow_copy"] = public["narrow_copy"]
 OVERWRITING = """addmv arccos arccosh arcsin arcsinh arctan arctanh fix gcd i0 lcm ldexp resize_as""".split()
 for name in OVERWRITING:
     public[f"{name}_"] = methods[f"{name}_"]
-public["conj_physical_"] = methods["conj_physical_"] = lambda input: input
+public["conj_physical_"] = methods["conj_physical_"] = lambda input: input.copy_(public["conj"](input)) if input.dtype.kind == "c" else input
 public["unsafe_split_with_sizes"] = methods["unsafe_split_with_sizes"] = methods["split_with_sizes"]
 
 # --- tensors ---------------------------------------------------------------------------------------------------------------
@@ -49,7 +49,7 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     tensor([1, 2, 3], dtype=uint8)
     """
     array = np.frombuffer(buffer, dtype_of(dtype), count, offset)
-    t = create.from_numpy(array) if array.flags.writeable else Tensor(array.copy())
+    t = create.from_numpy(array) if array.flags.writeable else Tensor(array.copy(), None)
     return t.requires_grad_() if requires_grad else t
 
 
@@ -78,7 +78,7 @@ def nonzero_static(input, *, size, fill_value=-1):
     found = np.argwhere(array_of(input))[:size]
     out = np.full((size, found.shape[1]), fill_value, np.int64)
     out[: len(found)] = found
-    return Tensor(out)
+    return Tensor(out, None)
 
 
 @both()
@@ -97,7 +97,7 @@ def histogramdd(input, bins, *, range=None, weight=None, density=False):
     pairs = None if range is None else [tuple(range[2 * i : 2 * i + 2]) for i in np.arange(d)]
     w = None if weight is None else array_of(weight).reshape(-1)
     hist, edges = np.histogramdd(points.reshape(-1, d), bins, pairs, density=density, weights=w)
-    return HistogramDD(Tensor(hist.astype(input.dtype)), tuple(Tensor(e.astype(input.dtype)) for e in edges))
+    return HistogramDD(Tensor(hist.astype(input.dtype), None), tuple(Tensor(e.astype(input.dtype), None) for e in edges))
 
 
 HistogramDD = named_results("histogramdd", "hist bin_edges")
@@ -128,7 +128,7 @@ removed("eig", "linalg.eig"), removed("symeig", "linalg.eigh"), removed("lstsq",
 @only_method()
 def map_(self, tensor, callable):
     """Each element replaced by what the callable gives for it and the one of another tensor; in place, without a gradient"""
-    return self.copy_(Tensor(np.vectorize(callable, otypes=[self.dtype])(array_of(self), array_of(tensor))))
+    return self.copy_(Tensor(np.vectorize(callable, otypes=[self.dtype])(array_of(self), array_of(tensor)), None))
 
 
 @only_method()
@@ -203,6 +203,17 @@ def segment_reduce(data, reduce, *, lengths=None, indices=None, offsets=None, ax
 def cond(pred, true_fn, false_fn, operands=()):
     """true_fn(*operands) if pred is true, else false_fn(*operands)"""
     return (true_fn if bool(pred) else false_fn)(*operands)
+
+
+def _assert(condition, message):
+    """An error with this message, unless the condition holds."""
+    assert condition, message
+
+
+def _check(cond, message=None):
+    """A RuntimeError with what message() returns, unless the condition holds."""
+    if not cond:
+        raise RuntimeError("Expected cond to be True" if message is None else message())
 
 
 # --- settings that change nothing here --------------------------------------------------------------------------------------

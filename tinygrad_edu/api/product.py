@@ -6,6 +6,7 @@ import numpy as np
 from ..autograd.tensor import Tensor, array_of
 from ..ops import products
 from .spelling import as_tensor, both, only_function
+from .spelling import functions as public
 
 
 def both_dims(name, input, other, n, m):
@@ -70,8 +71,8 @@ def tensordot_last(x, y):
 
 @both("vdot")
 def vdot(input, other):
-    """Σ input · other, of two vectors"""
-    return dot(input, other)
+    """Σ input* · other, of two vectors"""
+    return dot(public["conj"](input), other)
 
 
 @both("outer", "ger")
@@ -119,7 +120,7 @@ def blended(name, input, product, beta, alpha):
     product = product if alpha == 1 else alpha * product
     if beta == 0:
         shape = np.broadcast_shapes(input.shape, product.shape)
-        return product + Tensor(np.zeros(shape, input.dtype)) if shape != product.shape else product
+        return product + Tensor(np.zeros(shape, input.dtype), None) if shape != product.shape else product
     return (input if beta == 1 else beta * input) + product
 
 

@@ -103,7 +103,7 @@ class Generator:
             state["next"], state["left"] = twister["pos"], 625 - twister["pos"]
             if self.spare_normal is not None:
                 state["normal"], state["has_normal"] = self.spare_normal, 1
-        return Tensor(state.view(np.uint8))
+        return Tensor(state.view(np.uint8), None)
 
     def set_state(self, state):
         """Continue from where `get_state` was called; returns the generator."""
@@ -538,7 +538,10 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, dtype=None, layout=N
         mean, std = array_of(mean), array_of(std)
         if np.size(std) and not np.min(std) >= 0:
             raise RuntimeError(f"normal: every standard deviation must be at least 0, got {np.min(std)}")
-        shape = np.broadcast_shapes(np.shape(mean), np.shape(std)) if size is None else ints((size,))
+        try:
+            shape = np.broadcast_shapes(np.shape(mean), np.shape(std)) if size is None else ints((size,))
+        except ValueError:
+            raise RuntimeError(f"normal: mean {list(np.shape(mean))} and std {list(np.shape(std))} do not fit together") from None
         shared = float(std) if not np.shape(std) and len(kinds) == 1 and np.shape(mean) else None
         numbers = normal_numbers(generator, math.prod(shape), kind, 0.0, 1.0 if shared is None else shared).reshape(shape)
         numbers = ((numbers if shared is not None else numbers * std) + mean).astype(kind, copy=False)
@@ -559,7 +562,7 @@ def bernoulli(input, p=None, *, generator=None):
         chances = np.asarray(input.array).reshape(-1)
     else:
         chances = float(array_of(p))
-    return Tensor(below(source(generator), math.prod(input.shape), chances).astype(input.dtype).reshape(input.shape))
+    return Tensor(below(source(generator), math.prod(input.shape), chances).astype(input.dtype).reshape(input.shape), None)
 
 
 def mask_like(x, p, generator=None):
@@ -598,7 +601,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None):
         with np.errstate(divide="ignore", invalid="ignore"):
             keys = rows / exponential_numbers(generator, rows.size, rows.dtype).reshape(rows.shape)
         drawn = keys.argmax(-1) if num_samples == 1 else np.argsort(-keys, -1, kind="stable")[:, :num_samples]
-    return Tensor(drawn.astype(np.int64).reshape((*weights.shape[:-1], num_samples)))
+    return Tensor(drawn.astype(np.int64).reshape((*weights.shape[:-1], num_samples)), None)
 
 
 @only_function()
@@ -608,7 +611,7 @@ def poisson(input, generator=None):
     if not (rates >= 0).all():
         raise RuntimeError("poisson: every rate must be at least 0")
     counts = one_by_one(generator, [(rate,) for rate in rates.reshape(-1).tolist()], poisson_number)
-    return Tensor(np.array(counts, input.dtype).reshape(rates.shape))
+    return Tensor(np.array(counts, input.dtype).reshape(rates.shape), None)
 
 
 @both("binomial", method=False)
@@ -616,7 +619,7 @@ def binomial(count, prob, generator=None):
     """Random numbers of successes in `count` attempts that each succeed with probability `prob`"""
     attempts, chances = np.broadcast_arrays(np.asarray(array_of(count), np.float64), np.asarray(array_of(prob), np.float64))
     pairs = list(zip(attempts.reshape(-1).tolist(), chances.reshape(-1).tolist()))
-    return Tensor(np.array(one_by_one(source(generator), pairs, binomial_number), count.dtype).reshape(attempts.shape))
+    return Tensor(np.array(one_by_one(source(generator), pairs, binomial_number), count.dtype).reshape(attempts.shape), None)
 
 
 def one_by_one(generator, parameters, number):
@@ -717,7 +720,7 @@ def overwriting(draw):
         with np.errstate(over="ignore", divide="ignore"):  # float16 soon reaches inf, as it does in PyTorch
             numbers = draw(source(generator), array.size, array.dtype, contiguous, *args, **kwargs)
             numbers = arranged(numbers, array.shape, order).astype(array.dtype, copy=False)
-        return methods["copy_"](self, Tensor(numbers))
+        return methods["copy_"](self, Tensor(numbers, None))
 
     methods[name] = method
     return draw

@@ -89,7 +89,7 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None):
     """The mean along dim of what is not NaN"""
     input = input if dtype is None else input.astype(np.dtype(dtype))
     counted = (~np.isnan(input.array)).sum(axis=axes_of("nanmean", input, dim), keepdims=keepdim)
-    return nansum(input, dim, keepdim) / Tensor(np.asarray(counted))
+    return nansum(input, dim, keepdim) / Tensor(np.asarray(counted), None)
 
 
 @both()
@@ -118,6 +118,8 @@ def logcumsumexp(input, dim):
 @both()
 def logsumexp(input, dim, keepdim=False):
     """ln Σ eˣ along dim, without overflow"""
+    if input.dtype.kind == "c":
+        raise RuntimeError(f"logsumexp: expected real numbers, got {input.dtype}; for complex ones write x.exp().sum(dim).log()")
     return reductions.logsumexp(input, axis=axes_of("logsumexp", input, dim), keepdims=keepdim)
 
 
@@ -133,18 +135,24 @@ def picked(kind, input, index, dim, keepdim):
     values = indexing.gather_along(input, axis=dim, index=index)
     if not keepdim:
         values, index = shapes.squeeze(values, axis=dim), index.squeeze(dim)
-    return RESULTS[kind](values, Tensor(np.asarray(index)))
+    return RESULTS[kind](values, Tensor(np.asarray(index), None))
 
 
 def single(kind, input):
     """The pair of a 0-d tensor: itself, and 0."""
-    return RESULTS[kind](shapes.clone(input), Tensor(np.zeros((), np.int64)))
+    return RESULTS[kind](shapes.clone(input), Tensor(np.zeros((), np.int64), None))
 
 
 def no_elements(name, input, dim):
     """An empty dimension has no extreme."""
     if input.ndim and not input.shape[dim]:
         raise IndexError(f"{name}: dimension {dim} of shape {list(input.shape)} is empty and has no such element")
+
+
+def no_extreme(name, input, dim):
+    """The same for one dimension, several or all of them."""
+    for d in axes_of(name, input, dim) if isinstance(dim, (tuple, list)) else () if dim is None else (check_dim(name, input, dim),):
+        no_elements(name, input, d)
 
 
 def extreme(kind, find, reduce, pair):
@@ -178,12 +186,14 @@ min = extreme("min", np.argmin, reductions.amin, minimum)
 @both()
 def amax(input, dim=None, keepdim=False):
     """The maximum along one or several dimensions; equal maxima share the gradient"""
+    no_extreme("amax", input, dim)
     return reductions.amax(input, axis=axes_of("amax", input, dim), keepdims=keepdim)
 
 
 @both()
 def amin(input, dim=None, keepdim=False):
     """The minimum along one or several dimensions; equal minima share the gradient"""
+    no_extreme("amin", input, dim)
     return reductions.amin(input, axis=axes_of("amin", input, dim), keepdims=keepdim)
 
 
@@ -270,6 +280,7 @@ def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
     """(Σ |x|ᵖ)^(1/p) along dim; p = 2 unless given"""
     if dtype is not None:
         input = input.astype(np.dtype(dtype))
+    input = public["abs"](input) if input.dtype.kind == "c" and p != "nuc" else input
     if input.dtype.kind in "biu":
         raise RuntimeError(f"norm: expected a floating-point tensor, got {input.dtype}; convert it first, as in x.float()")
     if p == "nuc":
@@ -302,7 +313,7 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
     if input.ndim > 2:
         raise RuntimeError(f"cov: expected at most two dimensions, got shape {list(input.shape)}")
     x = input.reshape(1, -1) if input.ndim < 2 else input
-    x = x if x.dtype.kind == "f" else x.astype(dtypes.default)
+    x = x if x.dtype.kind in "fc" else x.astype(dtypes.default)
     weights = None
     for given, name in ((fweights, "fweights"), (aweights, "aweights")):
         if given is not None:
@@ -313,13 +324,13 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
             weights = given if weights is None else weights * given
     if weights is None:
         x = x - x.mean(1, True)
-        out = x @ x.T / np.maximum(0, x.shape[1] - correction).item()
+        out = x @ x.mH / np.maximum(0, x.shape[1] - correction).item()
     else:
         total = sum(weights)
         x = x - (sum(x * weights, 1) / total).unsqueeze(1)
         both_given = aweights is not None and correction != 0
         lost = sum(weights * aweights) / total * correction if both_given else correction
-        out = (x * weights) @ x.T / public["clamp"](total - lost, min=0)
+        out = (x * weights) @ x.mH / public["clamp"](total - lost, min=0)
     return out.squeeze()
 
 
@@ -364,10 +375,12 @@ def bincount(input, weights=None, minlength=0):
     """How often each non-negative integer occurs"""
     if input.ndim != 1 or input.dtype.kind not in "iu" or input.array.size and input.array.min() < 0:
         raise RuntimeError(f"bincount: expected a vector of non-negative integers, got {input.dtype}{list(input.shape)}")
+    if minlength < 0:
+        raise RuntimeError(f"bincount: minlength={minlength} must not be negative")
     if weights is None:
-        return Tensor(np.bincount(input.array, None, minlength))
+        return Tensor(np.bincount(input.array, None, minlength), None)
     out = np.bincount(input.array, array_of(weights), minlength)
-    return Tensor(out.astype(np.float32 if weights.dtype == np.float32 else np.float64))
+    return Tensor(out.astype(np.float32 if weights.dtype == np.float32 else np.float64), None)
 
 
 @both()
@@ -376,13 +389,15 @@ def histc(input, bins=100, min=0, max=0):
     x = array_of(input).reshape(-1)
     if min == 0 == max and x.size:
         min, max = x.min().item(), x.max().item()
+    if bins < 1:
+        raise RuntimeError(f"histc: the number of bins must be at least 1, got {bins}")
     if min > max:
         raise RuntimeError(f"histc: min={min} is larger than max={max}")
     if min == max:
         min, max = min - 1, max + 1
     x = x[(x >= min) & (x <= max)]
     places = ((x - x.dtype.type(min)) * x.dtype.type(bins) / x.dtype.type(max - min)).astype(np.int64)  # rounded as PyTorch rounds
-    return Tensor(np.bincount(np.minimum(places, bins - 1), minlength=bins).astype(x.dtype))
+    return Tensor(np.bincount(np.minimum(places, bins - 1), minlength=bins).astype(x.dtype), None)
 
 
 # --- sorting -----------------------------------------------------------------------------------------------------------
@@ -429,6 +444,7 @@ def kthvalue(input, k, dim=-1, keepdim=False):
     """The pair (value, index) of the k-th smallest element along dim, counted from 1"""
     dim = check_dim("kthvalue", input, dim)
     n = input.shape[dim] if input.ndim else 1
+    no_elements("kthvalue", input, dim)
     if not 1 <= k <= n:
         raise RuntimeError(f"kthvalue: k = {k} of {n} elements along dimension {dim}; k is counted from 1 and must exist")
     if not input.ndim:
@@ -441,7 +457,7 @@ def shared_evenly(input, value):
     if not input.requires_grad:
         return value
     equal = (input.array == value.array) | (np.isnan(input.array) & np.isnan(value.array))
-    return value + ((input - input.detach()) * Tensor(equal.astype(input.dtype) / equal.sum(dtype=input.dtype))).sum()
+    return value + ((input - input.detach()) * Tensor(equal.astype(input.dtype) / equal.sum(dtype=input.dtype), None)).sum()
 
 
 def middle(kind, ignore):
@@ -450,7 +466,7 @@ def middle(kind, ignore):
     def function(input, dim=None, keepdim=False):
         if dim is None:
             if not input.array.size:
-                return Tensor(np.full((), np.nan if input.dtype.kind == "f" else np.iinfo(input.dtype).min, input.dtype))
+                return Tensor(np.full((), np.nan if input.dtype.kind == "f" else np.iinfo(input.dtype).min, input.dtype), None)
             return shared_evenly(input, function(input.detach().reshape(-1), 0)[0])
         dim = check_dim(kind, input, dim)
         no_elements(kind, input, dim)
@@ -495,7 +511,7 @@ def quantiles(name, input, q, dim, keepdim, interpolation, ignore):
     """quantile or nanquantile: values between the neighbours of the place q · (n − 1)."""
     if interpolation not in INTERPOLATIONS:
         raise RuntimeError(f"{name}: interpolation must be one of {sorted(INTERPOLATIONS)}, not {interpolation!r}")
-    q = as_tensor(q) if isinstance(q, Tensor) else Tensor(np.asarray(q, input.dtype))
+    q = as_tensor(q) if isinstance(q, Tensor) else Tensor(np.asarray(q, input.dtype), None)
     if input.dtype.kind != "f" or q.dtype != input.dtype or q.ndim > 1:
         raise RuntimeError(f"{name}: input must be floating-point and q a number or vector of its dtype; got {input.dtype} and "
                            f"{q.dtype}{list(q.shape)}")  # fmt: skip
@@ -508,15 +524,15 @@ def quantiles(name, input, q, dim, keepdim, interpolation, ignore):
     unknown = np.isnan(x.array).sum(0, keepdims=True)
     ordered = sort(x, 0)[0]
     column = q.reshape(-1, *[1] * (x.ndim - 1))
-    place = column * Tensor(((x.shape[0] - unknown if ignore else np.full_like(unknown, x.shape[0])) - 1).clip(0).astype(x.dtype))
+    place = column * Tensor(((x.shape[0] - unknown if ignore else np.full_like(unknown, x.shape[0])) - 1).clip(0).astype(x.dtype), None)
     exact = place.array if INTERPOLATIONS[interpolation] is None else INTERPOLATIONS[interpolation](place.array)
     low, high = np.floor(exact).astype(np.int64), np.ceil(exact).astype(np.int64)
     out = indexing.gather_along(ordered, axis=0, index=low)
     if INTERPOLATIONS[interpolation] is None:
-        weight = 0.5 if interpolation == "midpoint" else place - Tensor(low.astype(x.dtype))
+        weight = 0.5 if interpolation == "midpoint" else place - Tensor(low.astype(x.dtype), None)
         out = out + weight * (indexing.gather_along(ordered, axis=0, index=high) - out)
     if not ignore and unknown.any():
-        out = public["where"](Tensor(np.broadcast_to(unknown > 0, out.shape).copy()), np.nan, out)
+        out = public["where"](Tensor(np.broadcast_to(unknown > 0, out.shape).copy(), None), np.nan, out)
     if keepdim:
         out = out.reshape(-1, *[1] * input.ndim) if dim is None else out.unsqueeze(axis + 1) if input.ndim else out
     return out if q.ndim else out[0]
@@ -536,7 +552,7 @@ def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
 
 def several(chosen):
     """One result, or a tuple of them."""
-    tensors = tuple(Tensor(np.asarray(r)) for r in chosen)
+    tensors = tuple(Tensor(np.asarray(r), None) for r in chosen)
     return tensors if len(tensors) > 1 else tensors[0]
 
 
@@ -577,7 +593,7 @@ def searchsorted(sorted_sequence, values, *, right=False, side=None, sorter=None
         out = np.empty(wanted.shape, np.int64)
         for place in np.ndindex(edges.shape[:-1]):
             out[place] = np.searchsorted(edges[place], wanted[place], side)
-    return Tensor(np.asarray(out).astype(np.int32 if out_int32 else np.int64))
+    return Tensor(np.asarray(out).astype(np.int32 if out_int32 else np.int64), None)
 
 
 @only_function()

@@ -274,32 +274,47 @@ def chunk(input, chunks, dim=0):
     """At most `chunks` equal parts along dim, the last one smaller"""
     dim = check_dim("chunk", input, dim)
     return split(input, max(1, -(-input.shape[dim] // chunks)), dim)
+    if chunks < 1:
+        raise RuntimeError(f"chunk: the number of parts must be at least 1, got {chunks}")
 
 
 @both("tensor_split")
 def tensor_split(input, indices_or_sections, dim=0):
     """Parts along dim: a number of nearly equal ones, or cut at the given indices"""
     dim = check_dim("tensor_split", input, dim)
+    if not input.ndim:
+        raise RuntimeError("tensor_split: a 0-d tensor has no dimension to split")
     n, cuts = input.shape[dim], indices_or_sections
     if isinstance(cuts, Tensor):
         cuts = cuts.tolist()
     if isinstance(cuts, int):
         small, extra = divmod(n, cuts)
+        if cuts < 1:
+            raise RuntimeError(f"tensor_split: the number of parts must be at least 1, got {cuts}")
         cuts = np.cumsum([small + 1] * extra + [small] * (cuts - extra))[:-1].tolist()
     edges = [0, *(min(c, n) if c >= 0 else max(c + n, 0) for c in cuts), n]
     return tuple(narrow(input, dim, a, max(b - a, 0)) for a, b in zip(edges, edges[1:]))
 
 
 @both("hsplit")
+def even_split(name, input, cuts, dim, least):
+    """tensor_split, but a number of parts must divide the size."""
+    if input.ndim < least:
+        raise RuntimeError(f"{name}: expected at least {least} dimensions, got shape {list(input.shape)}")
+    if isinstance(cuts, int) and (cuts < 1 or input.shape[dim] % cuts):
+        raise RuntimeError(f"{name}: dimension {dim} of size {input.shape[dim]} cannot be split into {cuts} equal parts")
+    return tensor_split(input, cuts, dim)
+
+
 def hsplit(input, indices_or_sections):
-    """tensor_split along the second dimension (a vector's first)"""
-    return tensor_split(input, indices_or_sections, 0 if input.ndim == 1 else 1)
+    """tensor_split along the second dimension (a vector's first), in equal parts"""
+    return even_split("hsplit", input, indices_or_sections, 0 if input.ndim == 1 else 1, 1)
 
 
 @both("vsplit")
 def vsplit(input, indices_or_sections):
-    """tensor_split along the first dimension"""
-    return tensor_split(input, indices_or_sections, 0)
+    """tensor_split along the first dimension, in equal parts"""
+    return even_split("vsplit", input, indices_or_sections, 0, 2)
 
 
 @both("unbind")
@@ -520,16 +535,14 @@ def combinations(input, r=2, with_replacement=False):
 
 @both("dsplit")
 def dsplit(input, indices_or_sections):
-    """tensor_split along the third dimension"""
-    if input.ndim < 3:
-        raise RuntimeError(f"dsplit: expected at least three dimensions, got shape {list(input.shape)}")
-    return tensor_split(input, indices_or_sections, 2)
+    """tensor_split along the third dimension, in equal parts"""
+    return even_split("dsplit", input, indices_or_sections, 2, 3)
 
 
 @both("adjoint")
 def adjoint(input):
-    """The transposed matrices"""
-    return shapes.swapaxes(input, axis0=-2, axis1=-1)
+    """The transposed matrices, conjugated"""
+    return input.mH
 
 
 @only_method("sum_to_size")

@@ -125,7 +125,7 @@ def add_to_grad(node, g):
         old.array += g
         memory.note_write(old.array, "backward()")
     else:
-        node.grad = Tensor(old.array + g)
+        node.grad = Tensor(old.array + g, None)
 
 
 def run(grads, needed, create_graph, retain_graph):
@@ -188,7 +188,7 @@ def backward(tensors, gradients=None, retain_graph=None, create_graph=False, inp
         if g.__class__ is not ndarray or g.base is not None or getrefcount(g) > alone:
             g = memory.owned(node, g)
         if node.grad is None:
-            node.grad = g if create_graph else Tensor(g)
+            node.grad = g if create_graph else Tensor(g, None)
         else:
             add_to_grad(node, g)
         if node.note is not None and node.note.after:
@@ -222,9 +222,9 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     for k, x in enumerate(inputs):
         if x.node in found:
             g = found[x.node]
-            results.append(g if create_graph else Tensor(memory.owned(x.node, g)))
+            results.append(g if create_graph else Tensor(memory.owned(x.node, g), None))
         elif materialize_grads:
-            results.append(Tensor(np.zeros_like(x.array)))
+            results.append(Tensor(np.zeros_like(x.array), leaf(x.array.shape, x.dtype) if create_graph else None))
         elif allow_unused:
             results.append(None)
         else:

@@ -52,6 +52,9 @@ class Context:
         self.dirty = tensors
 
 
+FunctionCtx = Context  # PyTorch's name, which annotations use
+
+
 class Parts:
     """The gradients of several outputs on their way to the one node that made them all: {position: gradient}."""
 
@@ -65,6 +68,11 @@ class Parts:
         for k, g in other.gradients.items():
             total[k] = total[k] + g if k in total else g
         return Parts(total)
+
+
+def is_tensor(x):
+    """True for a Tensor: forward may return other things beside them."""
+    return isinstance(x, Tensor)
 
 
 class Bridge:
@@ -90,10 +98,10 @@ class Bridge:
         gradients = [g.gradients.get(k) for k in range(len(self.outputs))] if isinstance(g, Parts) else [g]
         raw = not any(isinstance(x, Tensor) for x in gradients)
         given = []
-        for x, (shape, dtype) in zip(gradients, self.outputs):
-            if x is None and self.context.materialize:
-                x = np.zeros(shape, dtype)
-            given.append(x if x is None or isinstance(x, Tensor) else Tensor(x))
+        for x, kind in zip(gradients, self.outputs):
+            if x is None and kind is not None and self.context.materialize:
+                x = np.zeros(*kind)
+            given.append(x if x is None or isinstance(x, Tensor) else Tensor(x, None))
         with modes.set_grad_enabled(not raw):
             results = self.function.backward(self.context, *given)
         results = results if isinstance(results, (tuple, list)) else [results]
@@ -109,7 +117,7 @@ class Bridge:
             return None
         shape, dtype = self.context.shapes[i]
         if result is None:
-            result = Tensor(np.zeros(shape, dtype))
+            result = Tensor(np.zeros(shape, dtype), None)
         if not isinstance(result, Tensor):
             raise TypeError(f"{self.name}.backward: gradient {i} is {type(result).__name__}; it must be a Tensor or None")
         if not stretches(shape, result.array.shape):
@@ -172,25 +180,27 @@ class Function:
         dirty = [any(r is t for t in context.dirty) for r in outputs]
         if sum(dirty) < len(context.dirty):
             raise RuntimeError(f"{cls.__name__}: an input given to mark_dirty must be returned by forward too")
-        if not all(isinstance(r, Tensor) for r in outputs):
-            raise TypeError(f"{cls.__name__}.forward must return a Tensor or a tuple of Tensors")
+        if not any(isinstance(r, Tensor) for r in outputs):
+            if tracked:
+                raise TypeError(f"{cls.__name__}.forward must return a Tensor, or a tuple with Tensors in it")
+            return results
         arrays = [array_of(a) for a in args]
         if modes.special and modes.state.anomaly:
-            for r in outputs:
+            for r in filter(is_tensor, outputs):
                 check_result(cls.__name__, "function", r.array, arrays, kwargs, args, [f"input {i}" for i in range(len(args))])
         if not tracked:
-            finished = [r if changed else unlinked(r) for r, changed in zip(outputs, dirty)]
+            finished = [unlinked(r) if is_tensor(r) and not changed else r for r, changed in zip(outputs, dirty)]
             return tuple(finished) if several else finished.pop()
-        kinds = [(r.array.shape, r.dtype) for r in outputs]
+        kinds = [(r.array.shape, r.dtype) if is_tensor(r) else None for r in outputs]
         inputs = {id(a) for a in args} - {id(t) for t in context.dirty}
         made = {id(r): k if several else None for k, r in enumerate(outputs) if id(r) not in inputs}
         made = {i: made[id(t)] for i, t in enumerate(context.saved) if id(t) in made}
-        context.saved = tuple(Tensor(t.array) if i in made else guarded(t) for i, t in enumerate(context.saved))
+        context.saved = tuple(Tensor(t.array, None) if i in made else guarded(t) for i, t in enumerate(context.saved))
         context.saved = pack_tensors(context.saved)
         bridge = Bridge(cls, context, len(args), kinds)
         # the last one belongs to no parent: the engine passes it to no rule, but guards it against writes
         saved = [*(() if p is not None else None for p in parents), context.saved]
-        node = Node(bridge, parents, saved, {}, *(kinds[0] if not several else ((), kinds[0][1])))
+        node = Node(bridge, parents, saved, {}, *(kinds[0] if not several else ((), next(filter(None, kinds))[1])))
         context.results = weakref.ref(node), made
         watched = modes.special and (modes.state.anomaly or modes.state.recording)
         if watched:
@@ -198,6 +208,9 @@ class Function:
             record(node, None if several else results.array, arrays, args)
         finished = []
         for k, (r, changed) in enumerate(zip(outputs, dirty)):
+            if not is_tensor(r):
+                finished.append(r)
+                continue
             if r.dtype.kind not in {"f", "c"} or any(r is u for u in context.undifferentiable):
                 finished.append(unlinked(r))
                 continue
@@ -242,7 +255,7 @@ def memory_of(result, arrays):
 
 def guarded(value):
     """A saved tensor; a copy of one whose memory the user has as a NumPy array too, and may write to unseen."""
-    return Tensor(value.array.copy()) if isinstance(value, Tensor) and held_by_user(value) else value
+    return Tensor(value.array.copy(), None) if isinstance(value, Tensor) and held_by_user(value) else value
 
 
 def historic(result, node, k):

@@ -214,7 +214,7 @@ def write(x, what, compute):
             f"{what}: the result has shape {list(new.array.shape)} and would not fit into the tensor of shape "
             f"{list(array.shape)}; an in-place update cannot change a shape"
         )
-    if not np.can_cast(new.dtype, array.dtype, "same_kind"):
+    if not np.can_cast(new.dtype, array.dtype, "same_kind") and not (new.dtype.kind in "iu" and array.dtype.kind in "iu"):
         raise RuntimeError(
             f"{what}: the result is {new.dtype} and cannot be stored in a tensor of {array.dtype}; convert the tensor "
             "first, or compute a new one"

@@ -1,6 +1,7 @@
 """Switches that each thread has for itself: gradients on or off, recording for pictures, anomaly detection."""
 
 import functools
+import inspect
 import threading
 from typing import Any, NamedTuple
 
@@ -83,7 +84,31 @@ class Switched:
             finally:
                 switch(self.name, before)
 
-        return wrapped
+        if not inspect.isgeneratorfunction(function):
+            return wrapped
+
+        @functools.wraps(function)
+        def generator(*args, **kwargs):
+            """The switch is set while the generator runs, and as the caller has it in between."""
+            running = function(*args, **kwargs)
+            resume, given = running.send, None
+            while True:
+                before = switch(self.name, self.value)
+                try:
+                    answer = resume(given)
+                except StopIteration as end:
+                    return end.value
+                finally:
+                    switch(self.name, before)
+                try:
+                    resume, given = running.send, (yield answer)
+                except GeneratorExit:
+                    running.close()
+                    raise
+                except BaseException as error:
+                    resume, given = running.throw, error
+
+        return generator
 
 
 class no_grad(Switched):

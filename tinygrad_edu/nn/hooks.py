@@ -147,7 +147,7 @@ class Watch:
         self.module, self.hooks = module, hooks
         self.given: tuple = ()
         self.watched: list = []
-        self.grad_outputs: tuple = ()
+        self.grad_outputs: tuple | None = None
 
     def through(self, values, passed):
         """The values, those in the graph as copies that came through one gate, and where those are."""
@@ -169,33 +169,37 @@ class Watch:
         if not several and not isinstance(out, Tensor):
             return out
         results = out if several else (out,)
-        tensors = [i for i, t in enumerate(results) if isinstance(t, Tensor)]
 
         def passed(gradients):
-            return self.on_outputs(gradients, places, tensors)
+            return self.on_outputs(gradients, places, len(results))
 
         values, places = self.through(results, passed)
         if not several:
             return values[0]
         return type(out)(*values) if hasattr(out, "_fields") else type(out)(values)
 
-    def on_outputs(self, gradients, places, tensors):
+    def on_outputs(self, gradients, places, count):
         """The pre-hooks see, and may replace, the gradients of the results; without watched inputs the hooks are called here."""
         known = dict(zip(places, gradients))
-        grads = tuple(known.get(i) for i in tensors)
+        grads = tuple(known.get(i) for i in range(count))
         for hook in hooks_of(self.module, "_backward_pre_hooks"):
             changed = hook(self.module, grads)
             if changed is not None:
                 grads = changed if isinstance(changed, tuple) else (changed,)
+                if len(grads) != count:
+                    raise RuntimeError(f"a backward pre-hook returned {len(grads)} gradients; the module has {count} results")
         self.grad_outputs = grads
         if not self.watched:
             for hook in self.hooks:
-                if hook(self.module, (None,) * len(self.given), grads) is not None:
+                changed = hook(self.module, (None,) * len(self.given), grads)
+                if changed is not None and not (isinstance(changed, tuple) and all(grad is None for grad in changed)):
                     raise RuntimeError("a backward hook returned gradients for inputs of which none requires grad; return None")
-        return [grads[tensors.index(i)] for i in places]
+        return [grads[i] for i in places]
 
     def on_inputs(self, gradients):
         """The hooks see, and may replace, the gradients of all inputs."""
+        if self.grad_outputs is None:  # a gradient of gradients: the hooks have seen this call
+            return gradients
         known = dict(zip(self.watched, gradients))
         grads = tuple(zeros_of(t) if known.get(i) is None else known[i] for i, t in enumerate(self.given))
         for hook in self.hooks:
@@ -204,9 +208,10 @@ class Watch:
                 grads = changed if isinstance(changed, tuple) else (changed,)
                 if len(grads) != len(self.given):
                     raise RuntimeError(f"a backward hook returned {len(grads)} gradients; the module has {len(self.given)} inputs")
+        self.grad_outputs = None
         return [grads[i] for i in self.watched]
 
 
 def zeros_of(t):
     """The gradient of an input without one, beside inputs that have some: zeros for a tensor, as in PyTorch."""
-    return Tensor(np.zeros_like(t.array)) if isinstance(t, Tensor) and t.dtype.kind == "f" else None
+    return Tensor(np.zeros_like(t.array), None) if isinstance(t, Tensor) and t.dtype.kind == "f" else None

@@ -48,9 +48,11 @@ def fans(tensor: Tensor):
 def calculate_gain(nonlinearity, param=None):
     """The factor by which an activation shrinks its input, so that layers keep the scale."""
     gains = dict(linear=1.0, sigmoid=1.0, tanh=5.0 / 3, relu=math.sqrt(2.0), selu=0.75, conv1d=1.0, conv2d=1.0, conv3d=1.0,
-                 conv_transpose1d=1.0, conv_transpose2d=1.0)  # fmt: skip
+                 conv_transpose1d=1.0, conv_transpose2d=1.0, conv_transpose3d=1.0)  # fmt: skip
     if nonlinearity == "leaky_relu":
-        slope = 0.01 if param is None else float(param)
+        if isinstance(param, bool) or not isinstance(param, (int, float, type(None))):
+            raise ValueError(f"calculate_gain: the slope of leaky_relu must be a number, got {param!r}")
+        slope = 0.01 if param is None else param
         return math.sqrt(2.0 / (1 + slope**2))
     if nonlinearity not in gains:
         raise ValueError(f"calculate_gain: unknown nonlinearity {nonlinearity!r}; known are {sorted([*gains, 'leaky_relu'])}")
@@ -113,17 +115,17 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
         low, high = dtype.type(a), dtype.type(b)
         values = tensor.normal_(mean, std, generator=generator).array
         while (outside := (values < low) | (values > high)).any():
-            values = np.where(outside, Tensor(np.empty_like(array)).normal_(mean, std, generator=generator).array, values)
-        return tensor.copy_(Tensor(values))
+            values = np.where(outside, Tensor(np.empty_like(array), None).normal_(mean, std, generator=generator).array, values)
+        return tensor.copy_(Tensor(values, None))
     peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2  # else uniform draws, kept with the density's probability
     values, pending = np.zeros_like(array), np.ones(array.shape, bool)
     while pending.any():
-        drawn = Tensor(np.empty_like(array)).uniform_(a, b, generator=generator).array
+        drawn = Tensor(np.empty_like(array), None).uniform_(a, b, generator=generator).array
         values = np.where(pending, drawn, values)
         log_density = np.square((drawn - mean) / std) * -0.5 - peak
         with np.errstate(divide="ignore"):
-            pending &= np.log(Tensor(np.empty_like(array)).uniform_(generator=generator).array) > log_density
-    return tensor.copy_(Tensor(values))
+            pending &= np.log(Tensor(np.empty_like(array), None).uniform_(generator=generator).array) > log_density
+    return tensor.copy_(Tensor(values, None))
 
 
 @no_grad()
@@ -131,7 +133,7 @@ def eye_(tensor):
     """Fill a matrix with 1 on the diagonal and 0 elsewhere, so that a linear layer passes its input on"""
     if tensor.ndim != 2:
         raise ValueError(f"eye_: only a matrix has a diagonal, got shape {list(tensor.shape)}")
-    return tensor.copy_(Tensor(np.eye(*tensor.shape, dtype=tensor.dtype)))
+    return tensor.copy_(Tensor(np.eye(*tensor.shape, dtype=tensor.dtype), None))
 
 
 @no_grad()
@@ -146,7 +148,7 @@ def dirac_(tensor, groups=1):
     for group in range(groups):
         for d in range(min(out // groups, channels)):
             values[(group * (out // groups) + d, d, *(n // 2 for n in field))] = 1
-    return tensor.copy_(Tensor(values))
+    return tensor.copy_(Tensor(values, None))
 
 
 @no_grad()
@@ -157,10 +159,10 @@ def orthogonal_(tensor, gain=1, generator=None):
     if tensor.array.size == 0:
         return tensor
     rows, columns = tensor.shape[0], tensor.array.size // tensor.shape[0]
-    normal = Tensor(np.empty((rows, columns), tensor.dtype)).normal_(0, 1, generator=generator).array
+    normal = Tensor(np.empty((rows, columns), tensor.dtype), None).normal_(0, 1, generator=generator).array
     q, r = np.linalg.qr(normal.T if rows < columns else normal)
     q = q * np.sign(np.diagonal(r))  # makes the distribution uniform (Mezzadri 2007)
-    return tensor.copy_(Tensor(((q.T if rows < columns else q) * gain).reshape(tensor.shape)))
+    return tensor.copy_(Tensor(((q.T if rows < columns else q) * gain).reshape(tensor.shape), None))
 
 
 @no_grad()

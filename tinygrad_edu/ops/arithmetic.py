@@ -54,7 +54,7 @@ def pow_exponent(g, x, y, out):
     if isinstance(x, (int, float)) and x > 0:
         return g * (out * log(x))
     zero = (x == 0) & (y >= 0)
-    return np.where(zero, 0, g * (out * np.log(np.where(zero, 1, x))))
+    return np.where(zero, 0, g * (out * np.log(np.where(zero, 1, x).astype(out.dtype))))
 
 
 @elementwise(np.power, symbol="^", domain=(0.3, 2.5), x=pow_base, y=pow_exponent)

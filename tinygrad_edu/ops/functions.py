@@ -276,5 +276,5 @@ def positive(x):
 
 @undifferentiable(promote=())
 def isreal(x):
-    """True: every element is real"""
-    return np.ones(np.shape(x), bool)
+    """True where the imaginary part is 0"""
+    return np.isreal(x)

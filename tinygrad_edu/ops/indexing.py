@@ -1,5 +1,8 @@
 """Picking elements and putting them back: getitem and scatter are each other's rule, and so are take and put."""
 
+import operator
+import warnings
+
 import numpy as np
 
 from ..autograd.memory import owner
@@ -20,13 +23,16 @@ def plain(i):
     if isinstance(i, Tensor):
         i = i.array.copy() if i.shared or i.base is not None and i.base.shared else i.array
     elif isinstance(i, slice):
-        return slice(*(x if x is None else x.__index__() for x in (i.start, i.stop, i.step)))
+        return slice(*(x if x is None else operator.index(x) for x in (i.start, i.stop, i.step)))
     elif i is None or i is Ellipsis or type(i) is int:
         return i
     elif isinstance(i, (list, tuple, range)):
         i = np.asarray([array_of(x) for x in i] if len(i) else np.zeros(0, np.int64))
     elif isinstance(i, np.ndarray):
         i = i.copy()  # the user's own array: a graph must not notice later writes
+    if getattr(i, "dtype", None) == np.uint8:
+        warnings.warn("x[…]: an index of uint8 is a mask, as in PyTorch; say so with .bool(), or .long() for positions", stacklevel=4)
+        i = np.asarray(i, bool)
     if isinstance(i, np.ndarray) and i.dtype.kind in "iub":
         return i if i.ndim or i.dtype.kind == "b" else int(i)
     if isinstance(i, (np.bool_, bool)):

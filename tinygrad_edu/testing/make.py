@@ -12,7 +12,7 @@ def make_tensor(*shape, dtype, device="cpu", low=None, high=None, requires_grad=
                 memory_format=None):  # fmt: skip
     """A tensor with uniform random elements in [low, high).
 
-    The default range is [−9, 9) for floats, [−9, 10) for integers (from 0 for unsigned ones), and both truth values. A range
+    The default range is [−9, 9) for floats and both parts of complex numbers, [−9, 10) for integers (from 0 for unsigned ones), and both truth values. A range
     is cut to what the dtype can hold. `noncontiguous` gives every second element of memory twice as wide; `exclude_zero`
     replaces zeros by the smallest positive number.
 
@@ -32,18 +32,20 @@ def make_tensor(*shape, dtype, device="cpu", low=None, high=None, requires_grad=
     whole = dtype.kind in "biu"
     if requires_grad and whole:
         raise ValueError(f"make_tensor: a tensor of {dtype} cannot require grad; only floating-point tensors can")
-    if not whole and dtype.kind != "f":
-        raise TypeError(f"make_tensor: dtype {dtype} is not supported; there are truth values, integers and floats")
-    low, high = limits(dtype, low, high)
+    parts = np.empty(0, dtype).real.dtype  # a complex number is drawn as two real ones
+    low, high = limits(parts, low, high)
     wide = noncontiguous and math.prod(sizes) > 1
     drawn = (*sizes[:-1], 2 * sizes[-1]) if wide else sizes
-    result = randint(low, high, drawn, dtype=dtype) if whole else empty(drawn, dtype=dtype).uniform_(low, high)
-    array = np.asarray(result.array)
+    if dtype != parts:
+        array = np.asarray(empty((*drawn, 2), dtype=parts).uniform_(low, high).array).view(dtype)[..., 0]
+    else:
+        result = randint(low, high, drawn, dtype=dtype) if whole else empty(drawn, dtype=dtype).uniform_(low, high)
+        array = np.asarray(result.array)
     if wide:
         array = array[..., 1::2]
     if exclude_zero:
-        array[array == 0] = 1 if whole else np.finfo(dtype).tiny
-    result = Tensor(array)
+        array[array == 0] = 1 if whole else np.finfo(parts).tiny
+    result = Tensor(array, None)
     result.requires_grad = requires_grad
     return result
 

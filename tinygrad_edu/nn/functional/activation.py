@@ -85,8 +85,8 @@ def rrelu(input, lower=1 / 8, upper=1 / 3, training=False, inplace=False):
         return leaky_relu(input, (lower + upper) / 2, inplace)
     slopes = np.ones(input.array.shape, input.dtype)
     negative = input.array <= 0
-    slopes[negative] = Tensor(np.empty(int(negative.sum()))).uniform_(lower, upper).array
-    factor = Tensor(slopes)
+    slopes[negative] = Tensor(np.empty(int(negative.sum())), None).uniform_(lower, upper).array
+    factor = Tensor(slopes, None)
     return overwrite(input, "rrelu_", lambda x: x * factor) if inplace else input * factor
 
 
@@ -222,13 +222,13 @@ def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
 
     Source: Jang, Gu, Poole (2016); the noise is −ln of exponentially distributed numbers.
     """
-    noise = -Tensor(np.empty(logits.array.shape, logits.dtype)).exponential_().log()
+    noise = -Tensor(np.empty(logits.array.shape, logits.dtype), None).exponential_().log()
     soft = softmax((logits + noise) / tau, dim)
     if not hard:
         return soft
     chosen = np.zeros_like(soft.array)
     np.put_along_axis(chosen, soft.array.argmax(axis=dim, keepdims=True), 1, axis=dim)
-    return Tensor(chosen) - soft.detach() + soft
+    return Tensor(chosen, None) - soft.detach() + soft
 
 
 def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
@@ -238,8 +238,9 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     >>> tg.nn.functional.normalize(tg.tensor([[3.0, 4.0]]))
     tensor([[0.6000, 0.8000]])
     """
-    size = reductions.vector_norm(input, axis=tuple(dim) if isinstance(dim, (tuple, list)) else dim, order=p, keepdims=True)
-    result = input / where(Tensor(array_of(size) >= eps), size, eps)
+    lengths = input.abs() if input.dtype.kind == "c" else input
+    size = reductions.vector_norm(lengths, axis=tuple(dim) if isinstance(dim, (tuple, list)) else dim, order=p, keepdims=True)
+    result = input / where(Tensor(array_of(size) >= eps, None), size, eps)
     return result if out is None else out.copy_(result)
 
 

@@ -52,7 +52,7 @@ def one_hot(tensor, num_classes=-1):
         raise RuntimeError(f"one_hot: class {index.max()} does not exist among num_classes={num_classes}")
     out = np.zeros((index.size, num_classes), np.int64)
     out[np.arange(index.size), index.reshape(-1)] = 1
-    return Tensor(out.reshape((*index.shape, num_classes)))
+    return Tensor(out.reshape((*index.shape, num_classes)), None)
 
 
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
@@ -71,12 +71,13 @@ def unit(x, dim, eps):
     """x / max(‖x‖, eps) along dim; the lower bound takes no part in the derivative."""
     size = vector_norm(x, axis=dim, order=2, keepdims=True)
     small = array_of(size) < eps
-    return x / (size + Tensor(np.where(small, eps - array_of(size), 0).astype(size.dtype)) if small.any() else size)
+    return x / (size + Tensor(np.where(small, eps - array_of(size), 0).astype(size.dtype), None) if small.any() else size)
 
 
 def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     """‖x1 − x2 + eps‖ₚ along the last dimension"""
-    return vector_norm(x1 - x2 + eps, axis=-1, order=p, keepdims=keepdim)
+    apart = x1 - x2 + eps
+    return vector_norm(apart.abs() if apart.dtype.kind == "c" else apart, axis=-1, order=p, keepdims=keepdim)
 
 
 def pdist(input, p=2.0):
@@ -127,10 +128,10 @@ def renormalized(weight, rows, max_norm, norm_type):
     with modes.no_grad():
         rows = np.unique(rows)
         values = array_of(weight)[rows]
-        norms = vector_norm(Tensor(values), axis=-1, order=norm_type, keepdims=True).array
+        norms = vector_norm(Tensor(values, None), axis=-1, order=norm_type, keepdims=True).array
         large = norms[:, 0] > max_norm
         if large.any():
-            weight[rows[large]] = Tensor((values[large] * (max_norm / (norms[large] + 1e-7))).astype(values.dtype, copy=False))
+            weight[rows[large]] = Tensor((values[large] * (max_norm / (norms[large] + 1e-7))).astype(values.dtype, copy=False), None)
 
 
 __all__ = ["bilinear", "channel_shuffle", "cosine_similarity", "linear", "native_channel_shuffle", "one_hot", "pairwise_distance", "pdist", "pixel_shuffle",

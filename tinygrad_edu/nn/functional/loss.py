@@ -180,6 +180,8 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"cross_entropy: label_smoothing must be between 0 and 1, and it is {label_smoothing}")
     if target.array.dtype.kind == "f" and input.array.shape == target.array.shape:
+        if ignore_index >= 0:
+            raise RuntimeError(f"cross_entropy: ignore_index={ignore_index} needs class indices, and the target holds probabilities")
         return probability_cross_entropy(input, target, weight, reduction, label_smoothing)
     rows, index, shape, ignore_index = class_rows("cross_entropy", input, target, weight, ignore_index)
     weights = None if weight is None else array_of(weight).astype(rows.dtype)
@@ -238,7 +240,7 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     total = len(index)
     if weight is not None or not counted.all():
         factors = np.where(counted, 1 if weight is None else array_of(weight)[np.where(counted, index, 0)], 0).astype(rows.dtype)
-        values = where(Tensor(counted), values * Tensor(factors), 0.0)
+        values = where(Tensor(counted, None), values * Tensor(factors, None), 0.0)
         total = factors.sum()
     if reduction == "none":
         return values.reshape(shape)
@@ -266,7 +268,7 @@ def poisson_nll_loss(input, target, log_input=True, full=False, size_average=Non
     reduction = chosen("poisson_nll_loss", size_average, reduce, reduction)
     values = exp(input) - target * input if log_input else input - target * log(input + eps)
     if full:
-        large = Tensor(array_of(target) > 1)
+        large = Tensor(array_of(target) > 1, None)
         safe = where(large, target, 1.0)
         values = values + where(large, target * log(safe) - target + 0.5 * log(2 * math.pi * safe), 0.0)
     return reduced(values, reduction)
@@ -275,22 +277,22 @@ def poisson_nll_loss(input, target, log_input=True, full=False, size_average=Non
 def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"):
     """(ln v + (input − target)² / v) / 2 with v = max(var, eps), averaged; full adds ln(2π) / 2
 
-    var has the input's shape, or that without its last dimension, or with size 1 there; a number counts for all.
+    var has the input's shape, or that with size 1 in one dimension, or without its last one; a number counts for all.
     """
     check_shapes("gaussian_nll_loss", input, target)
     check_reduction("gaussian_nll_loss", reduction)
-    var = var if isinstance(var, Tensor) else Tensor(np.full(input.array.shape, var, input.dtype))
+    var = var if isinstance(var, Tensor) else Tensor(np.full(input.array.shape, var, input.dtype), None)
     a, b = tuple(input.shape), tuple(var.shape)
     if a != b:
         if b == a[:-1]:
             var = var.unsqueeze(-1)
-        elif b != (*a[:-1], 1):
-            raise ShapeError(f"gaussian_nll_loss: var must have the input's shape {list(a)}, or 1 in place of the last dimension, or "
-                             f"none there; got {list(b)}")  # fmt: skip
+        elif len(b) != len(a) or sum(m != n for m, n in zip(a, b)) > 1 or any(n not in (1, m) for m, n in zip(a, b)):
+            raise ShapeError(f"gaussian_nll_loss: var must have the input's shape {list(a)}, or 1 in place of one dimension, or "
+                             f"not the last one; got {list(b)}")  # fmt: skip
     if (array_of(var) < 0).any():
         raise ShapeError("gaussian_nll_loss: var holds negative numbers, and a variance has none; exp or softplus make positive ones")
     with modes.no_grad():
-        lift = Tensor(np.maximum(eps - array_of(var), 0).astype(var.dtype))  # the lower bound takes no part in the derivative
+        lift = Tensor(np.maximum(eps - array_of(var), 0).astype(var.dtype), None)  # the lower bound takes no part in the derivative
     safe = var + lift
     values = 0.5 * (log(safe) + (input - target) ** 2 / safe)
     return reduced(values + 0.5 * math.log(2 * math.pi) if full else values, reduction)
@@ -382,10 +384,10 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
     if p == 2:
         excess = excess * excess
     if weight is not None:
-        excess = excess * Tensor(array_of(weight)[index].reshape((-1, 1)).astype(rows.dtype, copy=False))
+        excess = excess * Tensor(array_of(weight)[index].reshape((-1, 1)).astype(rows.dtype, copy=False), None)
     others = np.ones(rows.shape, bool)
     others[np.arange(len(index)), index] = False
-    values = where(Tensor(others), excess, 0.0).sum(dim=1) / rows.shape[1]
+    values = where(Tensor(others, None), excess, 0.0).sum(dim=1) / rows.shape[1]
     return reduced(values, reduction) if reduction != "none" else values.reshape(shape)
 
 
@@ -405,8 +407,8 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     others[row, label] = False
     rows = input.reshape((n, classes))
     excess = (1 - rows[row, label].unsqueeze(-1) + rows[row]).clamp(min=0)
-    excess = where(Tensor(others[row]), excess, 0.0).sum(dim=1) / classes
-    values = Tensor(np.zeros(n, input.dtype)).index_add(0, Tensor(row), excess)
+    excess = where(Tensor(others[row], None), excess, 0.0).sum(dim=1) / classes
+    values = Tensor(np.zeros(n, input.dtype), None).index_add(0, Tensor(row, None), excess)
     return reduced(values, reduction) if reduction != "none" else values.reshape(tuple(input.shape[:-1]))
 
 
@@ -433,9 +435,9 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
         rows = np.split(labels, np.cumsum(lengths)[:-1])
     values = paths(log_probs, rows, inputs, lengths, blank)
     if zero_infinity:
-        values = where(Tensor(array_of(values) < np.inf), values, 0.0)
+        values = where(Tensor(array_of(values) < np.inf, None), values, 0.0)
     if reduction == "mean":
-        return (values / Tensor(np.maximum(lengths, 1).astype(log_probs.dtype))).mean()
+        return (values / Tensor(np.maximum(lengths, 1).astype(log_probs.dtype), None)).mean()
     return values.sum() if reduction == "sum" else values.reshape(()) if single else values
 
 
@@ -450,29 +452,29 @@ def paths(log_probs, rows, inputs, lengths, blank):
     skips[:, 2:] = (extended[:, 2:] != blank) & (extended[:, 2:] != extended[:, :-2])
     batch, far = np.arange(n).reshape((-1, 1)), np.finfo(dtype).min / 8  # as good as −∞, and it has derivatives
     start = np.where(np.arange(width) < np.minimum(2, 2 * lengths + 1).reshape((-1, 1)), 0.0, far).astype(dtype)
-    table, ends = Tensor(start) + log_probs[0][batch, extended], []
-    nothing = Tensor(np.full((n, 2), far, dtype))
+    table, ends = Tensor(start, None) + log_probs[0][batch, extended], []
+    nothing = Tensor(np.full((n, 2), far, dtype), None)
     final = np.stack([2 * lengths, np.maximum(2 * lengths - 1, 0)], axis=1)
-    lowest = Tensor(np.where(lengths > 0, 0, far).astype(dtype))
+    lowest = Tensor(np.where(lengths > 0, 0, far).astype(dtype), None)
 
     def ending(table):
         last = table[batch, final]
         return last[:, 0].logaddexp(last[:, 1] + lowest)
 
     zero = np.where(lengths == 0, 0.0, -np.inf).astype(dtype)
-    ends.append(Tensor(zero) if (inputs == 0).any() else None)
+    ends.append(Tensor(zero, None) if (inputs == 0).any() else None)
     ends.append(ending(table) if (inputs == 1).any() else None)
     for t in range(1, int(inputs.max(initial=0))):
         moved = concatenate(nothing, table, axis=1)
-        skipping = where(Tensor(skips), moved[:, :width], far)
+        skipping = where(Tensor(skips, None), moved[:, :width], far)
         table = table.logaddexp(moved[:, 1 : width + 1]).logaddexp(skipping) + log_probs[t][batch, extended]
-        table = where(Tensor(array_of(table) > far), table, far)
+        table = where(Tensor(array_of(table) > far, None), table, far)
         ends.append(ending(table) if (inputs == t + 1).any() else None)
     total = 0.0
     for t, end in enumerate(ends):
         if end is not None:
-            total = where(Tensor(inputs == t), end, total)
-    return where(Tensor(array_of(total) > far / 2), -total, np.inf)
+            total = where(Tensor(inputs == t, None), end, total)
+    return where(Tensor(array_of(total) > far / 2, None), -total, np.inf)
 
 
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_embedding_loss", "cosine_similarity", "cross_entropy",

@@ -57,10 +57,13 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
         return out if bias is None else out + per_channel(bias, ndim)
     axes = (0, *range(2, ndim))
     n = input.array.size // max(1, input.array.shape[1])
-    if n <= 1:
+    if n == 1:
         raise ShapeError(
             f"batch_norm: one value per channel has no variance: the input is {list(input.shape)}; use a larger batch, or eval()"
         )
+    if n == 0:  # an empty batch tells nothing about the running statistics
+        scaled = input if weight is None else input * per_channel(weight, ndim)
+        return scaled if bias is None else scaled + per_channel(bias, ndim)
     mean, variance = moments(input.array, axes)
     update(running_mean, mean, momentum)
     update(running_var, variance * (n / (n - 1)), momentum)
@@ -79,7 +82,7 @@ def update(running, new, momentum):
     """Move a running statistic towards a new one, in place."""
     if running is not None:
         with modes.no_grad():
-            running.mul_(1 - momentum).add_(Tensor((momentum * new).reshape(-1).astype(running.dtype, copy=False)))
+            running.mul_(1 - momentum).add_(Tensor((momentum * new).reshape(-1).astype(running.dtype, copy=False), None))
 
 
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05):

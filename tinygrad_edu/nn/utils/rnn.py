@@ -50,6 +50,8 @@ def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="
     """
     if padding_side not in ("left", "right"):
         raise RuntimeError(f'pad_sequence: padding_side must be "left" or "right", not {padding_side!r}')
+    if not hasattr(sequences, "__iter__"):
+        raise RuntimeError(f"pad_sequence: expected a list of tensors, got {type(sequences).__name__}")
     sequences = list(sequences.unbind(0)) if isinstance(sequences, Tensor) else list(sequences)
     if not sequences or not all(isinstance(s, Tensor) for s in sequences):
         raise RuntimeError("pad_sequence: expected a list of tensors with at least one in it")
@@ -94,8 +96,8 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
     steps, rows = places(sizes)
     data = rows_of(input, rows if order is None else order[rows], steps)
     if order is None:
-        return PackedSequence(data, Tensor(sizes))
-    return PackedSequence(data, Tensor(sizes), Tensor(order), Tensor(np.argsort(order, kind="stable")))
+        return PackedSequence(data, Tensor(sizes, None))
+    return PackedSequence(data, Tensor(sizes, None), Tensor(order, None), Tensor(np.argsort(order, kind="stable"), None))
 
 
 def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_length=None):
@@ -114,8 +116,8 @@ def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_le
     if padding_value:
         filler = np.full(shape, padding_value, sequence.data.dtype)
         filler[index] = 0
-        out = out + Tensor(filler)
-    return out, Tensor(lengths)
+        out = out + Tensor(filler, None)
+    return out, Tensor(lengths, None)
 
 
 def rows_of(x, first, second):
