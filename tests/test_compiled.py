@@ -946,3 +946,132 @@ def test_a_users_file_may_be_called_as_one_of_pythons(tmp_path, monkeypatch):
     assert [step(x).tolist() for _ in range(5)] == [[2.0, 2.0]] * 5
     module.rate = 3.0
     assert step(x).tolist() == [3.0, 3.0], "its numbers are watched, for it is the user's"
+
+
+# --- what once went wrong ---------------------------------------------------------------------------------------------
+
+
+def same_calls(make, calls, between=lambda seen, k: None):
+    """Run a step and its compiled twin, made alike by make() → (step, what it sees), and compare all they return."""
+    (one, seen_by_one), (other, seen_by_other) = make(), make()
+    compiled = replayed(other)
+    for k, make_arguments in enumerate(calls):
+        assert_same(plain(one(*make_arguments())), plain(compiled(*make_arguments())), f"call {k}")
+        assert_same(plain(vars(seen_by_one)), plain(vars(seen_by_other)), f"after call {k}")
+        between(seen_by_one, k), between(seen_by_other, k)
+    return compiled
+
+
+class Seen:
+    """What a step sees, by name."""
+
+    def __init__(self, **values):
+        vars(self).update(values)
+
+
+def test_hooks_on_saved_values_see_the_step_itself():
+    packed: list = []
+    model, _, step = Task(training).sides[1]
+    for _ in range(6):
+        step(X, Y)
+    for _ in range(2):
+        before = len(packed)
+        with tg.autograd.graph.saved_tensors_hooks(lambda t: packed.append(1) or t.clone(), lambda t: t):
+            step(X, Y)
+        assert len(packed) > before
+    count = len(packed)
+    step(X, Y)
+    assert len(packed) == count and step.latest is not None, "without them it is replayed again"
+
+
+def test_places_that_hold_an_equal_thing_of_another_kind():
+    def make():
+        seen = Seen(k=1, sizes=[2.0, 3.0], scale=tg.tensor(2.0))
+        return lambda x: (x * seen.k, x * seen.sizes[0], x * seen.scale), seen
+
+    def between(seen, k):
+        if k in (6, 12):
+            seen.k = 1.0 if k == 6 else True
+        if k == 8:
+            seen.sizes, seen.scale = [2.0, 3.0], tg.tensor(2.0)
+        if k > 8:
+            seen.sizes[0] += 1.0
+            seen.scale.add_(1)
+
+    same_calls(make, [lambda: (tg.arange(3),)] * 16, between)
+
+
+def test_values_in_a_class_that_the_code_names():
+    def make():
+        class Config:
+            bias = 0.0
+
+        return lambda x: x + Config.bias, Seen(config=Config)
+
+    def between(seen, k):
+        seen.config.bias = float(k > 6)
+
+    (one, a), (other, b) = make(), make()
+    compiled = replayed(other)
+    for k in range(12):
+        assert one(X).tolist() == compiled(X).tolist()
+        between(a, k), between(b, k)
+    assert compiled.latest is not None
+
+
+def test_gradients_and_hooks_of_arguments_that_change_places():
+    def make():
+        seen = Seen(xs=[numbers(3, seed=k).requires_grad_() for k in range(3)])
+        for k, x in enumerate(seen.xs):
+            (x * x).sum().backward()
+            if k == 2:
+                x.register_hook(lambda g: g * 3)
+
+        def step(x):
+            loss = (x.tanh() ** 2).sum()
+            loss.backward()
+            return loss
+
+        return step, seen
+
+    (one, a), (other, b) = make(), make()
+    compiled = replayed(other)
+    for k in range(14):
+        assert one(a.xs[k % 2 + k // 8]).item() == compiled(b.xs[k % 2 + k // 8]).item()
+        assert [x.grad.tolist() for x in a.xs] == [x.grad.tolist() for x in b.xs]
+
+
+def test_an_array_that_a_step_replaces_is_replaced():
+    def make():
+        table = np.zeros(3)
+
+        def step(x):
+            nonlocal table
+            table = table + 1.0
+            return tg.from_numpy(table) + x
+
+        return step
+
+    one, other = make(), replayed(make())
+    with pytest.raises(CompileError, match="each call changes table"):
+        for _ in range(6):
+            assert one(X[0, :3]).tolist() == other(X[0, :3]).tolist()
+
+
+def test_python_numbers_that_a_step_returns_and_changes():
+    model = mlp()
+    optimizer = tg.optim.SGD(model.parameters(), lr=0.1)
+    schedule = tg.optim.lr_scheduler.StepLR(optimizer, 1, 0.9)
+
+    def step(x):
+        optimizer.step()
+        schedule.step()
+        return x * 1, schedule.get_last_lr()
+
+    refused(step, X, calls=20, match=r"gives another result\[1\]\[0\] than the step itself")
+
+
+def test_named_results():
+    same_calls(lambda: (lambda x: (tg.max(x, 0), {"sorted": tg.sort(x)}), Seen()), [lambda k=k: (numbers(4, 3, seed=k),) for k in range(8)])
+    step = replayed(lambda x: tg.max(x, 0))
+    assert all(step(X).values.tolist() == tg.max(X, 0).values.tolist() for _ in range(6))

@@ -1,5 +1,7 @@
 """Places and what is in them (an attribute, an item, the memory of an array), to change them for a while and to put them back."""
 
+from contextlib import contextmanager
+
 import numpy as np
 
 NOTHING = object()
@@ -20,23 +22,6 @@ def put(holder, key, value):
         holder.pop(key, None)
     else:
         holder[key] = value
-
-
-class Replaced:
-    """A context in which places hold something else; `changes` are (holder, key, value)."""
-
-    def __init__(self, changes):
-        self.changes = changes
-
-    def __enter__(self):
-        self.former = [(holder, key, get(holder, key)) for holder, key, _ in self.changes]
-        for change in self.changes:
-            put(*change)
-
-    def __exit__(self, *error):
-        for place in reversed(self.former):
-            put(*place)
-        self.changes = self.former = ()  # nothing of what was there is kept
 
 
 class Snapshot:
@@ -60,3 +45,15 @@ class Snapshot:
                 array[...] = copy
         for generator, state in self.generators:
             generator.set_state(state)
+
+
+@contextmanager
+def replaced(changes):
+    """A context in which places hold something else; `changes` are (holder, key, value)."""
+    before = Snapshot(places=[(holder, key) for holder, key, _ in changes])
+    try:
+        for change in changes:
+            put(*change)
+        yield
+    finally:
+        before.restore()

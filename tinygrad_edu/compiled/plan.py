@@ -7,14 +7,12 @@ the program, and then does what the step does besides computing: it sets gradien
 from itertools import repeat
 from weakref import ref
 
-import numpy as np
-
 from ..autograd import dtypes, memory, modes
 from ..autograd.node import Node, births
 from ..autograd.tensor import Tensor
 from .places import Snapshot
 from .program import Program
-from .text import joined, leaves, written
+from .text import joined, written
 
 not_ready = object()  # what `attempt` returns where something is not as it was
 
@@ -34,10 +32,9 @@ class Made:
 class Plan:
     """One recording of a step."""
 
-    def __init__(self, step, around, swap, after, arguments, names):
-        self.around, self.space, self.after, self.keywords = around, around.space, after, list(arguments[1])
-        self.verified, self.layouts, self.looped = 0, None, None
-        self.tensors = [h.holder for h in swap.tensors]
+    def __init__(self, step, around, swap, after, given, arguments):
+        self.around, self.globals, self.after, self.keywords = around, around.space.globals, after, list(arguments[1])
+        self.verified, self.layouts = 0, None
         for name, v in after.values:
             v.name = v.name or name if v.storage.kind == "made" else v.name
         inputs = [h for h in swap.tensors if h.recorder.value.storage.kind == "input"]
@@ -46,28 +43,25 @@ class Plan:
         self.source = self.program.source
         held = {h.recorder.value.storage: h for h in swap.held}
         self.externals = [(held.get(v.storage), v.storage.array) for v in self.program.externals]
-        self.names = [*(name for name, _ in after.values), *(v.name for v in self.program.externals), *("an argument" for _ in used)]
         self.written = [i for i, v in enumerate(self.program.externals) if v.storage.written]
         self.written_inputs = [i for i, v in enumerate(used) if v.storage.written]
         for v in used:
             v.storage.array = None  # a plan keeps no batch
-        self.write(swap, arguments, {id(h.holder) for h in inputs})
+        self.write(self.tests(swap, given, arguments, {id(h.holder) for h in inputs}))
+        self.bind(*arguments)
 
     # --- text --------------------------------------------------------------------------------------------------------
 
-    def tests(self, swap, arguments, inputs):
+    def tests(self, swap, given, arguments, inputs):
         """What must be so for this plan to be right, as Python; notes where arguments are."""
         hold, had = self.around.hold, {id(node): g is not None for _, node, g in swap.nodes}
         gradient = lambda text, node: f"{text}.grad is {'not ' if had[id(node)] else ''}None and {text}.note is {hold(node.note)}"
-        tests, self.paths, self.locals = [], [], {}
-        for path, kind, x in leaves(arguments, "a"):
-            place = path.replace("a[0]", "args", 1).replace("a[1]", "kwargs", 1)
-            if path in ("a", "a[1]"):
-                continue
+        tests, self.paths, self.locals = [f"len(args) == {len(arguments[0])}"], [], {}
+        for place, _, kind, x in given:
             if kind == "container":
-                tests.append(f"len({place}) == {len(x)}" + f" and {place}.__class__ is {hold(type(x))}" * (path != "a[0]"))
+                tests.append(f"len({place}) == {len(x)} and {place}.__class__ is {hold(type(x))}")
             elif kind == "plain":
-                tests.append(f"{place} is {x}" if x is None or x is True or x is False else f"{place}.__class__ is {hold(type(x))} and {place} == {hold(x)}")
+                tests.append(self.around.unchanged(place, x))
             elif id(x) not in inputs or id(x) in self.locals:  # a tensor that the step sees anyway, or the same once more
                 tests.append(f"{place} is {self.locals.get(id(x)) or hold(x)}")
             else:
@@ -83,6 +77,7 @@ class Plan:
             if id(t.node) in had:
                 tests.append(gradient("node", t.node))
         tests += dict.fromkeys(item.test for item in self.around.items if item.needed != "apart")
+        self.bound = [self.around.space.free("array") for _ in self.externals]
         self.places = [self.place(h, name) for (h, _), name in zip(self.externals, self.bound)]
         tests += [f"{place} is {name} or bind(args, kwargs)" for place, name in zip(self.places, self.bound) if place != name]
         return "\n            and ".join(f"({test})" for test in tests)
@@ -94,46 +89,37 @@ class Plan:
         t = held.holder if held.owner is None else held.owner
         return f"{self.locals.get(id(t)) or self.around.hold(t)}{'.node.grad' if held.owner is not None else ''}.array"
 
-    def write(self, swap, arguments, inputs):
+    def write(self, tests):
         """Write the functions that look, run and store."""
-        space, hold, after = self.space, self.around.hold, self.after
-        self.bound = [space.free("array") for _ in self.externals]
-        looks = self.tests(swap, arguments, inputs)
+        hold, after, n = self.around.hold, self.after, len(self.after.values)
         name = lambda t: self.locals.get(id(t)) or hold(t)
-        values, given = [f"r{i}" for i in range(len(after.values))], joined([f"{t}.array" for _, t in self.paths])
-        store, left = [], {}  # left: a result's place → where the step itself leaves it
+        given, store = joined([f"{t}.array" for _, t in self.paths]), []
         if self.written:  # as memory.note_writes does it
-            store += ["    memory.last_write = number = births()",
-                      "    memory.writes.update(zip(ids, zip(repeat(number), repeat('a compiled step'), owners)))"]  # fmt: skip
+            store += ["memory.last_write = number = births()",
+                      "memory.writes.update(zip(ids, zip(repeat(number), repeat('a compiled step'), owners)))"]  # fmt: skip
         if self.written_inputs:
             changed = joined([f"{self.paths[i][1]}.array" for i in self.written_inputs])
-            store.append(f"    memory.note_writes(({changed}), 'a compiled step')")
+            store.append(f"memory.note_writes(({changed}), 'a compiled step')")
         for t, k in after.grads:
             node = f"{name(t)}.node" if id(t) in self.locals else hold(t.node)
-            left[k] = f"{node}.grad.array"
-            store.append(f"    {node}.grad = None" if k is None else  # Tensor(r), quickly
-                         f"    g = {node}.grad = new(Tensor); g.array = r{k}; g.node = None")  # fmt: skip
-        for t, k in after.rebound:
-            left[k] = f"{name(t)}.array"
-            store.append(f"    {left[k]} = r{k}")
-        left |= {x.place: f"{path}.array" for path, _, x in leaves(after.tree, "result") if isinstance(x, Made)}
-        store.append(f"    return {written(after.tree, self.returned)}")
-        step = [f"    {joined(values)} = run({given})" if values else f"    run({given})", *store]
-        look = ["    try:", f"        right = ({looks})", "    except Exception:", "        right = False"]
-        fetch = [f"    {t} = {place}" for place, t in self.paths]
-        lines = ["def ready(args, kwargs={}):", *look, "    return right", "def replay(args, kwargs={}):", *fetch, *step,
-                 "def attempt(args, kwargs={}):", *look, "    if not right:", "        return not_ready", *step,
-                 "def inputs(args, kwargs):", *fetch, f"    return [{given}]",
-                 "def arrays(args, kwargs):", *fetch, f"    return [{joined(self.places)}]",
-                 "def left(args, kwargs, result):", *fetch, f"    return [{joined([left[k] for k in range(len(values))])}]"]  # fmt: skip
-        if self.program.loops:
-            lines += ["def looped(args, times, kwargs={}):", *fetch, step[0].replace("run(", "run.loop(times, "), *store]
-        space.globals.update({name: array for name, (_, array) in zip(self.bound, self.externals)}, Tensor=Tensor, modes=modes, dtypes=dtypes, memory=memory,
-                     births=births, repeat=repeat, new=Tensor.__new__, not_ready=not_ready, bind=self.bind)  # fmt: skip
-        space.run(lines, "<compiled step: looks>")
-        self.ready, self.replay, self.attempt, self.looped = (space.globals.get(name) for name in ("ready", "replay", "attempt", "looped"))
-        self.inputs, self.arrays, self.left = (space.globals[name] for name in ("inputs", "arrays", "left"))
-        self.bind(*arguments)
+            made = f"new(Tensor); g.array = r{k}; g.node = None"  # Tensor(r), quickly
+            store.append(f"{node}.grad = None" if k is None else f"g = {node}.grad = {made}")
+        store += [f"{name(t)}.array = r{k}" for t, k in after.rebound]
+        store.append(f"return {written(after.tree, self.returned)}")
+        step = [f"{joined([f'r{k}' for k in range(n)])} = run({given})" if n else f"run({given})", *store]
+        look = ["try:", f"    right = ({tests})", "except Exception:", "    right = False"]
+        fetch = [f"{t} = {place}" for place, t in self.paths]
+        bodies = {"ready(args, kwargs={})": [*look, "return right"], "replay(args, kwargs={})": [*fetch, *step],
+                  "attempt(args, kwargs={})": [*look, "if not right: return not_ready", *step],
+                  "inputs(args, kwargs)": [*fetch, f"return [{given}]"], "arrays(args, kwargs)": [*fetch, f"return [{joined(self.places)}]"],
+                  "looped(args, times, kwargs={})": [*fetch, step[0].replace("run(", "run.loop(times, "), *store]}  # fmt: skip
+        self.globals.update(zip(self.bound, (array for _, array in self.externals)), Tensor=Tensor, modes=modes, dtypes=dtypes, memory=memory,
+                            births=births, repeat=repeat, new=Tensor.__new__, not_ready=not_ready, bind=self.bind)  # fmt: skip
+        self.around.space.run([line for head, body in bodies.items() for line in (f"def {head}:", *(f"    {x}" for x in body))], "<compiled step: looks>")
+        for name in ("ready", "replay", "attempt", "inputs", "arrays", "looped"):
+            setattr(self, name, self.globals[name])
+        if not self.program.loops:
+            self.looped = None
         if self.program.careful:
             self.certain, self.replay = self.replay, self.careful
             self.attempt = lambda args: self.careful(args) if self.ready(args) else not_ready
@@ -156,7 +142,7 @@ class Plan:
         if layouts != self.layouts:
             return False
         owners = [memory.owner(arrays[i]) for i in self.written]
-        self.space.globals.update(zip(self.bound, arrays), run=self.program.make(*arrays), ids=tuple(map(id, owners)), owners=tuple(map(ref, owners)))
+        self.globals.update(zip(self.bound, arrays), run=self.program.make(*arrays), ids=tuple(map(id, owners)), owners=tuple(map(ref, owners)))
         return True
 
     def careful(self, args, kwargs={}):  # noqa: B006
@@ -170,15 +156,6 @@ class Plan:
         except Exception:
             before.restore()
             raise
-
-    def difference(self, result, replay, args, kwargs):
-        """What a replay on copies gives that the step itself, which has just returned `result`, does not; None if they agree."""
-        try:
-            now = [*self.left(args, kwargs, result), *self.arrays(args, kwargs), *self.inputs(args, kwargs)]
-        except Exception:  # it has returned something else
-            now = [None] * len(self.names)
-        different = [name for name, a, b in zip(self.names, [a for arrays in replay for a in arrays], now) if not close(a, b)]
-        return f"the replay gives another {' and another '.join(different[:3])}" if different else None
 
     def fits(self, args, kwargs):
         """True if this plan is right for a call."""
@@ -197,16 +174,3 @@ def program_of(step, tape, inputs, results):
             if step.backend == "scalar":
                 raise
     return Program(tape, inputs, results, title)
-
-
-def close(a, b):
-    """Equal up to the last digits, relative to the largest."""
-    a, b = np.asarray(a), np.asarray(b)
-    if a.shape != b.shape or a.dtype != b.dtype:
-        return False
-    if a.dtype.kind not in "fc":
-        return bool((a == b).all())
-    scale = np.abs(b[np.isfinite(b)]).max(initial=0.0)
-    with np.errstate(all="ignore"):
-        same = (a == b) | (np.isnan(a) & np.isnan(b)) | (np.abs(a - b) <= 200 * np.finfo(a.dtype).eps * scale)
-    return bool(same.all())

@@ -33,7 +33,7 @@ class Program:
         self.space = Space(Changed=Changed, empty=np.empty, copyto=np.copyto, errstate=np.errstate, array=np.array, blocks_of=blocks_of)
         self.space.taken |= {"make", "step", "i"}
         for call in self.calls:  # their names are not for values
-            if callable(call.function) and call.kind != "again":
+            if callable(call.function) and call.kind not in ("again", "expect"):
                 self.function_name(call)
         self.named: dict = {}  # key of a value → its name
         self.local: dict = {}  # the same inside of a chain, for blocks
@@ -165,7 +165,7 @@ class Program:
                     local(x)
             if v.storage in inside and call.target is None:
                 self.local[v.key] = name
-            lines.append((call, [self.into(call, self.local[v.key])]))
+            lines.append((call, [self.called(call, self.local[v.key])]))
         blocks = self.space.free("blocks")
         self.head.append(f"{blocks} = list(zip(range(0, {chain.size}, {PIECE}){''.join(f', {source}' for source in views.values())}))")
         self.body.append((f"for {joined(['i', *views])} in {blocks}:  # {PIECE} elements at a time", ""))
@@ -240,11 +240,11 @@ class Program:
         if call.is_view:
             return self.view(call)
         if call.target is not None:
-            return [self.into(call, self.expression(call.target))]
+            return [self.called(call, self.expression(call.target))]
         if call.writes:
             return [self.called(call)]
         if len(outputs) == 1 and outputs[0].storage in self.block:
-            return [self.into(call, self.buffer(call))]
+            return [self.called(call, self.buffer(call))]
         right = self.called(call)
         names = [self.name(v, self.label(call)) for v in outputs]
         checks = [f"if {n}.shape != {v.shape}: raise Changed({call.place[1]})" for n, v in zip(names, outputs) if call.varies]
@@ -256,50 +256,43 @@ class Program:
         owner = getattr(function, "__self__", None)
         return self.space.hold(function, f"{owner.__name__}_{function.__name__}" if isinstance(owner, np.ufunc) else function.__name__)
 
-    def into(self, call, out):
-        """A call that writes its result into `out`."""
-        if call.kind == "copy":
-            return f"copyto({out}, {self.expression(call.args[0])}{'' if call.args[0].dtype == call.outputs[0].dtype else ', ' + repr('unsafe')})"
-        name, inputs = self.function_name(call), ", ".join(self.operands(call))
-        if call.kind == "reduce":
-            return f"{name}({inputs}, {self.expression(axis_of(call))}, None, {out}{', True' if call.kwargs.get('keepdims') else ''})"
-        return f"{name}({inputs}, {'out=' if name in OUT_BY_NAME else ''}{out})"
-
     def operands(self, call):
         """The inputs of a call; numbers of a ufunc as 0-d arrays of the type in which it computes."""
-        if call.kind == "reduce":
-            return [self.expression(call.args[0])]
-        if call.kind == "ufunc" and any(isinstance(x, (bool, int, float, np.generic)) for x in call.args):
-            kinds = [x.dtype if isinstance(x, (Value, np.generic)) else type(x) for x in call.args]
-            try:
-                resolved = call.function.resolve_dtypes((*kinds, *[None] * call.function.nout))
-                return [self.expression(x) if isinstance(x, Value) else self.number(x, d) for x, d in zip(call.args, resolved)]
-            except (TypeError, ValueError):
-                pass
-        return [self.expression(x) for x in call.args]
+        args, ufunc = call.args, call.function
+        try:
+            if call.kind == "ufunc" and not all(isinstance(x, Value) for x in args):
+                kinds = [x.dtype if isinstance(x, (Value, np.generic)) else type(x) for x in args]
+                return [self.expression(x) if isinstance(x, Value) else self.number(x, dtype)
+                        for x, dtype in zip(args, ufunc.resolve_dtypes((*kinds, *[None] * ufunc.nout)))]  # fmt: skip
+        except (TypeError, ValueError):
+            pass
+        return list(map(self.expression, args))
 
-    def called(self, call):
-        """A call that makes its own result."""
-        kind, args, function, (out, *_) = call.kind, call.args, call.function, call.outputs or [None]
-        first = self.expression(args[0]) if args else ""
-        given = [*map(self.expression, args), *(f"{k}={self.expression(v)}" for k, v in call.kwargs.items())]
+    def called(self, call, out=""):
+        """A call as Python, which makes its own result, or writes it to `out`."""
+        kind, args, function, kwargs = call.kind, call.args, call.function, call.kwargs
+        first, *rest = self.operands(call)
+        options = [f"{k}={self.expression(v)}" for k, v in kwargs.items()]
         if kind == "attribute":
             return f"{first}.{function}"
         if kind == "getitem":
             return f"{first}[{self.index(args[1])}]"
         if kind == "method":
-            return f"{first}.{function}({', '.join(given[1:])})"
+            return f"{first}.{function}({', '.join(rest + options)})"
         if kind == "copy":
-            order = "C" if out.order == "C" else "K" if out.strides == args[0].strides else "F"
-            return f"{first}.astype({self.hold(out.dtype)}, {order!r})"
-        if kind == "dot":
-            return f"{first}.dot({given[1]})"
+            v = call.outputs[0]
+            order = "C" if v.order == "C" else "K" if v.strides == args[0].strides else "F"
+            return f"copyto({out}, {first}, 'unsafe')" if out else f"{first}.astype({self.hold(v.dtype)}, {order!r})"
         if kind == "reduce":
-            return f"{self.function_name(call)}({first}, {self.expression(axis_of(call))}{', keepdims=True' if call.kwargs.get('keepdims') else ''})"
-        if kind == "ufunc" and function.__name__ in OPERATORS and all(is_scalar(x, out.dtype) for x in args):
+            axis, kept = self.expression(axis_of(call)), ["keepdims=True"] * bool(kwargs.get("keepdims"))
+            return f"{self.function_name(call)}({', '.join([first, axis, *(['None', out] if out else []), *kept])})"
+        if kind == "dot" and not out:
+            return f"{first}.dot({rest[0]})"
+        if kind == "ufunc" and not out and function.__name__ in OPERATORS and all(is_scalar(x, call.outputs[0].dtype) for x in args):
             a, b = (self.expression(x.item() if isinstance(x, np.floating) else x) for x in args)
             return f"{a} {OPERATORS[function.__name__]} {b}"
-        return f"{self.function_name(call)}({', '.join(self.operands(call) if kind == 'ufunc' else given)})"
+        name = self.function_name(call)
+        return f"{name}({', '.join([first, *rest, *options, *([f'out={out}' if name in OUT_BY_NAME else out] if out else [])])})"
 
     def index(self, i):
         """An index as it is written between brackets."""
@@ -310,16 +303,16 @@ class Program:
 
     def new(self, call):
         """np.zeros and its kin: a buffer that is filled again at each step, or a constant if nobody writes to it."""
-        (v,), function, args = call.outputs, call.function, call.args
+        (v,), function, args, kwargs = call.outputs, call.function, call.args, call.kwargs
         if not v.storage.written and v.storage not in self.escaping and function != "empty":
-            v.storage.kind, v.storage.name, v.storage.array = "constant", function, getattr(np, function)(*args, **call.kwargs)
+            v.storage.kind, v.storage.name, v.storage.array = "constant", function, getattr(np, function)(*args, **kwargs)
             self.block.pop(v.storage, None)
             self.introduce(v)
             return []
         if v.storage not in self.block:
-            given = [*map(self.expression, args), *(f"{k}={self.expression(x)}" for k, x in call.kwargs.items())]
-            return [f"{self.name(v, self.label(call))} = {self.space.hold(getattr(np, function))}({', '.join(given)})"]
-        name, value = self.buffer(call), FILLED.get(function, args[1] if len(args) > 1 else call.kwargs.get("fill_value"))
+            call.kind, call.function = "function", getattr(np, function)
+            return self.lines(call)
+        name, value = self.buffer(call), FILLED.get(function, args[1] if len(args) > 1 else kwargs.get("fill_value"))
         return [] if function == "empty" else [f"{name}[...] = {self.expression(value)}"]
 
     def view(self, call):
@@ -329,8 +322,8 @@ class Program:
         if v.key in self.named:
             return []
         text = self.called(call)
-        turned, plain = text.endswith(".T") or "swapaxes" in text, isinstance(call.function, str) and call.function.isalpha()
-        line = f"{self.name(v, v.name or f'{base}_' + ('T' if turned else call.function if plain else 'view'))} = {text}"
+        kind = getattr(call.function, "__name__", call.function)
+        line = f"{self.name(v, v.name or base + ('_view' if kind == '[]' else f'_{kind}'))} = {text}"
         if self.fixed(v):
             self.head.append(line)
             return []

@@ -19,7 +19,7 @@ from ..autograd.memory import owner
 from ..autograd.tensor import Tensor
 from ..ops import products
 from .errors import own_check, value_read
-from .places import Replaced
+from .places import replaced
 from .tape import Storage, Value, recording
 from .text import found, mapped
 
@@ -96,7 +96,7 @@ def address(array):
     return array.__array_interface__["data"][0]
 
 
-class Recorder:
+class Recorder(np.lib.mixins.NDArrayOperatorsMixin):
     """A NumPy array whose computations are written down."""
 
     __slots__ = ("array", "value", "tape", "root", "scalar", "__weakref__")
@@ -120,6 +120,8 @@ class Recorder:
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **kwargs):
         if any(isinstance(x, Tensor) for x in inputs):
             return NotImplemented
+        if out and is_recorder(out[0]) and out[0].scalar:  # a += b
+            out = None
         if method == "__call__" and not kwargs and ufunc.nout == 1:
             made = note("ufunc", ufunc, inputs, target=out and out[0])
         elif out is not None and recording() is not None:
@@ -190,7 +192,7 @@ class Recorder:
 
     def __pow__(self, other):
         quick = POWERS.get(other) if type(other) in (int, float) and self.dtype.kind == "f" else None  # as NumPy's own ** does
-        return quick(self) if quick else defer(np.power, self, other)
+        return quick(self) if quick else np.power(self, other)
 
     def __ipow__(self, other):
         self[...] = self**other
@@ -214,51 +216,38 @@ class Recorder:
     def __contains__(self, value):
         return bool((self == value).any())
 
-    def __deepcopy__(self, memo):
+    def __deepcopy__(self, memo=None):
         return self.copy(order="K")
 
-    def shown(self, how, convert, *args):
-        """Text or bytes with the numbers in it."""
-        if recording() is not None:
-            raise value_read(how)
-        return convert(self.array, *args)
+    __copy__ = __deepcopy__
 
 
 def same_place(a, b):
     return address(a) == address(b) and (a.shape, a.strides, a.dtype) == (b.shape, b.strides, b.dtype)
 
 
-def defer(ufunc, a, b, target=None):
-    """The ufunc; tensors compute themselves."""
-    if isinstance(a, Tensor) or isinstance(b, Tensor):
-        return NotImplemented
-    return ufunc(a, b) if target is None or target.scalar else ufunc(a, b, out=(target,))
+def asked(convert, how):
+    """A method that gives a number, which only this package's own code may ask for, as in a check of arguments."""
+    return lambda self: self.expected(convert, how)
 
 
-def operators():
-    """a + b and its kin, forwards, backwards and in place, and all that reads numbers."""
-    names = dict(add=np.add, sub=np.subtract, mul=np.multiply, truediv=np.true_divide, floordiv=np.floor_divide, mod=np.remainder, matmul=np.matmul,
-                 lshift=np.left_shift, rshift=np.right_shift, xor=np.bitwise_xor) | {"and": np.bitwise_and, "or": np.bitwise_or}  # fmt: skip
-    for name, ufunc in names.items():
-        setattr(Recorder, f"__{name}__", lambda self, other, ufunc=ufunc: defer(ufunc, self, other))
-        setattr(Recorder, f"__r{name}__", lambda self, other, ufunc=ufunc: defer(ufunc, other, self))
-        setattr(Recorder, f"__i{name}__", lambda self, other, ufunc=ufunc: defer(ufunc, self, other, self))
-    for name, ufunc in dict(lt=np.less, le=np.less_equal, gt=np.greater, ge=np.greater_equal, eq=np.equal, ne=np.not_equal).items():
-        setattr(Recorder, f"__{name}__", lambda self, other, ufunc=ufunc: defer(ufunc, self, other))
-    for name, ufunc in dict(neg=np.negative, pos=np.positive, abs=np.absolute, invert=np.invert).items():
-        setattr(Recorder, f"__{name}__", lambda self, ufunc=ufunc: ufunc(self))
-    reads = dict(bool=(bool, "if, while, and, or, not, bool()"), int=(int, "int()"), float=(float, "float() or .item()"), index=(operator.index, "as an index or a count"))
-    for name, (convert, how) in reads.items():
-        setattr(Recorder, f"__{name}__", lambda self, convert=convert, how=how: self.expected(convert, how))
-    for name, how in dict(repr="to show it", str="to show it", format="to show it", reduce_ex="to save it").items():
-        convert = getattr(np.ndarray, f"__{name}__")
-        setattr(Recorder, f"__{name}__", lambda self, *args, how=how, convert=convert: self.shown(how, convert, *args))
-    Recorder.__rpow__ = lambda self, other: np.power(other, self)
-    Recorder.__divmod__ = lambda self, other: (self // other, self % other)
-    Recorder.__copy__ = lambda self: self.copy(order="K")
+def shown(name, how):
+    """A method that gives text or bytes with the numbers in them."""
+
+    def show(self, *args):
+        if recording() is not None:
+            raise value_read(how)
+        return getattr(self.array, name)(*args)
+
+    return show
 
 
-operators()
+NUMBERS = dict(bool=(bool, "if, while, and, or, not, bool()"), int=(int, "int()"), float=(float, "float() or .item()"),
+               index=(operator.index, "as an index or a count"))  # fmt: skip
+for name, (convert, how) in NUMBERS.items():
+    setattr(Recorder, f"__{name}__", asked(convert, how))
+for name, how in dict(repr="to show it", str="to show it", format="to show it", reduce_ex="to save it").items():
+    setattr(Recorder, f"__{name}__", shown(f"__{name}__", how))
 
 # --- NumPy's functions that make arrays, which no protocol reaches ---------------------------------------------------
 # While a step is recorded, this package's modules see a NumPy whose zeros, array and so on give arrays that write. The real one stays as
@@ -306,4 +295,4 @@ def recording_on(tape):
     fresh_ones = lambda n, dtype: ones(n, dtype) if recording() is None else seen.ones(n, dtype)  # those that are kept are for all threads
     modules = [vars(m) for name, m in list(sys.modules.items()) if name.startswith(PACKAGE)]
     changes = [(m, "np", seen) for m in modules if m.get("np") is np] + [(m, "ones", fresh_ones) for m in modules if m.get("ones") is ones]
-    return Replaced([*changes, (modes.state, "tape", tape), (modes, "tapes", 1)])
+    return replaced([*changes, (modes.state, "tape", tape), (modes, "tapes", 1)])

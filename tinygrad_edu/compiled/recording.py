@@ -1,6 +1,7 @@
 """One recording: the step runs on arrays that write, and what it returned, changed or kept is looked up afterwards."""
 
 import gc
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from ..autograd.modes import again
 from ..autograd.node import ancestors
 from ..autograd.tensor import Tensor, as_memory
 from .errors import CompileError
-from .places import Replaced, put
+from .places import get, put, replaced
 from .plan import Made, Plan
 from .recorder import Recorder, is_recorder, recording_on
 from .surroundings import PLAIN, Surroundings
@@ -56,12 +57,11 @@ class Held:
 
 
 class Swap:
-    """A context in which the tensors, gradients and arrays that a step can see hold arrays that write."""
+    """The tensors, gradients and arrays that a step can see, and the arrays that write which they hold in the meantime."""
 
     def __init__(self, tape, around, arguments):
         self.tape, self.around, self.held = tape, around, []
-        tape.swap, names = self, around.names
-        tensors = {id(t): (t, "external", names[id(t)]) for t in around.tensors.values()}
+        tensors = {id(t): (t, "external", around.names[id(t)]) for t in around.tensors.values()}
         for name, t in arguments:
             tensors.setdefault(id(t), (t, "input", name))
         self.tensors = [self.hold(t, "array", as_memory(t), kind, name) for t, kind, name in tensors.values()]
@@ -71,65 +71,47 @@ class Swap:
                       for h, _, g in self.nodes if g is not None]  # fmt: skip
         for holder, key, array, path in around.arrays:
             self.hold(holder, key, array, "external", path.rpartition(".")[2])
-        changes = [(g, "__class__", RecordedGenerator) for g in around.generators]
-        changes += [(o, key, {}) for o in around.optimizers for key in ("scratch", "numbers")]
-        changes += [(vars(s), "step", scheduled(s)) for s in around.schedulers]
-        self.others = Replaced(changes)
 
     def hold(self, holder, key, array, kind, name, owner=None):
-        self.held.append(Held(holder, key, array, self.recorder(array, kind, name), owner))
+        recorder = Recorder(self.tape, array, value=Value(Storage(kind, name, array), array, name=name))
+        self.held.append(Held(holder, key, array, recorder, owner))
         return self.held[-1]
 
-    def recorder(self, array, kind, name):
-        return Recorder(self.tape, array, value=Value(Storage(kind, name, array), array, name=name))
-
-    def __enter__(self):
-        for h in self.held:
-            put(h.holder, h.key, h.recorder)
-        self.others.__enter__()
-
-    def __exit__(self, *error):
-        self.others.__exit__()
-        for h in self.held:
-            put(h.holder, h.key, h.array)
-
-    def suspend(self):
-        """For a call that is made anew at each replay: it sees real arrays."""
-        for h in self.tensors:
-            if h.holder.array is h.recorder:
-                h.holder.array = h.array
-
-    def resume(self):
-        """The arrays that write, again; also for what that call has put in the place of others."""
-        for h in self.tensors:
-            if h.holder.array is h.array:
-                h.holder.array = h.recorder
-            elif not is_recorder(h.holder.array):
-                h.array = as_memory(h.holder)
-                h.recorder = h.holder.array = self.recorder(h.array, "external", h.recorder.value.name)
+    @contextmanager
+    def writing(self):
+        """The context in which all these write; generators and schedules are asked anew at each replay."""
+        changes = [(g, "__class__", RecordedGenerator) for g in self.around.generators]
+        changes += [(vars(s), "step", scheduled(s)) for s in self.around.schedulers]
+        with replaced(changes + [(o, key, {}) for o in self.around.optimizers for key in ("scratch", "numbers")]):
+            try:
+                for h in self.held:
+                    put(h.holder, h.key, h.recorder)
+                yield
+            finally:
+                for h in self.held:  # something else may stand there now
+                    now = get(h.holder, h.key)
+                    put(h.holder, h.key, h.array if now is h.recorder else plain(now))
+                for g in [node.grad for _, node, _ in self.nodes if node.grad is not None]:
+                    g.array = plain(g.array)
 
 
 def record(step, args, kwargs):
     """(plan, result, what has changed outside, what has kept an array) of running the step's function while all is written down."""
-    around, arguments = Surroundings(step.function), []
-    names = argument_names(step, args, kwargs)
-    for path, kind, x in leaves((args, kwargs), "a"):
-        name, problem = names.get(path, path), ""
+    around, given = Surroundings(step.function), arguments(step.named, args, kwargs)
+    for _, name, kind, x in given:
+        problem = ""
         if kind == "plain" and not isinstance(x, PLAIN) and not callable(x):
             problem = f"is a {type(x).__name__}; pass tensors, arrays and plain numbers"
         elif kind == "array":
             problem = "is a NumPy array; pass a tensor, as in from_numpy(x)"
         elif kind == "tensor" and x.node is not None and x.node.op is not None:
             problem = f"belongs to a graph outside of the step; pass {name}.detach()"
-        elif kind == "tensor":
-            arguments.append((name, x))
         if problem:
             raise CompileError(f"compiled step: the argument {name} {problem}")
-    before = around.snapshot([x for _, x in arguments])
-    tape = Tape()
-    swap = Swap(tape, around, arguments)
+    tensors, tape = [(name, x) for _, name, kind, x in given if kind == "tensor"], Tape()
+    before, swap = around.snapshot([x for _, x in tensors]), Swap(tape, around, tensors)
     try:
-        with recording_on(tape), swap:
+        with recording_on(tape), swap.writing():
             result = step.function(*args, **kwargs)
             if tape.failed is not None:
                 raise tape.failed
@@ -140,12 +122,12 @@ def record(step, args, kwargs):
         release(tape)
         raise
     changes = around.differences()
-    result = after.finish()
+    result = after.result()
     escaped = release(tape)
     if changes or escaped:
         return None, result, changes, escaped
     try:
-        return Plan(step, around, swap, after, (args, kwargs), names), result, (), None
+        return Plan(step, around, swap, after, given, (args, kwargs)), result, (), None
     except CompileError as error:  # the step was done, and cannot be compiled in this way
         return error, result, (), None
 
@@ -154,27 +136,23 @@ class After:
     """What a recorded step has left: results, gradients, tensors that hold another array than before."""
 
     def __init__(self, swap, result):
-        self.swap, self.names = swap, swap.around.names
+        self.swap, self.known = swap, {id(h.holder) for h in swap.tensors}
         self.grads, self.rebound, self.values = [], [], []  # (tensor, its place), (tensor, its place), (name, value)
-        self.living: list = []  # (a tensor that lives on, its array)
         self.made: dict = {}  # id of a tensor that the step made → its place among the values
         former = {id(h.holder): h.recorder for h in swap.grads}
         for h, node, g in swap.nodes:
             if h.holder.node is not node:
-                raise CompileError(f"compiled step: the step changes whether {self.names.get(id(h.holder), 'a tensor')} requires grad; do that outside")
-            now, same = node.grad, g is not None and node.grad is not None and same_memory(node.grad.array, former[id(g)])
-            if not same:
+                raise CompileError(f"compiled step: the step changes whether {h.recorder.value.name} requires grad; do that outside")
+            now = node.grad
+            if now is None or g is None or not same_memory(now.array, former[id(g)]):
                 self.grads.append((h.holder, None if now is None else self.place(now, f"{h.recorder.value.name}_grad")))
-            if now is not None and not (same and now is g):
-                self.living.append((now, plain(now.array)))
         for h in swap.tensors:
-            if not same_memory(h.holder.array, h.recorder):
+            now = h.holder.array
+            if is_recorder(now) and not same_memory(now, h.recorder):  # other arrays are put there by what is asked anew
                 if h.holder.base is not None or h.holder.node is not None:
-                    raise CompileError(f"compiled step: the step puts other memory into {h.recorder.value.name}; write to the memory that is there, "
-                                       "as in x.data.copy_(y), x.data -= y or, inside no_grad(), x -= y")  # fmt: skip
+                    raise CompileError(f"compiled step: the step puts other memory into {h.recorder.value.name}; write to the memory "
+                                       "that is there, as in x.data.copy_(y), x.data -= y or, inside no_grad(), x -= y")  # fmt: skip
                 self.rebound.append((h.holder, self.place(h.holder, h.recorder.value.name)))
-                self.living.append((h.holder, plain(h.holder.array)))
-        self.known = {id(h.holder) for h in swap.tensors}
         self.tree = mapped(result, self.leaf)
 
     def place(self, t, name):
@@ -194,13 +172,13 @@ class After:
             return Made(place, plain(x.array), x.node, next((t for t, k in self.grads if k == place), None))
         if isinstance(x, (Tensor, *PLAIN)):
             return x
-        kind = "NumPy array; return the tensor, and call .numpy() outside" if is_recorder(x) else f"{type(x).__name__}; return tensors, or tuples, lists and dicts of them"
-        raise CompileError(f"compiled step: the step returns a {kind}")
+        kind, instead = type(x).__name__, "return tensors, or tuples, lists and dicts of them"
+        if is_recorder(x):
+            kind, instead = "NumPy array", "return the tensor, and call .numpy() outside"
+        raise CompileError(f"compiled step: the step returns a {kind}; {instead}")
 
-    def finish(self):
-        """Give the tensors that live on the arrays that were computed; returns the result."""
-        for t, array in self.living:
-            t.array = array
+    def result(self):
+        """The result, on the arrays that were computed."""
         return mapped(self.tree, lambda x: x.tensor() if isinstance(x, Made) else x)
 
 
@@ -221,15 +199,12 @@ def same_memory(array, recorder):
     return is_recorder(array) and array.value.key == recorder.value.key
 
 
-def argument_names(step, args, kwargs):
-    """Path of an argument → the name of the parameter that takes it."""
-    names = {}
-    parameters = [p.name for p in step.named if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    places = [(f"a[0][{i}]", parameters[i] if i < len(parameters) else f"x{i}", a) for i, a in enumerate(args)]
-    for place, name, a in places + [(f"a[1][{key!r}]", key, a) for key, a in kwargs.items()]:
-        for path, _, _ in leaves(a, place):
-            names[path] = name + path.removeprefix(place).replace("[", "_").replace("]", "").replace("'", "")
-    return names
+def arguments(parameters, args, kwargs):
+    """(path as Python, name, kind, value) of all that a call is given; names are those of the parameters."""
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    names += [f"x{i}" for i in range(len(names), len(args))]
+    given = [(f"args[{i}]", names[i], x) for i, x in enumerate(args)] + [(f"kwargs[{key!r}]", key, x) for key, x in kwargs.items()]
+    return [(path, name + path.removeprefix(place), kind, x) for place, name, a in given for path, kind, x in leaves(a, place)]
 
 
 def release(tape):

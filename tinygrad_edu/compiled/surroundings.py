@@ -4,11 +4,12 @@ A replay is only right while those are what they were when the step was recorded
 (`o_7["lr"] is o_8`), and each tensor is followed to its memory.
 """
 
+import functools
+import gc
 import os
 import sys
 import sysconfig
 import types
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -22,12 +23,12 @@ from ..optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from ..optim.optimizer import Elementwise, Optimizer
 from ..optim.sgd import SGD
 from .places import Snapshot
-from .text import Space
+from .text import Space, leaves
 
 NUMBERS = (bool, int, float, complex, np.generic)
 PLAIN = (*NUMBERS, str, bytes, type(None), np.dtype, type, types.BuiltinFunctionType, slice, range)
 EQUAL = (*NUMBERS, list, dict, set, tuple)  # what may be equal to something else
-CODE = (types.FunctionType, property, staticmethod, classmethod, cached_property)
+CODE = (types.FunctionType, property, staticmethod, classmethod, functools.cached_property)
 LARGE = 1000  # containers with more items than this are compared as a whole
 NOT_CALLED = ("__init__", "__new__", "__repr__", "__str__", "__del__", "__init_subclass__")  # by a step, unless it names them
 WITHOUT_EFFECT = ("foreach", "fused", "differentiable", "capturable")  # options that are accepted
@@ -51,6 +52,7 @@ class Surroundings:
     def __init__(self, function):
         self.items, self.space, self.tensors, self.names = [], Space(), {}, {}
         self.optimizers, self.schedulers, self.generators, self.arrays = [], [], [default_generator], []
+        self.asking: set = set()  # ids of the options of optimizers that a replay asks for their numbers
         self.seen, self.waiting, self.later = set(), [], []  # later: optimizers, so that parameters have their names from modules
         self.partly: list = []  # (object or class, path, the names in it that were looked at)
         self.words: set = set()  # what the code names: an attribute that no code names is not looked at
@@ -77,33 +79,39 @@ class Surroundings:
 
     def at(self, path, holder, key, value, needed="always"):
         """Note what is in a place."""
-        place, known = self.place(holder, key), self.hold(value)
-        if value is None or value is True or value is False:
-            self.test(path, f"{place} is {value}", needed)
-        elif isinstance(value, PLAIN):
-            self.test(path, f"((u := {place}) is {known} or u.__class__ is {self.hold(type(value))} and u == {known})", needed)
-        else:
-            self.test(path, f"{place} is {known}", needed)
+        self.test(path, self.unchanged(self.place(holder, key), value), needed)
         if isinstance(value, np.ndarray) and not isinstance(holder, types.MappingProxyType):
             self.arrays.append((holder, "cell_contents" if key is None else key, value, path))
         self.look(value, path)
 
-    def mapping(self, held, path, form="{path}.{key}", trusted=False):
+    def unchanged(self, place, value):
+        """The test that a place holds what it held: the same object, or an equal number."""
+        if value is None or value is True or value is False or not isinstance(value, PLAIN):
+            return f"{place} is {self.hold(value) if not isinstance(value, bool | None) else value}"
+        return f"((u := {place}) is {self.hold(value)} or u.__class__ is {self.hold(type(value))} and u == {self.hold(value)})"
+
+    def mapping(self, held, path, trusted=False):
         """A dict: as a whole where that is enough, for identical objects are equal at once. `trusted` attributes keep their types."""
         if len(held) > LARGE:
             return self.test(path, f"{self.hold(held)} == {self.hold(dict(held))}")
-        self.length(held, path, "apart" if held else "always")
+        asking = id(held) in self.asking
+        self.length(held, path, "apart" if held and not asking else "always")
         for key, value in list(held.items()):
-            alone = isinstance(value, (list, dict, set) if trusted else EQUAL) or isinstance(value, Tensor) and value.array.size < 2
-            self.at(form.format(path=path, key=key), held, key, value, "always" if alone else "apart")
+            where = f"{path}.{self.names.get(id(key), key) if isinstance(key, Tensor) else key}"
+            alone = asking or isinstance(value, (list, dict, set) if trusted else EQUAL) or isinstance(value, Tensor) and value.array.size < 2
+            if asking and isinstance(value, (int, float)) and not isinstance(value, bool) and key not in ASKED:
+                self.test(where, f"{'' if value else 'not '}{self.place(held, key)}")
+            elif not asking or key not in ASKED + WITHOUT_EFFECT:
+                self.at(where, held, key, value, "always" if alone else "apart")
             if not isinstance(key, PLAIN):
                 self.look(key, path)
-        if held:
+        if held and not asking:
             self.test(path, f"{self.hold(held)} == {self.hold(dict(held))}", "at once")
 
     def tensor(self, t, name):
         """Note a tensor under a name that is good in source code: weight_0 for a Sequential's 0.weight."""
         if id(t) not in self.tensors:
+            name = name.rpartition(".state.")[2]  # of an optimizer
             parts = [p for p in name.replace("]", "").replace("[", ".").split(".") if p]
             if parts[0].isdigit():
                 parts.sort(key=str.isdigit)
@@ -117,7 +125,7 @@ class Surroundings:
         """Note x, and look into it later."""
         if isinstance(x, Tensor):
             self.tensor(x, path)
-        elif not isinstance(x, PLAIN) and id(x) not in self.seen:
+        elif (not isinstance(x, PLAIN) or isinstance(x, type) and not library(x.__module__)) and id(x) not in self.seen:
             self.seen.add(id(x))
             self.hold(x)
             (self.later if isinstance(x, (Optimizer, LRScheduler, ReduceLROnPlateau)) else self.waiting).append((x, path))
@@ -128,9 +136,6 @@ class Surroundings:
             self.function(x, path)
         elif type(x).__module__.startswith(f"{OWN}.compiled"):  # another compiled step, or this one
             self.look(getattr(x, "function", None), path)
-        elif isinstance(x, types.MethodType):
-            self.look(x.__self__, path.rpartition(".")[0] or path)
-            self.look(x.__func__, path)
         elif isinstance(x, dict):
             self.mapping(x, path)
         elif isinstance(x, (list, set)) and (len(x) > LARGE or isinstance(x, set)):
@@ -141,9 +146,6 @@ class Surroundings:
             self.length(x, path)
             for i, item in enumerate(x):
                 self.at(f"{path}[{i}]", x, i, item)
-        elif isinstance(x, (tuple, frozenset)):
-            for i, item in enumerate(x) if len(x) <= LARGE else ():
-                self.look(item, f"{path}[{i}]")
         elif isinstance(x, Optimizer):
             self.optimizer(x, path)
         elif isinstance(x, (LRScheduler, ReduceLROnPlateau)):
@@ -154,10 +156,14 @@ class Surroundings:
             self.generators.append(x)
         elif isinstance(x, type):
             self.settings(x, path)
+        elif isinstance(x, types.MethodType):
+            self.look(x.__self__, path.rpartition(".")[0] or path)
+            self.look(x.__func__, path)
         elif isinstance(getattr(x, "__wrapped__", None), types.FunctionType):
             self.look(x.__wrapped__, path)
-        elif hasattr(x, "func") and hasattr(x, "keywords"):  # functools.partial
-            self.look((x.func, x.args, x.keywords), path)
+        elif isinstance(x, (tuple, frozenset, functools.partial)):
+            for i, item in enumerate(gc.get_referents(x)[:LARGE]):
+                self.look(item, f"{path}[{i}]")
         elif isinstance(getattr(x, "__dict__", None), dict) and not isinstance(x, types.ModuleType):
             self.attributes(x, path)
 
@@ -228,24 +234,10 @@ class Surroundings:
     def optimizer(self, x, path):
         """An optimizer: its options and its state. Ours ask for their numbers anew at each replay; others do not."""
         self.optimizers.append(x)
-        asks = type(x).__module__.startswith(OWN) and isinstance(x, (Elementwise, SGD))
-        self.length(x.param_groups, f"{path}.param_groups")
-        self.look(x.hooks, f"{path}.hooks")
-        for i, group in enumerate(x.param_groups):
-            for key, value in group.items():
-                where = f"{path}.param_groups[{i}][{key!r}]"
-                if not asks or key == "params":
-                    self.at(where, group, key, value)
-                elif key not in ASKED and isinstance(value, (int, float)) and not isinstance(value, bool):
-                    self.test(where, f"{'' if value else 'not '}{self.place(group, key)}")
-                elif key not in ASKED + WITHOUT_EFFECT:
-                    self.at(where, group, key, value)
-        self.seen.update(map(id, (x.state, *x.state.values())))
-        self.at(f"{path}.state", x.__dict__, "state", x.state)
-        self.mapping(x.state, f"{path}.state", "{path}")
-        for p, state in x.state.items():
-            if isinstance(state, dict):
-                self.mapping(state, self.names.get(id(p), "x"), "{key}_of_{path}")
+        if type(x).__module__.startswith(OWN) and isinstance(x, (Elementwise, SGD)):
+            self.asking.update(map(id, x.param_groups))
+        for key in ("param_groups", "state", "hooks"):
+            self.at(f"{path}.{key}", vars(x), key, vars(x)[key])
 
     def differences(self):
         """The paths of the places whose contents are not what they were."""
@@ -256,6 +248,14 @@ class Surroundings:
             return eval(test, self.space.globals)
         except (KeyError, IndexError, ValueError, AttributeError):  # it is empty now
             return False
+
+    def state(self, result, tensors):
+        """(name, id) → the numbers in all that a step may change, and in what it returns."""
+        found = {(path, 0): x.array if kind == "tensor" else x for path, kind, x in leaves(result, "result") if kind != "container"}
+        for t in (*self.tensors.values(), *tensors):
+            name, grad = self.names.get(id(t), "argument"), t.node.grad if t.node is not None and t.node.op is None else None
+            found |= {(name, id(t)): t.array, (f"{name}_grad", id(t)): grad.array if grad is not None else None}
+        return {key: np.array(array) for key, array in (found | {(path, id(a)): a for _, _, a, path in self.arrays}).items()}
 
     def snapshot(self, tensors):
         """All that a step may change: tensors, gradients, arrays, options and state of optimizers, generators."""

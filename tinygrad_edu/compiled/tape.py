@@ -89,8 +89,7 @@ class Tape:
 
     def __init__(self):
         self.calls, self.constants, self.alive = [], {}, []
-        self.quiet = np.geterr()
-        self.failed, self.swap = None, None
+        self.quiet, self.failed = np.geterr(), None
 
     def constant(self, array):
         """The value that stands for an array which was not made by the step."""
@@ -122,13 +121,11 @@ class Tape:
         """Make and note a call that every replay must make anew: it gives arrays, and facts that must stay the same."""
         from .recorder import Recorder
 
-        modes.state.tape = None
-        self.swap.suspend()
+        modes.state.tape = None  # arrays that write are plain arrays now
         try:
             arrays, facts = function(*args)
         finally:
             modes.state.tape = self
-            self.swap.resume()
         call = self.write("again", function, (args, facts))
         call.label = function.__name__
         return [Recorder(self, a, call) for a in arrays], facts

@@ -1,5 +1,6 @@
 """Nested tuples, lists and dicts: what is in them, the same with other leaves, and as Python text; and names for objects."""
 
+from collections import OrderedDict
 from keyword import iskeyword
 from types import BuiltinFunctionType, FunctionType
 
@@ -22,11 +23,11 @@ def leaves(x, path):
 
 def mapped(x, change):
     """The same containers and slices with other leaves."""
-    if type(x) is dict:
-        return {k: mapped(v, change) for k, v in x.items()}
-    if type(x) in (tuple, list) or hasattr(type(x), "_make"):
+    if type(x) in (dict, OrderedDict):
+        return type(x)((k, mapped(v, change)) for k, v in x.items())
+    if isinstance(x, (tuple, list)):
         made = [mapped(i, change) for i in x]
-        return x._make(made) if hasattr(x, "_make") else type(x)(made)
+        return type(x)(*made) if hasattr(x, "_fields") else type(x)(made)
     return slice(*(mapped(i, change) for i in (x.start, x.stop, x.step))) if type(x) is slice else change(x)
 
 
@@ -39,16 +40,16 @@ def found(x, kind):
 
 def written(x, leaf):
     """The same containers as Python, with `leaf(x)` for what is in them."""
-    if type(x) is dict:
-        return f"{{{', '.join(f'{leaf(k)}: {written(v, leaf)}' for k, v in x.items())}}}"
     if type(x) is slice:
         return f"slice({written(x.start, leaf)}, {written(x.stop, leaf)}, {written(x.step, leaf)})"
-    if type(x) is list:
-        return f"[{', '.join(written(i, leaf) for i in x)}]"
-    if isinstance(x, tuple):
-        inside = f"({', '.join(written(i, leaf) for i in x)}{',' if len(x) == 1 else ''})"
-        return f"{leaf(type(x))}._make({inside})" if hasattr(x, "_make") else inside
-    return leaf(x)
+    if type(x) in (dict, OrderedDict):
+        text = f"{{{', '.join(f'{leaf(k)}: {written(v, leaf)}' for k, v in x.items())}}}"
+    elif isinstance(x, (tuple, list)):
+        text = joined([written(i, leaf) for i in x])
+        text = f"[{text}]" if isinstance(x, list) else f"({text})"
+    else:
+        return leaf(x)
+    return text if type(x) in (dict, tuple, list) else f"{leaf(type(x))}({'*' * hasattr(x, '_fields')}{text})"
 
 
 def joined(words):
@@ -66,7 +67,7 @@ class Space:
 
     def free(self, hint):
         """A name like `hint` that nothing has yet."""
-        hint = "".join(c if c.isalnum() else "_" for c in hint) or "t"
+        hint = "".join(c if c.isalnum() else "_" for c in hint if c not in "]'") or "t"
         hint = f"x_{hint}" if hint[0].isdigit() or iskeyword(hint) else hint
         name = hint
         while name in self.taken:
