@@ -724,3 +724,29 @@ INTEGERS = tg.arange(1, 4)
 def test_errors_are_of_the_same_kind(call, kind):
     with pytest.raises(kind):
         call()
+
+
+def test_downloads(tmp_path, monkeypatch):
+    from tinygrad_edu import hub
+    from tinygrad_edu.utils import model_zoo
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(hub, "chosen", [])
+    tg.save({"w": tg.ones(2)}, tmp_path / "weights.pt")
+    (tmp_path / "pickled.pth").write_bytes(b"\x80\x02}q\x00.")
+    address = (tmp_path / "weights.pt").as_uri()
+    assert hub.load_state_dict_from_url(address)["w"].tolist() == [1.0, 1.0]
+    (tmp_path / "weights.pt").unlink()  # the copy is read from now on
+    assert model_zoo.load_url(address)["w"].tolist() == [1.0, 1.0]
+    assert (tmp_path / "home/hub/checkpoints/weights.pt").exists()
+    with pytest.raises(RuntimeError, match="convert it once"):
+        hub.load_state_dict_from_url((tmp_path / "pickled.pth").as_uri(), model_dir=tmp_path / "models")
+    with pytest.raises(OSError, match="missing"):
+        hub.download_url_to_file((tmp_path / "missing").as_uri(), tmp_path / "copy")
+    assert not list(tmp_path.glob("copy*"))
+    hub.set_dir(tmp_path / "elsewhere")
+    assert hub.get_dir() == str(tmp_path / "elsewhere")
+    with pytest.raises(RuntimeError, match="import PyTorch"):
+        hub.load("pytorch/vision", "resnet18")
+    with pytest.raises(NotImplementedError, match="Linear"):
+        tg.onnx.export(tg.nn.Linear(1, 1), tg.ones(1), "model.onnx")
