@@ -8,7 +8,7 @@ from pathlib import Path
 
 __all__ = ["download_url_to_file", "get_dir", "load", "load_state_dict_from_url", "set_dir"]
 
-chosen = []
+chosen: list[str] = []
 
 
 def get_dir():
