@@ -144,7 +144,7 @@ def gradients(case, arrays, weights, create_graph=False):
     """The tensors, and the gradients of Σ weights · result with respect to the active inputs."""
     xs = case.tensors(arrays)
     out = case(*xs)
-    weights = weights if isinstance(weights, Tensor) else Tensor(np.asarray(weights, out.dtype))
+    weights = weights if isinstance(weights, Tensor) else Tensor(np.asarray(weights, out.dtype), None)
     active = [xs[i] for i in case.active]
     return xs, engine.grad(out, active, weights, create_graph=create_graph, allow_unused=True, materialize_grads=True)
 
@@ -177,7 +177,7 @@ def check_second_order(case, seed):
     if roots:
         second = engine.grad([x for x, _ in roots], wanted, [d for _, d in roots], allow_unused=True, materialize_grads=True)
     else:
-        second = [Tensor(np.zeros(x.shape)) for x in wanted]
+        second = [Tensor(np.zeros(x.shape), None) for x in wanted]
 
     def first(moved):
         return sum(np.sum(x.array * d) for x, d in zip(gradients(case, moved[:-1], moved[-1])[1], directions))
@@ -216,7 +216,7 @@ def check_raw_shapes(case, seed):
     """What a rule returns has its input's shape, or one that the input's shape broadcasts to; and the input's dtype."""
     for dtype in (np.float64, np.float32):
         arrays = case.arrays(seed, dtype)
-        out = case.op.function(*[Tensor(a) if i not in case.active else tg.tensor(a, requires_grad=True)
+        out = case.op.function(*[Tensor(a, None) if i not in case.active else tg.tensor(a, requires_grad=True)
                                  for i, a in enumerate(case.prepare(arrays))], **case.params_for(arrays))  # fmt: skip
         g = np.ones(out.shape, dtype)
         node = out.node
@@ -241,7 +241,7 @@ def check_arrays(case, seed):
             a.flags.writeable = False
     plain = case.op.function(*arrays, **case.params_for(arrays))
     assert isinstance(plain, (np.ndarray, np.generic)), f"{case}: arrays went in, and {type(plain).__name__} came out"
-    tensors = case.op.function(*[Tensor(a.copy()) for a in arrays], **case.params_for(arrays))
+    tensors = case.op.function(*[Tensor(a.copy(), None) for a in arrays], **case.params_for(arrays))
     assert isinstance(tensors, Tensor), f"{case}: tensors went in, and {type(tensors).__name__} came out"
     assert np.array_equal(tensors.array, plain, equal_nan=True) and tensors.dtype == plain.dtype
     if hasattr(case.op, "forward"):
@@ -263,7 +263,7 @@ def check_only_reads(case, seed):
         out.array.flags.writeable = False
     weights = np.ones(out.shape)
     weights.flags.writeable = False
-    engine.grad(out, [xs[i] for i in case.active], Tensor(weights), allow_unused=True)
+    engine.grad(out, [xs[i] for i in case.active], Tensor(weights, None), allow_unused=True)
     for x, a in zip(xs, arrays):
         assert np.array_equal(x.array, a, equal_nan=True)
 
@@ -276,7 +276,7 @@ def check_float32(case, seed):
     if case.op.name != "cast":
         assert out.dtype == np.float32, f"{case}: float32 became {out.dtype}"
     weights = np.ones(out.shape)
-    found = engine.grad(out, [xs[i] for i in case.active], Tensor(weights.astype(out.dtype)), allow_unused=True, materialize_grads=True)
+    found = engine.grad(out, [xs[i] for i in case.active], Tensor(weights.astype(out.dtype), None), allow_unused=True, materialize_grads=True)
     _, expected = gradients(case, double, weights)
     for g, e in zip(found, expected):
         assert g.dtype == np.float32, f"{case}: the gradient of a float32 input is {g.dtype}"
@@ -290,12 +290,12 @@ def check_strides(case, seed):
     expected = [case(*case.tensors(arrays)), *gradients(case, arrays, weights)[1]]
     for layout in (lambda a: np.array(a, order="F"), lambda a: np.repeat(a, 2, -1)[..., ::2] if a.ndim else a,
                    lambda a: np.ascontiguousarray(a[::-1])[::-1] if a.ndim else a):  # fmt: skip
-        xs = [Tensor(layout(a)) for a in arrays]
+        xs = [Tensor(layout(a), None) for a in arrays]
         for i in case.active:
             xs[i].requires_grad = True
         out = case(*xs)
         strange = np.array(weights, order="F")
-        found = engine.grad(out, [xs[i] for i in case.active], Tensor(strange), allow_unused=True, materialize_grads=True)
+        found = engine.grad(out, [xs[i] for i in case.active], Tensor(strange, None), allow_unused=True, materialize_grads=True)
         for computed, wanted in zip([out, *found], expected):
             agree(computed.array, wanted.array, f"{case}: strided input", 1e-12, 1e-12)
 
@@ -350,7 +350,7 @@ def check_general_function(case, seed):
                 row = [out]
                 if out.requires_grad:
                     leaves = [x for x in xs if isinstance(x, Tensor) and x.requires_grad]
-                    row += engine.grad(out, leaves, Tensor(np.ones(out.shape, out.dtype)), allow_unused=True)
+                    row += engine.grad(out, leaves, Tensor(np.ones(out.shape, out.dtype), None), allow_unused=True)
                 results.append(row)
             (a, *ga), (b, *gb) = results
             assert a.dtype == b.dtype and a.requires_grad == b.requires_grad, f"{case} {choice}"

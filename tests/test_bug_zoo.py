@@ -29,7 +29,7 @@ def array_of(x):
 
 def like(c, array):
     """A broken gradient in the form of the right one."""
-    return Tensor(array) if isinstance(c, Tensor) else array
+    return Tensor(array, None) if isinstance(c, Tensor) else array
 
 
 def reordered(c, change):
@@ -56,7 +56,7 @@ def transposed(c):
 
 
 def detached(x):
-    return Tensor(x.array) if isinstance(x, Tensor) else tuple(detached(y) for y in x) if isinstance(x, tuple) else x
+    return Tensor(x.array, None) if isinstance(x, Tensor) else tuple(detached(y) for y in x) if isinstance(x, tuple) else x
 
 
 def swapped(rule, g, args):
@@ -215,7 +215,7 @@ def test_the_kit_passes_what_is_right():
 
 
 @pytest.mark.parametrize("check, forward", [
-    (kit.check_arrays, lambda x, y: Tensor(x + y)),
+    (kit.check_arrays, lambda x, y: Tensor(x + y, None)),
     (kit.check_float32, lambda x, y: np.asarray(x + y, np.float64)),
     (kit.check_only_reads, lambda x, y: np.add(x, y, out=x) if np.shape(x) == np.shape(x + y) and np.ndim(x) else x + y),
     (kit.check_first_order, lambda x, y: x + 1.01 * y),

@@ -73,3 +73,13 @@ def test_every_file_says_its_one_job():
         text = path.read_text(encoding="utf-8")
         assert ast.get_docstring(ast.parse(text)), f"{path.relative_to(ROOT)} has no docstring"
         assert text.startswith(('"""', 'r"""')), f"{path.relative_to(ROOT)}: the docstring comes first"
+
+
+def test_tensors_are_made_with_their_node():
+    """`Tensor(data)` is PyTorch's old constructor, which converts to the default dtype; this package says Tensor(array, None)."""
+    for path in ROOT.rglob("*.py"):
+        if "zoo" in path.parts:
+            continue  # programs with a Tensor of their own
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Tensor":
+                assert len(node.args) > 1 or node.keywords, f"{path.relative_to(ROOT)}, line {node.lineno}: Tensor(…) without a node"

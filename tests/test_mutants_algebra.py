@@ -309,7 +309,7 @@ def slope(name, x, g=None, **params):
     """The gradient of an operator of one array."""
     t = tg.tensor(x, requires_grad=True)
     out = registry[name].function(t, **params)
-    return engine.grad(out, t, Tensor(np.ones(out.shape, out.dtype) if g is None else g))[0].numpy()
+    return engine.grad(out, t, Tensor(np.ones(out.shape, out.dtype) if g is None else g, None))[0].numpy()
 
 
 def minors_of(x):
@@ -395,13 +395,13 @@ def test_singular_values_of_a_matrix_without_full_rank_have_slopes(shape):
     packed = registry["svd_packed"].function(t)
     g = np.zeros(packed.shape)
     g[..., 0, shape[-2]] = 1
-    np.testing.assert_array_equal(engine.grad(packed, t, Tensor(g), retain_graph=True)[0].numpy(), (exact == 3) * 1.0)
+    np.testing.assert_array_equal(engine.grad(packed, t, Tensor(g, None), retain_graph=True)[0].numpy(), (exact == 3) * 1.0)
     if shape == (3, 3):
         for k, place in itertools.product((0, 2), (0, 1, 2, 4, 5, 6)):  # the elements of u₀, v₀, u₂ and v₂
             g = np.zeros(packed.shape)
             g[k, place] = 1
             nearly = tg.tensor(np.diag([3, 1, 1e-12]), requires_grad=True)
-            slopes = [engine.grad(registry["svd_packed"].function(y), y, Tensor(g))[0].numpy() for y in (t, nearly)]
+            slopes = [engine.grad(registry["svd_packed"].function(y), y, Tensor(g, None))[0].numpy() for y in (t, nearly)]
             np.testing.assert_allclose(*slopes, 1e-9, 1e-11)
 
 
@@ -424,7 +424,7 @@ def test_a_rule_for_several_inputs_serves_each_alone(case):
         chosen = [i for i, w in zip(case.active, wanted) if w]
         if chosen:
             xs = case.tensors(arrays, chosen)
-            for i, g in zip(chosen, engine.grad(case(*xs), [xs[i] for i in chosen], Tensor(weights))):
+            for i, g in zip(chosen, engine.grad(case(*xs), [xs[i] for i in chosen], Tensor(weights, None))):
                 np.testing.assert_allclose(g.numpy(), together[case.active.index(i)].numpy(), 1e-13, 1e-13)
 
 
@@ -473,9 +473,9 @@ def test_known_moments_change_no_derivative(shape, weights, axes):
     found = []
     for given in ({}, known):
         out = registry["normalize"].function(*ts, axes=axes, **given)
-        first = engine.grad(out, ts, Tensor(g), create_graph=True)
-        second = engine.grad((first[0] * Tensor(h)).sum(), ts, allow_unused=True, materialize_grads=True)
-        plain = engine.grad(registry["normalize"].function(*ts, axes=axes, **given), ts, Tensor(g))
+        first = engine.grad(out, ts, Tensor(g, None), create_graph=True)
+        second = engine.grad((first[0] * Tensor(h, None)).sum(), ts, allow_unused=True, materialize_grads=True)
+        plain = engine.grad(registry["normalize"].function(*ts, axes=axes, **given), ts, Tensor(g, None))
         found.append([a.detach().numpy() for a in (out, *first, *second, *plain)])
     for a, b in zip(*found, strict=True):
         np.testing.assert_allclose(a, b, 1e-10, 1e-12)
@@ -492,7 +492,7 @@ def test_a_bias_without_a_weight(wanted, graph):
         out, same = registry["normalize"].function(xs[0], None, xs[1], axes=(-1,)), registry["normalize"].function(xs[0], ones, xs[1], axes=(-1,))
         np.testing.assert_allclose(out.detach().numpy(), same.detach().numpy(), 1e-14)
         chosen = [t for t in xs if t.requires_grad]
-        for a, c in zip(engine.grad(out, chosen, Tensor(g), create_graph=graph), engine.grad(same, chosen, Tensor(g))):
+        for a, c in zip(engine.grad(out, chosen, Tensor(g, None), create_graph=graph), engine.grad(same, chosen, Tensor(g, None))):
             np.testing.assert_allclose(a.detach().numpy(), c.numpy(), 1e-13, 1e-14)
 
 

@@ -174,7 +174,7 @@ def test_adding_to_a_gradient_that_is_a_number_or_read_only():
         (x * x).backward()
         assert x.grad.item() == 6.0 * k
     y = vector(1.0, 2.0)
-    y.grad = Tensor(np.broadcast_to(np.float64(7.0), (2,)))
+    y.grad = Tensor(np.broadcast_to(np.float64(7.0), (2,)), None)
     (y * 2).sum().backward()
     assert y.grad.tolist() == [9.0, 9.0]
     y.grad = tg.ones(2, dtype=tg.float64)
@@ -341,7 +341,7 @@ def test_sizes():
 
 
 def test_a_tensor_begins_plain():
-    for x in (Tensor(np.ones(2)), tg.ones(2)):
+    for x in (Tensor(np.ones(2), None), tg.ones(2)):
         assert x.base is None and x.frozen is False and x.detached is None and x.views == () and x.used == 0 and x.shared is False
     for name in ("shape", "dtype", "ndim", "itemsize", "nbytes"):
         assert getattr(tg.Tensor, name).__doc__
@@ -428,9 +428,17 @@ def test_gradients_of_constants_and_of_results():
 
 def test_pytorchs_old_constructor():
     assert tg.Tensor(2, 3).shape == (2, 3) and tg.Tensor([1, 2]).tolist() == [1.0, 2.0] and tg.Tensor((1.0,)).shape == (1,)
-    assert tg.Tensor().shape == (0,) and tg.Tensor(4).shape == (4,)
+    assert tg.Tensor().shape == (0,) and tg.Tensor(4).shape == (4,) and tg.Tensor(np.int64(2), 3).shape == (2, 3)
+    for data in (np.ones(3), np.arange(3), np.array([True, False]), [np.float64(1), 2], tg.arange(2), range(3)):
+        assert tg.Tensor(data).dtype == np.float32 and tg.Tensor(data).tolist() == [float(x) for x in data]
+    held = np.zeros(2, np.float32)
+    made, held[0] = tg.Tensor(held), 1
+    assert made.tolist() == [0, 0]
+    for data in (3.0, np.float64(3), None):
+        with pytest.raises(TypeError, match="expected sizes as ints, or one list or array of numbers"):
+            tg.Tensor(data)
     array = np.ones(2)
-    assert Tensor(array).array is array and Tensor(array).node is None
+    assert Tensor(array, None).array is array and Tensor(array, None).node is None
 
 
 # --- memory ------------------------------------------------------------------------------------------------------------------
@@ -1099,7 +1107,7 @@ def test_freshly_specialised_functions_do_what_the_general_ones_do():
     from tinygrad_edu.autograd.specialize import general_function
 
     f8, f4 = np.array([0.5, 1.5]), np.array([0.5, 1.5], np.float32)
-    kinds = [lambda a: tg.tensor(a, requires_grad=True), lambda a: Tensor(a.copy()), lambda a: a.copy(), lambda a: 2, lambda a: 2.0, lambda a: True]
+    kinds = [lambda a: tg.tensor(a, requires_grad=True), lambda a: Tensor(a.copy(), None), lambda a: a.copy(), lambda a: 2, lambda a: 2.0, lambda a: True]
     for name, count, params in (("mul", 2, {}), ("pow", 2, {}), ("add", 2, {}), ("maximum", 2, {}), ("exp", 1, {}), ("sum", 1, {}), ("sum", 1, dict(axis=0, keepdims=True)),
                                 ("clip", 1, dict(low=0.7)), ("softmax", 1, dict(axis=0)), ("eq", 2, {}), ("reshape", 1, dict(shape=(2, 1))), ("squared_error", 2, dict(reduction="sum"))):  # fmt: skip
         op = registry[name]
@@ -1114,7 +1122,7 @@ def test_freshly_specialised_functions_do_what_the_general_ones_do():
                         row = [type(out), np.asarray(getattr(out, "array", out)).tolist(), str(out.dtype), getattr(out, "requires_grad", None)]
                         if isinstance(out, Tensor) and out.node is not None:
                             leaves = [x for x in xs if isinstance(x, Tensor) and x.requires_grad]
-                            row += [g.tolist() for g in engine.grad(out, leaves, Tensor(np.ones(out.shape, out.dtype)))]
+                            row += [g.tolist() for g in engine.grad(out, leaves, Tensor(np.ones(out.shape, out.dtype), None))]
                             row.append([s is None for s in out.node.parents])
                     except Exception as error:
                         row = [type(error)]

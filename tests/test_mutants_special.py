@@ -124,11 +124,11 @@ def representatives():
 CASES = representatives()
 ARGUMENTS = dict(
     leaf=lambda a: tg.tensor(a, requires_grad=a.dtype.kind == "f"),
-    constant=lambda a: Tensor(a.copy()),
+    constant=lambda a: Tensor(a.copy(), None),
     held=lambda a: tg.from_numpy(a.copy()),
     view_of_held=lambda a: tg.from_numpy(a.copy()).reshape(a.shape),
     narrow=lambda a: tg.tensor(a.astype(np.float32) if a.dtype.kind == "f" else a, requires_grad=a.dtype.kind == "f"),
-    integers=lambda a: Tensor(np.ones(a.shape, np.int64)),
+    integers=lambda a: Tensor(np.ones(a.shape, np.int64), None),
     array=lambda a: a.copy(),
     integer=lambda a: 2,
     number=lambda a: 0.75,
@@ -199,7 +199,7 @@ def outcome(function, xs, params):
     if node.note is not None:
         row += [node.note.line, node.note.names, shown(node.note.value, xs), shown(node.note.inputs, xs)]
     try:
-        row += [shown(engine.grad(out, leaves, Tensor(np.ones(out.shape, out.dtype)), allow_unused=True), xs)]
+        row += [shown(engine.grad(out, leaves, Tensor(np.ones(out.shape, out.dtype), None), allow_unused=True), xs)]
     except Exception as error:
         row += [type(error), str(error)]
     return row

@@ -26,7 +26,7 @@ class Fourier(Function):
         n = math.prod(z.shape[d] for d in dims)
         out = np.fft.ifftn(z, axes=dims) * (n * factor) if inverse else np.fft.fftn(z, axes=dims) * factor
         kind = np.result_type(re.dtype, im.dtype)
-        return Tensor(np.ascontiguousarray(out.real.astype(kind))), Tensor(np.ascontiguousarray(out.imag.astype(kind)))
+        return Tensor(np.ascontiguousarray(out.real.astype(kind)), None), Tensor(np.ascontiguousarray(out.imag.astype(kind)), None)
 
     @staticmethod
     def backward(ctx, re, im):

@@ -251,9 +251,9 @@ class Builder:
             array = self.arrays[self.number(place, self.arrays)]
             root = self.roots.get(place)
             if parameter is True:
-                t = Parameter(Tensor(array), requires_grad=requires_grad is True)
+                t = Parameter(Tensor(array, None), requires_grad=requires_grad is True)
             else:
-                t = Tensor(array) if root is None else memory.alias(root)
+                t = Tensor(array, None) if root is None else memory.alias(root)
                 if requires_grad is True:
                     t.requires_grad = True
             self.tensors[i] = t
@@ -495,7 +495,7 @@ def load_safetensors(f, device="cpu"):
                     raise ValueError(f"{name!r} lies at {row['data_offsets']}, where {n} bytes from {end} on would belong")
                 array = np.frombuffer(data, kind, prod(shape), begin).reshape(shape)
                 array = (array.astype(np.uint32) << 16).view(np.float32) if row["dtype"] == "BF16" else array.copy()
-                result[name], end = Tensor(array.astype(array.dtype.newbyteorder("="), copy=False)), end_of_row
+                result[name], end = Tensor(array.astype(array.dtype.newbyteorder("="), copy=False), None), end_of_row
             if end != len(data):
                 raise ValueError(f"{len(data) - end} bytes belong to no tensor")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -547,7 +547,7 @@ def npz_entry(archive, info):
         if len(data) != prod(shape) * dtype.itemsize:
             raise ValueError(f"{info.filename!r} has {len(data)} bytes and announces {prod(shape) * dtype.itemsize}")
     array = np.frombuffer(data, dtype).reshape(shape, order="F" if column_major else "C")
-    return Tensor(array.astype(dtype.newbyteorder("="), order="K", copy=True))
+    return Tensor(array.astype(dtype.newbyteorder("="), order="K", copy=True), None)
 
 
 WRITERS = {".safetensors": save_safetensors, ".npz": save_npz}

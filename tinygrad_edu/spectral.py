@@ -65,7 +65,7 @@ def stft(input, n_fft, hop_length=None, win_length=None, window=None, center=Tru
     if x.shape[1] < n_fft:
         raise RuntimeError(f"stft: expected 0 < n_fft <= {x.shape[1]}, the length of the signal, got n_fft={n_fft}")
     places = np.arange((x.shape[1] - n_fft) // hop + 1)[:, None] * hop + np.arange(n_fft)
-    frames = split(x)[:, Tensor(places)] if complex_input else x[:, Tensor(places)]
+    frames = split(x)[:, Tensor(places, None)] if complex_input else x[:, Tensor(places, None)]
     if window is not None:
         frames = frames * window
     both_sides = is_complex(frames)
@@ -135,11 +135,11 @@ def istft(input, n_fft, hop_length=None, win_length=None, window=None, center=Tr
     learned = None  # Σ window² in the graph, where the window has a gradient
     if window is not None and window.requires_grad:
         tiled = (window * window).repeat(count)
-        learned = tiled.new_zeros(total).index_add(0, Tensor(places), tiled)
+        learned = tiled.new_zeros(total).index_add(0, Tensor(places, None), tiled)
 
     def added(part):
-        out = part.new_zeros(part.shape[0], total).index_add(1, Tensor(places), part.reshape(part.shape[0], -1))[:, inside]
-        out = out / (Tensor(envelope[inside].astype(part.dtype)) if learned is None else learned[inside])
+        out = part.new_zeros(part.shape[0], total).index_add(1, Tensor(places, None), part.reshape(part.shape[0], -1))[:, inside]
+        out = out / (Tensor(envelope[inside].astype(part.dtype), None) if learned is None else learned[inside])
         if end > total:
             out = public["cat"]([out, out.new_zeros(out.shape[0], end - total)], 1)
         return out.squeeze(0) if single else out

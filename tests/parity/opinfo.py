@@ -63,7 +63,7 @@ def converted(value, seen):
         for theirs, ours in seen:
             if theirs is value:
                 return ours
-        ours = Tensor(value.detach().numpy().copy(order="K"))
+        ours = Tensor(value.detach().numpy().copy(order="K"), None)
         if value.requires_grad:
             ours.requires_grad = True
         seen.append((value, ours))
@@ -244,7 +244,7 @@ def check_gradients(findings, label, ours, theirs, pairs, second, rtol, atol):
         if "does not require grad" in str(error) or "not implemented" in str(error) or "not differentiable" in str(error):
             return True
         raise
-    tracked = [(o, Tensor(w)) for (o, _), w in zip(outputs, weights) if o.requires_grad]  # what is not must have no gradient
+    tracked = [(o, Tensor(w, None)) for (o, _), w in zip(outputs, weights) if o.requires_grad]  # what is not must have no gradient
     found = gradients(*zip(*tracked), our_inputs, tg, second) if tracked else [None] * len(our_inputs)
     if any(t.dtype is torch.float32 for t in their_inputs):
         rtol = atol = max(rtol, 1e-5)
@@ -259,7 +259,7 @@ def check_gradients(findings, label, ours, theirs, pairs, second, rtol, atol):
         return True
     weights = [rng.standard_normal(tuple(e.shape)) for _, e in again]
     expected = gradients([e for _, e in again], [torch.from_numpy(np.array(w)) for w in weights], their_inputs, torch)
-    tracked = [(f, Tensor(np.array(w))) for (f, _), w in zip(again, weights) if f is not None and f.requires_grad]
+    tracked = [(f, Tensor(np.array(w), None)) for (f, _), w in zip(again, weights) if f is not None and f.requires_grad]
     found = gradients(*zip(*tracked), our_inputs, tg) if tracked else [None] * len(our_inputs)
     for k, (a, b) in enumerate(zip(as_arrays(found, our_inputs), as_arrays(expected, their_inputs))):
         known = np.isfinite(b)  # torch's second derivatives at kinks are sometimes NaN where ours are finite

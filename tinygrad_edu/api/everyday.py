@@ -4,7 +4,7 @@ import numpy as np
 
 from ..autograd import dtypes, memory, modes
 from ..autograd.size import Size
-from ..autograd.tensor import PLAIN, Tensor, array_of, as_memory
+from ..autograd.tensor import Tensor, array_of, as_memory
 from ..ops import functions, indexing, shapes
 from .create import bfloat16, check_device, cpu, dtype_of, finished, tensor
 from .spelling import as_tensor, both, check_dim, ints, methods, named_results, only_function, only_method
@@ -157,14 +157,14 @@ def angle(input):
     if input.dtype.kind == "c":
         return public["atan2"](input.imag, input.real)
     kind = dtypes.floating(input.dtype)
-    return Tensor(np.where(np.isnan(input.array), np.nan, np.where(input.array < 0, np.pi, 0)).astype(kind)[()]) + input * 0
+    return Tensor(np.where(np.isnan(input.array), np.nan, np.where(input.array < 0, np.pi, 0)).astype(kind)[()], None) + input * 0
 
 
 @both()
 def frexp(input):
     """The pair (mantissa, exponent) with input = mantissa · 2^exponent and 0.5 ≤ |mantissa| < 1"""
     _, exponent = np.frexp(input.array)
-    return FrExp(input * Tensor(np.ldexp(np.ones_like(input.array), -exponent)), Tensor(np.asarray(exponent, np.int32)))
+    return FrExp(input * Tensor(np.ldexp(np.ones_like(input.array), -exponent), None), Tensor(np.asarray(exponent, np.int32), None))
 
 
 FrExp = named_results("frexp", "mantissa exponent")
@@ -187,13 +187,13 @@ NAMES = {kind: name for name, kind in KINDS.items()} | dict(complex64="ComplexFl
 
 def legacy(args, dtype):
     """What the old constructors make: of numbers a tensor of that size, of data a tensor of it."""
-    if args and all(isinstance(a, int) for a in args):
-        return np.zeros(args, dtype)
+    if all(isinstance(a, (int, np.integer)) for a in args):
+        return np.zeros(args or 0, dtype)
     if len(args) == 1 and isinstance(args[0], Size):
         return np.zeros(args[0], dtype)
-    if len(args) > 1:
-        raise TypeError("Tensor(…): expected sizes as ints, or one list of numbers; use tensor(data) or zeros(size)")
-    return tensor(args[0], dtype=dtype).array if args else np.zeros(0, dtype)
+    if len(args) > 1 or not isinstance(args[0], (Tensor, np.ndarray)) and not hasattr(args[0], "__len__"):
+        raise TypeError("Tensor(…): expected sizes as ints, or one list or array of numbers; use tensor(data) or zeros(size)")
+    return tensor(args[0], dtype=dtype).array
 
 
 class Constructor(type):
@@ -202,7 +202,7 @@ class Constructor(type):
     dtype: np.dtype
 
     def __call__(cls, *args):
-        return Tensor(legacy(args, cls.dtype))
+        return Tensor(legacy(args, cls.dtype), None)
 
     def __instancecheck__(cls, value):
         return isinstance(value, Tensor) and value.dtype == cls.dtype
@@ -218,14 +218,13 @@ def old_constructor(name, dtype):
 for name, kind in KINDS.items():
     old_constructor(f"{name}Tensor", np.dtype(kind))
 
-PLAIN.update((Tensor, Size))
-Tensor.of_plain = staticmethod(lambda args: legacy(args, dtypes.default))
+Tensor.of_data = staticmethod(lambda args: legacy(args, dtypes.default))
 
 
 @only_method()
 def new(self, *args):
     """A tensor of this one's dtype: of a size given as ints, or of data"""
-    return Tensor(legacy(args, self.dtype))
+    return Tensor(legacy(args, self.dtype), None)
 
 
 @only_function()
@@ -238,7 +237,7 @@ def scalar_tensor(s, *, dtype=None, device=None, requires_grad=False, layout=Non
 @only_function()
 def fill(input, value):
     """A tensor like input, filled with one number"""
-    value = value if isinstance(value, Tensor) else Tensor(np.asarray(value, input.dtype))
+    value = value if isinstance(value, Tensor) else Tensor(np.asarray(value, input.dtype), None)
     if value.ndim:
         raise RuntimeError(f"fill: the value must be a number or a 0-d tensor, not of shape {list(value.shape)}")
     return indexing.setitem(input, value.astype(input.dtype), index=(Ellipsis,))
@@ -282,7 +281,7 @@ def histogram(input, bins=100, *, range=None, weight=None, density=False):
     w = None if weight is None else weight.array.reshape(-1)[inside]
     places = np.minimum(np.searchsorted(edges, x[inside], "right") - 1, len(edges) - 2)  # the last part holds its right edge too
     hist = np.bincount(places, w, len(edges) - 1).astype(input.dtype)
-    return Histogram(Tensor(hist / (hist.sum() * np.diff(edges)) if density else hist), Tensor(edges))
+    return Histogram(Tensor(hist / (hist.sum() * np.diff(edges)) if density else hist, None), Tensor(edges, None))
 
 
 Histogram = named_results("histogram", "hist bin_edges")
@@ -313,13 +312,13 @@ def slopes(x, dim, spacing, edge_order):
         a, b = h[k : k + 1], h[k + 1 : k + 2]
         weights = dict(first=(-(2 * a + b) / (a * (a + b)), (a + b) / (a * b), -a / (b * (a + b))),
                        last=(b / (a * (a + b)), -(a + b) / (a * b), (a + 2 * b) / (b * (a + b))))[at]  # fmt: skip
-        return sum(x[k + i : k + i + 1] * Tensor(w) for i, w in enumerate(weights))
+        return sum(x[k + i : k + i + 1] * Tensor(w, None) for i, w in enumerate(weights))
 
-    parts = [(x[1:2] - x[:1]) / Tensor(h[:1]) if edge_order == 1 else parabola(0, "first")]
+    parts = [(x[1:2] - x[:1]) / Tensor(h[:1], None) if edge_order == 1 else parabola(0, "first")]
     if n > 2:
         a, b = h[:-1], h[1:]
-        parts.append(x[:-2] * Tensor(-b / (a * (a + b))) + x[1:-1] * Tensor((b - a) / (a * b)) + x[2:] * Tensor(a / (b * (a + b))))
-    parts.append((x[-1:] - x[-2:-1]) / Tensor(h[-1:]) if edge_order == 1 else parabola(n - 3, "last"))
+        parts.append(x[:-2] * Tensor(-b / (a * (a + b)), None) + x[1:-1] * Tensor((b - a) / (a * b), None) + x[2:] * Tensor(a / (b * (a + b)), None))
+    parts.append((x[-1:] - x[-2:-1]) / Tensor(h[-1:], None) if edge_order == 1 else parabola(n - 3, "last"))
     return shapes.moveaxis(shapes.concatenate(*parts, axis=0), source=0, destination=dim)
 
 

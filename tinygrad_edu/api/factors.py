@@ -41,24 +41,24 @@ def eliminate(A, pivot=True):
     found = [row_order(a, pivot) for a in flat]
     order = np.array([o for o, _ in found], np.int64).reshape(*batch, m)
     exchanges = np.array([e for _, e in found], np.int64).reshape(*batch, min(m, n))
-    rest = public["take_along_dim"](A, Tensor(np.broadcast_to(order[..., None], A.shape).copy()), -2)
+    rest = public["take_along_dim"](A, Tensor(np.broadcast_to(order[..., None], A.shape).copy(), None), -2)
     columns, rows = [], []
     for k in range(min(m, n)):
         row, column = rest[..., :1, :], rest[..., :, :1]
         pivot_value = row[..., :1]
         singular = pivot_value.array == 0
-        factor = column / (pivot_value if not singular.any() else public["where"](Tensor(singular), 1.0, pivot_value))
+        factor = column / (pivot_value if not singular.any() else public["where"](Tensor(singular, None), 1.0, pivot_value))
         columns.append(shapes.pad_constant(factor, widths=((0, 0),) * len(batch) + ((k, 0), (0, 0)), value=0.0))
         rows.append(shapes.pad_constant(row, widths=((0, 0),) * len(batch) + ((0, 0), (k, 0)), value=0.0))
         rest = rest[..., 1:, 1:] - factor[..., 1:, :] * row[..., 1:]
     lower = shapes.concatenate(*columns, axis=-1)
-    one = Tensor(np.eye(m, min(m, n), dtype=A.dtype))
+    one = Tensor(np.eye(m, min(m, n), dtype=A.dtype), None)
     return order, exchanges, lower.tril(-1) + one, shapes.concatenate(*rows, axis=-2)
 
 
 def permutation(order, dtype):
     """The matrix P with A = P · (A in the given order of rows)."""
-    return Tensor(np.ascontiguousarray(np.eye(order.shape[-1], dtype=dtype)[order].swapaxes(-1, -2)))
+    return Tensor(np.ascontiguousarray(np.eye(order.shape[-1], dtype=dtype)[order].swapaxes(-1, -2)), None)
 
 
 @entry
@@ -71,7 +71,7 @@ def lu(A, *, pivot=True):
     [[1.0, 2.0], [3.0, 4.0]]
     """
     order, _, lower, upper = eliminate(matrices("lu", A), pivot)
-    return LU(permutation(order, A.dtype) if pivot else Tensor(np.empty(0, A.dtype)), lower, upper)
+    return LU(permutation(order, A.dtype) if pivot else Tensor(np.empty(0, A.dtype), None), lower, upper)
 
 
 @entry
@@ -84,7 +84,7 @@ def lu_factor(A, *, pivot=True):
         whole = shapes.pad_constant(whole, widths=((0, 0),) * (A.ndim - 1) + ((0, n - m),), value=0.0)
     if m > n:
         upper = shapes.pad_constant(upper, widths=((0, 0),) * (A.ndim - 2) + ((0, m - n), (0, 0)), value=0.0)
-    return Factors(whole + upper, Tensor((exchanges + 1).astype(np.int32)))
+    return Factors(whole + upper, Tensor((exchanges + 1).astype(np.int32), None))
 
 
 @entry
@@ -104,7 +104,7 @@ def unpacked(factors, pivots):
             order[[i, j]] = order[[j, i]]
         orders.append(order)
     order = np.array(orders, int).reshape(*exchanges.shape[:-1], m)
-    lower = factors[..., :, :k].tril(-1) + Tensor(np.eye(m, k, dtype=factors.dtype))
+    lower = factors[..., :, :k].tril(-1) + Tensor(np.eye(m, k, dtype=factors.dtype), None)
     return permutation(order, factors.dtype), lower, factors[..., :k, :].triu()
 
 
@@ -145,15 +145,15 @@ def top_lu(input, pivot=True, get_infos=False):
 def geqrf(input):
     """The pair (a, tau): R above the diagonal, and the reflections whose product is Q, for householder_product"""
     a, tau = np.linalg.qr(matrices("geqrf", input).array, mode="raw")
-    return GeQRF(Tensor(np.ascontiguousarray(a.swapaxes(-1, -2))), Tensor(tau))
+    return GeQRF(Tensor(np.ascontiguousarray(a.swapaxes(-1, -2)), None), Tensor(tau, None))
 
 
 @entry
 def householder_product(A, tau):
     """The first columns of H₁ · H₂ ⋯ with Hᵢ = 1 − τᵢ · vᵢ · vᵢᵀ, the vectors v below the diagonal of A (…, m, n)"""
     *_, m, n = matrices("householder_product", A).shape
-    vectors = A[..., :, : tau.shape[-1]].tril(-1) + Tensor(np.eye(m, tau.shape[-1], dtype=A.dtype))
-    out = Tensor(np.broadcast_to(np.eye(m, n, dtype=A.dtype), A.shape).copy())
+    vectors = A[..., :, : tau.shape[-1]].tril(-1) + Tensor(np.eye(m, tau.shape[-1], dtype=A.dtype), None)
+    out = Tensor(np.broadcast_to(np.eye(m, n, dtype=A.dtype), A.shape).copy(), None)
     for i in reversed(range(tau.shape[-1])):
         v = vectors[..., i : i + 1]
         out = out - (tau[..., i, None, None] * v) @ (mT(v) @ out)
@@ -212,7 +212,7 @@ def eigensystem(name, A):
         raise RuntimeError(f"linalg.{name}: expected square matrices, shape (…, n, n), got shape {list(A.shape)}")
     kind = np.result_type(A.dtype, np.complex64)
     values, vectors = np.linalg.eig(A.array)
-    return Tensor(values.astype(kind)), Tensor(vectors.astype(kind))
+    return Tensor(values.astype(kind), None), Tensor(vectors.astype(kind), None)
 
 
 def with_history(name, A):

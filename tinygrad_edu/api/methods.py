@@ -149,7 +149,7 @@ for name, target in dict(iadd="add_", isub="sub_", imul="mul_", itruediv="div_",
 @only_method()
 def copy_(self, src, non_blocking=False):
     """Overwrite the tensor with the values of another, broadcast to its shape."""
-    source = src if isinstance(src, Tensor) else Tensor(np.asarray(src))
+    source = src if isinstance(src, Tensor) else Tensor(np.asarray(src), None)
     methods["__setitem__"](self, Ellipsis, source)
     return self
 
@@ -157,7 +157,7 @@ def copy_(self, src, non_blocking=False):
 @only_method()
 def fill_(self, value):
     """Overwrite every element with one number."""
-    return copy_(self, value if isinstance(value, Tensor) else Tensor(np.asarray(stored("fill_", value, self.dtype))))
+    return copy_(self, value if isinstance(value, Tensor) else Tensor(np.asarray(stored("fill_", value, self.dtype)), None))
 
 
 @only_method()
@@ -427,7 +427,7 @@ def unknown_numpy(name):
 
 def zeros_like(x, dtype=None, order="K", subok=True, shape=None):
     """np.zeros_like of a tensor: a constant tensor."""
-    return Tensor(np.zeros_like(array_of(x), dtype=dtype, shape=shape))
+    return Tensor(np.zeros_like(array_of(x), dtype=dtype, shape=shape), None)
 
 
 NUMPY = {
@@ -458,8 +458,8 @@ NUMPY = {
     np.tril: public["tril"], np.triu: public["triu"], np.diagonal: public["diagonal"], np.diag: public["diag"],
     np.trace: public["trace"], np.ravel: lambda x, **k: x.reshape(-1), np.copy: shapes.clone,
     np.zeros_like: zeros_like, np.shape: lambda x: tuple(x.shape), np.ndim: lambda x: x.ndim, np.size: lambda x: x.numel(),
-    np.ones_like: lambda x, dtype=None, order="K", subok=True, shape=None: Tensor(np.ones_like(array_of(x), dtype=dtype, shape=shape)),
-    np.full_like: lambda x, value, **k: Tensor(np.full_like(array_of(x), value, **k)),
+    np.ones_like: lambda x, dtype=None, order="K", subok=True, shape=None: Tensor(np.ones_like(array_of(x), dtype=dtype, shape=shape), None),
+    np.full_like: lambda x, value, **k: Tensor(np.full_like(array_of(x), value, **k), None),
     np.argmax: public["argmax"], np.argmin: public["argmin"], np.all: public["all"], np.any: public["any"],
     np.linalg.norm: lambda x, ord=None, axis=None, keepdims=False: linalg.norm(x, ord, axis, keepdims),
     np.linalg.solve: lambda a, b: linalg.solve(a, b), np.linalg.slogdet: lambda a: linalg.slogdet(a),
@@ -485,7 +485,7 @@ def astype(self, dtype):
     dtype = dtype_of(dtype)
     if self.dtype == dtype:
         return self
-    return shapes.cast(self, dtype=dtype) if dtype.kind in "fc" else Tensor(self.array.astype(dtype))  # integers have no gradient
+    return shapes.cast(self, dtype=dtype) if dtype.kind in "fc" else Tensor(self.array.astype(dtype), None)  # integers have no gradient
 
 
 @only_method()
@@ -568,7 +568,7 @@ methods["is_quantized"] = property(lambda self: False, doc="False.")
 methods["_version"] = property(lambda self: memory.writes.get(id(memory.owner(as_memory(self))), (0,))[0])
 methods["share_memory_"] = lambda self: self
 methods["pin_memory"] = lambda self: self
-methods["apply_"] = lambda self, f: copy_(self, Tensor(np.vectorize(f)(self.array)))
+methods["apply_"] = lambda self, f: copy_(self, Tensor(np.vectorize(f)(self.array), None))
 
 
 def device_of(self):
@@ -598,9 +598,9 @@ def __deepcopy__(self, memo):
     if self.node is not None:
         new.requires_grad = True
         if self.node.grad is not None:
-            new.node.grad = Tensor(self.node.grad.array.copy())
+            new.node.grad = Tensor(self.node.grad.array.copy(), None)
     elif self.grad is not None:
-        new.grad = Tensor(self.grad.array.copy())
+        new.grad = Tensor(self.grad.array.copy(), None)
     return new
 
 

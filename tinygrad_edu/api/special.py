@@ -51,7 +51,7 @@ def multigammaln(input, p):
     if p < 1 or (array_of(input) <= (p - 1) / 2).any():
         raise RuntimeError(f"mvlgamma: p = {p} must be at least 1, and every element greater than (p − 1) / 2 = {(p - 1) / 2}")
     input = input if input.dtype.kind == "f" else input.astype(dtypes.default)
-    steps = Tensor(np.arange(p).astype(input.dtype) / 2)
+    steps = Tensor(np.arange(p).astype(input.dtype) / 2, None)
     return operators.lgamma(input.unsqueeze(-1) - steps).sum(-1) + p * (p - 1) / 4 * math.log(math.pi)
 
 
@@ -59,7 +59,7 @@ def xlog1py(input, other):
     """input · ln(1 + other), and 0 where input is 0"""
     input, other = as_tensor(input), as_tensor(other)
     x, y = array_of(input), array_of(other)
-    zero = Tensor((x == 0) & ((y <= -1) | (y == np.inf)))  # where the logarithm is finite, it is the derivative for input
+    zero = Tensor((x == 0) & ((y <= -1) | (y == np.inf)), None)  # where the logarithm is finite, it is the derivative for input
     return indexing.where(zero, 0.0, input * functions.log1p(indexing.where(zero, 0.0, other)))
 
 
@@ -111,7 +111,7 @@ def integral(name, doc, compute):
             raise NotImplementedError(f"{name}: there is no derivative, as in PyTorch; use x.detach()")
         kind = dtypes.floating(input.dtype)
         with np.errstate(all="ignore"):
-            return Tensor(np.asarray(compute(np.asarray(input.array, np.float64))).astype(kind))
+            return Tensor(np.asarray(compute(np.asarray(input.array, np.float64))).astype(kind), None)
 
     function.__name__, function.__doc__ = name, doc
     return function
@@ -173,7 +173,7 @@ def polynomial(name, first, following, argument=lambda x: x):
         for k in range(1, int(degrees.max(initial=0))):
             before, value = value, following(k, z, value, before)
             out = np.where(degrees == k + 1, value, out)
-        return Tensor(out.astype(kind))
+        return Tensor(out.astype(kind), None)
 
     function.__name__, function.__doc__ = name, f"The {name.rpartition('_')[0].replace('_', ' ')} of degree n at input"
     return function

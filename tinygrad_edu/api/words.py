@@ -6,7 +6,7 @@ from ..autograd.tensor import Tensor
 from .spelling import functions
 
 WORDS = dict(
-    of_plain="What PyTorch's old constructor makes: Tensor(2, 3) or Tensor([1.0]).",
+    of_data="What PyTorch's old constructor makes: Tensor(2, 3) or Tensor([1.0]).",
     shape="How many elements each dimension has, as a Size.",
     dtype="The type of the elements.",
     ndim="How many dimensions there are.",

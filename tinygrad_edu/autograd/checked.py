@@ -267,10 +267,10 @@ class TensorFunction(Problem):
         if not y.requires_grad:
             self.unreached.update(range(len(self.tensors)))
             return [np.zeros(a.shape, a.dtype) for a in self.arrays]
-        outputs, upstream = [y], [Tensor(np.asarray(weights, y.dtype))]
+        outputs, upstream = [y], [Tensor(np.asarray(weights, y.dtype), None)]
         if not self.undefined:
             others = [o for o in self.graph if o is not y and o.requires_grad]
-            outputs, upstream = outputs + others, upstream + [Tensor(np.zeros(o.shape, o.dtype)) for o in others]
+            outputs, upstream = outputs + others, upstream + [Tensor(np.zeros(o.shape, o.dtype), None) for o in others]
         found = engine.grad(outputs, self.tensors, upstream, retain_graph=True, allow_unused=True)
         self.unreached.update(i for i, g in enumerate(found) if g is None)
         return [np.zeros(a.shape, a.dtype) if g is None else g.array for g, a in zip(found, self.arrays)]
@@ -287,7 +287,7 @@ class TensorFunction(Problem):
             if pulled.node is None:
                 pieces.append(np.zeros(y.array.size))
                 continue
-            (along,) = engine.grad([pulled], [u], [Tensor(way.astype(pulled.dtype))], allow_unused=True, materialize_grads=True)
+            (along,) = engine.grad([pulled], [u], [Tensor(way.astype(pulled.dtype), None)], allow_unused=True, materialize_grads=True)
             pieces.append(np.asarray(along.array, np.float64).reshape(-1))
         return np.concatenate(pieces) if pieces else np.zeros(0)
 
@@ -300,12 +300,12 @@ class TensorFunction(Problem):
         moved.flat[k] += step
         self.restore()
         with modes.no_grad():
-            outputs = self.func(*(Tensor(moved) if p == position else x for p, x in enumerate(self.args)))
+            outputs = self.func(*(Tensor(moved, None) if p == position else x for p, x in enumerate(self.args)))
         return [np.asarray(y.array) for y in as_tuple(outputs)]
 
     def in_double(self):
         """The same check with everything in float64, or None where that cannot be arranged."""
-        double = [Tensor(np.asarray(x.array, np.float64)) if isinstance(x, Tensor) and x.dtype.kind == "f" else x for x in self.args]
+        double = [Tensor(np.asarray(x.array, np.float64), None) if isinstance(x, Tensor) and x.dtype.kind == "f" else x for x in self.args]
         for x, y in zip(self.args, double):
             if isinstance(x, Tensor) and x is not y:
                 y.requires_grad = x.requires_grad
@@ -535,7 +535,7 @@ class Step(Problem):
     def run(self):
         """Call the Function's `forward` again: (outputs, context)."""
         cls, context = self.op.function, Context(self.op.context.needs_input_grad)
-        args = [Tensor(x) if k in self.tensors else x for k, x in enumerate(self.inputs)]
+        args = [Tensor(x, None) if k in self.tensors else x for k, x in enumerate(self.inputs)]
         with modes.no_grad():
             if hasattr(cls, "setup_context"):
                 results = cls.forward(*args, **self.kwargs)
@@ -559,9 +559,9 @@ class Step(Problem):
         upstream: list = []
         for o, y in enumerate(outputs):
             if o == self.active[k]:
-                upstream.append(Tensor(np.asarray(weights, y.dtype)))
+                upstream.append(Tensor(np.asarray(weights, y.dtype), None))
             else:
-                upstream.append(Tensor(np.zeros(y.shape, y.dtype)) if context.materialize else None)
+                upstream.append(Tensor(np.zeros(y.shape, y.dtype), None) if context.materialize else None)
         with modes.no_grad():
             results = as_tuple(self.op.function.backward(context, *upstream))
         found: list = []
@@ -591,7 +591,7 @@ class Step(Problem):
         cls, kwargs, tensors = self.op.function, self.kwargs, self.tensors
 
         def inside(*values):
-            args = [x if isinstance(x, Tensor) or k not in tensors else Tensor(x) for k, x in enumerate(values)]
+            args = [x if isinstance(x, Tensor) or k not in tensors else Tensor(x, None) for k, x in enumerate(values)]
             if hasattr(cls, "setup_context"):
                 return cls.forward(*args, **kwargs)
             return cls.forward(Context(self.op.context.needs_input_grad), *args, **kwargs)

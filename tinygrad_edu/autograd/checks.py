@@ -27,10 +27,10 @@ def start(outputs, gradients, create_graph, attempt):
                 )
             g = array.dtype.type(1) if array.ndim == 0 else np.ones(array.shape, array.dtype)
             if create_graph:
-                g = Tensor(g)
+                g = Tensor(g, None)
         else:
             if not isinstance(g, Tensor):
-                g = Tensor(np.asarray(g, output.dtype))
+                g = Tensor(np.asarray(g, output.dtype), None)
             if g.array.shape != array.shape:
                 raise RuntimeError(
                     f"{attempt}: the gradient has shape {list(g.array.shape)} and the tensor {list(array.shape)}; "
@@ -48,7 +48,7 @@ def noted(node, g, create_graph):
     """A finished gradient: the tensor's hooks see it and may replace it, and a recorded result keeps it for pictures."""
     for hook in list(node.note.hooks.values()) if node.note.hooks else ():
         with modes.set_grad_enabled(create_graph):
-            shown = g if isinstance(g, Tensor) else Tensor(np.array(g))  # a copy: a hook may write to what it is given
+            shown = g if isinstance(g, Tensor) else Tensor(np.array(g), None)  # a copy: a hook may write to what it is given
             new = hook(shown)
         if new is None:
             g = shown if create_graph else shown.array

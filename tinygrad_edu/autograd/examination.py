@@ -49,7 +49,7 @@ def second_order(problem, grad_outputs, strided):
         grad_outputs = []
         for y in outputs:
             g = rng.normal(size=y.shape).astype(y.dtype)
-            g = Tensor(np.repeat(g[..., None], 2, -1)[..., 0] if strided else g)
+            g = Tensor(np.repeat(g[..., None], 2, -1)[..., 0] if strided else g, None)
             g.requires_grad = True
             grad_outputs.append(g)
     grad_outputs = as_tuple(grad_outputs)
@@ -559,7 +559,7 @@ def batched_check(problem, shapes, claimed, result):
             return engine.grad(y, problem.tensors, g, retain_graph=True, create_graph=True, materialize_grads=True)
 
         try:
-            at_once = func.vmap(back)(Tensor(batch))
+            at_once = func.vmap(back)(Tensor(batch, None))
         except Exception as error:
             raise GradcheckError(f"gradcheck: check_batched_grad: the backward pass of {problem.title} cannot be batched by func.vmap: "
                                  f"{type(error).__name__}: {error}") from error  # fmt: skip

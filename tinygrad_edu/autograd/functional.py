@@ -58,7 +58,7 @@ def products(outputs, inputs, weights, create_graph, strict, name):
     found = engine.grad([o for o, _ in kept], inputs, [w for _, w in kept], True, create_graph, allow_unused=True)
     if strict and any(g is None for g in found):
         raise RuntimeError(f"{name}(strict=True): the outputs do not depend on input {[g is None for g in found].index(True)}")
-    return tuple(Tensor(np.zeros_like(x.array)) if g is None else g for g, x in zip(found, inputs))
+    return tuple(Tensor(np.zeros_like(x.array), None) if g is None else g for g, x in zip(found, inputs))
 
 
 def finished(values, single, create_graph):
@@ -153,9 +153,9 @@ def jacobian(func, inputs, create_graph=False, strict=False, vectorize=False, st
             for place in range(out.array.size):
                 unit = np.zeros(out.array.size, out.dtype)
                 unit[place] = 1
-                rows.append(products((out,), inputs, (Tensor(unit.reshape(out.array.shape)),), create_graph, strict, "jacobian"))
+                rows.append(products((out,), inputs, (Tensor(unit.reshape(out.array.shape), None),), create_graph, strict, "jacobian"))
             parts = [reshape(stack(*(row[k] for row in rows)), shape=(*out.shape, *x.shape)) if rows
-                     else Tensor(np.zeros((*out.shape, *x.shape), x.dtype)) for k, x in enumerate(inputs)]  # fmt: skip
+                     else Tensor(np.zeros((*out.shape, *x.shape), x.dtype), None) for k, x in enumerate(inputs)]  # fmt: skip
         result.append(finished(parts, single, create_graph))
     return result[0] if single_output else tuple(result)
 

@@ -24,7 +24,7 @@ class Handle:
 
     def __init__(self, value, pack, unpack):
         self.is_tensor = isinstance(value, Tensor)
-        self.packed, self.unpack = pack(value if self.is_tensor else Tensor(value)), unpack
+        self.packed, self.unpack = pack(value if self.is_tensor else Tensor(value, None)), unpack
 
     def value(self):
         """The saved value: an array, or a tensor if it was one."""
@@ -151,7 +151,7 @@ class allow_mutation_on_saved_tensors(saved_tensors_hooks):
     """
 
     def __init__(self):
-        super().__init__(lambda x: Tensor(np.array(x.array)), lambda x: x)
+        super().__init__(lambda x: Tensor(np.array(x.array), None), lambda x: x)
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def apply(op, args, params):
         raise explained(error, op, arrays, params)  # noqa: B904, the same error with a note
     tracked = op.differentiable and modes.state.grad and any(p is not None for p in parents)
     if not tracked:
-        result = Tensor(out)
+        result = Tensor(out, None)
     else:
         if not op.together:
             parents = [p if rule else None for p, rule in zip(parents, op.pullbacks)]

@@ -24,5 +24,5 @@ def rows_of_gradients(outputs, inputs, batches, retain_graph, options):
 
             stacked.append(shapes.stack(*column, axis=0))
         else:
-            stacked.append(Tensor(np.stack([g.array for g in column])))
+            stacked.append(Tensor(np.stack([g.array for g in column]), None))
     return tuple(stacked)

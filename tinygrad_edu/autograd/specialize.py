@@ -79,7 +79,7 @@ def source_of(op):
               "        if plain:",
               f"            try: out = forward({call}{keywords})",
               f"            except Exception as error: raise explained(error, op, ({call},), {params})",
-              f"            if not (remember and ({tracked})): return Tensor(out)"]  # fmt: skip
+              f"            if not (remember and ({tracked})): return Tensor(out, None)"]  # fmt: skip
     kept = {w for wants in op.wants for w in wants}
     held = [f"{x}_node is None and {tensor_check(op, x)}held_by_user({x})" for x in xs if x in kept and len(xs) > 1]
     if held:

@@ -5,23 +5,21 @@ from typing import Any
 
 import numpy as np
 
-from .node import leaf, note_of
+from .node import Node, leaf, note_of
 from .size import Size
-
-PLAIN = {list, tuple, int}  # what PyTorch's old constructor takes: Tensor([1, 2]), Tensor(2, 3), Tensor()
 
 
 class Tensor:
     """An n-dimensional array that can remember how it was computed.
 
     `array` is the data (a NumPy array, or a NumPy scalar for a 0-d result); `node` is None for a constant, else the
-    Node that made it. Make one with `tensor(data, requires_grad=True)`. PyTorch's old constructor works too: of a list a
-    tensor of the default dtype, of sizes given as ints a tensor of that shape.
+    Node that made it: `Tensor(array, None)` is a constant. Users call `tensor(data, requires_grad=True)`. PyTorch's old
+    constructor works too: `Tensor(data)` copies data to the default dtype, `Tensor(2, 3)` is of that shape.
     """
 
     __slots__ = ("array", "node", "__dict__", "__weakref__")
 
-    of_plain: Any = None  # what PyTorch's old constructor, Tensor(2, 3) or Tensor([1.0]), makes; set by api/everyday.py
+    of_data: Any = None  # what PyTorch's old constructor makes, as in Tensor(2, 3) or Tensor(data); set by api/everyday.py
     base = None  # the Tensor whose memory this one is a view of
     frozen = False  # True: a graph may have saved this memory, so NumPy gets it read-only
     detached = None  # True: shares the memory of `base` but no history; a view of such a tensor names that tensor
@@ -29,9 +27,9 @@ class Tensor:
     used = 0  # of a gradient: when an optimizer's step used it; negative once backward() has added to it since
     shared = False  # True: the user holds this memory as a NumPy array and may write to it
 
-    def __init__(self, array=(), node=None, *sizes):
-        if array.__class__ in PLAIN:
-            array, node = self.of_plain((array, *(() if node is None else (node,)), *sizes)), None
+    def __init__(self, array=..., node=..., *sizes):
+        if node is not None and node.__class__ is not Node:
+            array, node = self.of_data([a for a in (array, node, *sizes) if a is not ...]), None
         self.array = array
         self.node = node
 

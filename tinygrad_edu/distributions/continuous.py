@@ -358,7 +358,7 @@ def gamma_numbers(alpha):
 def not_below(x, least):
     """x with smaller numbers raised to the least; the gradient is that of x."""
     low = x.array < least
-    return x + Tensor(np.where(low, least - x.array, 0)) if low.any() else x
+    return x + Tensor(np.where(low, least - x.array, 0), None) if low.any() else x
 
 
 class Gamma(Distribution):
@@ -378,7 +378,7 @@ class Gamma(Distribution):
 
     def rsample(self, sample_shape=()):
         alpha = self.concentration.expand(self.extended(sample_shape))
-        drawn = Tensor(gamma_numbers(alpha.array).astype(alpha.dtype))
+        drawn = Tensor(gamma_numbers(alpha.array).astype(alpha.dtype), None)
         value = (GammaOutcomes.apply(alpha, drawn) if alpha.requires_grad else drawn) / self.rate
         return not_below(value, float(np.finfo(alpha.dtype).tiny))
 

@@ -479,7 +479,7 @@ class VonMises(Distribution):
             with np.errstate(all="ignore"):
                 accept = (c * (2 - c) - u2 > 0) | (np.log(c / u2) + 1 - c >= 0)
             angle, done = np.where(accept, np.sign(u3 - 0.5) * np.arccos(np.clip(f, -1, 1)), angle), done | accept
-        return Tensor(((angle + np.pi + loc) % (2 * np.pi) - np.pi).astype(self.loc.dtype))
+        return Tensor(((angle + np.pi + loc) % (2 * np.pi) - np.pi).astype(self.loc.dtype), None)
 
     def log_prob(self, value):
         bessel = tg.special.i0e(self.concentration).log() + self.concentration

@@ -178,7 +178,7 @@ class Dirichlet(Distribution):
         alpha = self.concentration.expand(self.extended(sample_shape))
         drawn = gamma_numbers(alpha.array)
         drawn = drawn / drawn.sum(-1, keepdims=True)
-        drawn = Tensor(np.clip(drawn, np.finfo(alpha.dtype).tiny, None).astype(alpha.dtype))
+        drawn = Tensor(np.clip(drawn, np.finfo(alpha.dtype).tiny, None).astype(alpha.dtype), None)
         return DirichletOutcomes.apply(alpha, drawn) if alpha.requires_grad else drawn
 
     def log_prob(self, value):

@@ -135,7 +135,7 @@ class Wishart(Distribution):
         i, j = np.tril_indices(n, -1)
         beneath = np.zeros(tuple(roots.shape), roots.dtype)
         beneath[..., i, j] = tg.randn((*roots.shape[:-2], n * (n - 1) // 2), dtype=roots.dtype).array
-        lower = self.scale_tril @ (roots + Tensor(beneath))
+        lower = self.scale_tril @ (roots + Tensor(beneath, None))
         return lower @ lower.mT
 
     def rsample(self, sample_shape=(), max_try_correction=None):

@@ -45,7 +45,7 @@ BETA_RATIO = np.array([
 
 def digamma(x):
     """ψ(x) of an array."""
-    return array_of(tg.digamma(Tensor(x)))
+    return array_of(tg.digamma(Tensor(x, None)))
 
 
 def polynomial(coefficients, x):
@@ -211,7 +211,7 @@ class GammaOutcomes(Function):
         """g · dx/dα"""
         alpha, drawn = (t.array for t in ctx.saved_tensors)
         slope = gamma_slope(np.asarray(alpha, np.float64), np.asarray(drawn, np.float64))
-        return g * Tensor(slope.astype(drawn.dtype)), None
+        return g * Tensor(slope.astype(drawn.dtype), None), None
 
 
 class DirichletOutcomes(Function):
@@ -229,4 +229,4 @@ class DirichletOutcomes(Function):
         """dxᵢ/dαⱼ = slopeⱼ · (δᵢⱼ − xᵢ): what one proportion gains the others give, each by its share."""
         alpha, x = (np.asarray(t.array, np.float64) for t in ctx.saved_tensors)
         slope = beta_slope(x, alpha, alpha.sum(-1, keepdims=True)).astype(g.dtype)
-        return Tensor(slope) * (g - (ctx.saved_tensors[1] * g).sum(-1, True)), None
+        return Tensor(slope, None) * (g - (ctx.saved_tensors[1] * g).sum(-1, True)), None

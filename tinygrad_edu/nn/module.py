@@ -305,7 +305,7 @@ class Module:
         """Convert all parameters to a dtype; the CPU is the only device. On "meta" a model keeps its numbers, for functional_call to replace."""
         if device == "meta" or "meta" in [a for a in args if isinstance(a, str)]:
             return self
-        wanted = Tensor(np.zeros((), np.float64)).to(*args, dtype=dtype, device=device).dtype
+        wanted = Tensor(np.zeros((), np.float64), None).to(*args, dtype=dtype, device=device).dtype
         given = dtype is not None or any(not isinstance(a, (str, bool)) and getattr(a, "type", None) != "cpu" for a in args)
         if not given:
             return self
@@ -450,7 +450,7 @@ class Module:
             if k in state_dict:
                 value = state_dict[k]
                 if isinstance(value, (np.ndarray, np.generic)):
-                    value = Tensor(np.asarray(value))
+                    value = Tensor(np.asarray(value), None)
                 if not isinstance(value, Tensor):
                     problems.append(f"{k!r} is a {type(value).__name__}, not a tensor")
                 elif value.array.shape != target.array.shape and not (value.array.shape == (1,) and target.ndim == 0):

@@ -28,7 +28,7 @@ class Parameter(Tensor):
         if not isinstance(data, Tensor):
             raise TypeError(f"Parameter(data): expected a Tensor, got {type(data).__name__}; use Parameter(tensor(data))")
         held = data.shared or data.base is not None and data.base.shared
-        Tensor.__init__(self, data.array.copy() if held or not hasattr(data.array, "flags") else data.array)
+        Tensor.__init__(self, data.array.copy() if held or not hasattr(data.array, "flags") else data.array, None)
         if held:
             self.shared = False
         if data.dtype.kind == "c":

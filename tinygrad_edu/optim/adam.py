@@ -108,10 +108,10 @@ class NAdam(Elementwise):
                                       capturable=capturable, differentiable=differentiable))  # fmt: skip
 
     def begin(self, state, p, group):
-        state["step"] = Tensor(scalar_type().type(0))
-        state["mu_product"] = Tensor(scalar_type().type(1))
+        state["step"] = Tensor(scalar_type().type(0), None)
+        state["mu_product"] = Tensor(scalar_type().type(1), None)
         for name in self.arrays(group):
-            state[name] = Tensor(np.zeros_like(p))
+            state[name] = Tensor(np.zeros_like(p), None)
 
     def arrays(self, group):
         return "exp_avg", "exp_avg_sq"

@@ -86,8 +86,8 @@ class Adagrad(Elementwise):
                 self.begin(self.state[p], np.asarray(p.array), group)
 
     def begin(self, state, p, group):
-        state["step"] = Tensor(scalar_type().type(0))
-        state["sum"] = Tensor(np.full_like(p, group["initial_accumulator_value"]))
+        state["step"] = Tensor(scalar_type().type(0), None)
+        state["sum"] = Tensor(np.full_like(p, group["initial_accumulator_value"]), None)
 
     def arrays(self, group):
         return ("sum",)
@@ -182,9 +182,9 @@ class Rprop(Elementwise):
                                       differentiable=differentiable, capturable=capturable))  # fmt: skip
 
     def begin(self, state, p, group):
-        state["step"] = Tensor(scalar_type().type(0))
-        state["prev"] = Tensor(np.zeros_like(p))
-        state["step_size"] = Tensor(np.full_like(p, number(group["lr"])))
+        state["step"] = Tensor(scalar_type().type(0), None)
+        state["prev"] = Tensor(np.zeros_like(p), None)
+        state["step_size"] = Tensor(np.full_like(p, number(group["lr"])), None)
 
     def arrays(self, group):
         return "prev", "step_size"
@@ -227,7 +227,7 @@ class ASGD(Elementwise):
 
     def begin(self, state, p, group):
         kind = scalar_type().type
-        state.update(step=Tensor(kind(0)), eta=Tensor(kind(number(group["lr"]))), mu=Tensor(kind(1)), ax=Tensor(np.zeros_like(p)))
+        state.update(step=Tensor(kind(0), None), eta=Tensor(kind(number(group["lr"])), None), mu=Tensor(kind(1), None), ax=Tensor(np.zeros_like(p), None))
 
     def arrays(self, group):
         return ("ax",)
@@ -288,11 +288,11 @@ class Adafactor(Optimizer):
         """One parameter's step."""
         g = -p.grad.array if group["maximize"] else p.grad.array
         if not state:
-            state["step"] = Tensor(np.zeros((), scalar_type()))
+            state["step"] = Tensor(np.zeros((), scalar_type()), None)
             for name, shape in dict(row_var=(*g.shape[:-1], 1), col_var=(*g.shape[:-2], 1, *g.shape[-1:])).items() if g.ndim > 1 else ():
-                state[name] = Tensor(np.zeros(shape, g.dtype))
+                state[name] = Tensor(np.zeros(shape, g.dtype), None)
             if g.ndim <= 1:
-                state["variance"] = Tensor(np.zeros_like(g))
+                state["variance"] = Tensor(np.zeros_like(g), None)
         state["step"] += 1
         step, (eps1, eps2), lr = float(state["step"]), group["eps"], number(group["lr"])
         eps1 = float(np.finfo(p.dtype).eps) if eps1 is None else eps1
@@ -312,4 +312,4 @@ class Adafactor(Optimizer):
             estimate += new * (squared - estimate)
         update = g / np.sqrt(np.maximum(estimate, eps1 * eps1))
         size = np.linalg.norm(update) / (update.size**0.5 * group["d"])
-        p.add_(Tensor(update), alpha=-alpha / max(1.0, float(size)))
+        p.add_(Tensor(update, None), alpha=-alpha / max(1.0, float(size)))

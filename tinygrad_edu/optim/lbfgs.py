@@ -109,8 +109,8 @@ class LBFGS(Optimizer):
             if np.abs(d * t).max() <= tolerance or abs(loss - former_loss) < tolerance:
                 break
         listed = dict(old_dirs=changes, old_stps=moves, ro=inverses)
-        state.update(d=Tensor(d), t=float(t), H_diag=scale if scale.__class__ is int else Tensor(scale), prev_flat_grad=Tensor(before),
-                     prev_loss=former_loss, **{k: [Tensor(a) for a in history] for k, history in listed.items()})  # fmt: skip
+        state.update(d=Tensor(d, None), t=float(t), H_diag=scale if scale.__class__ is int else Tensor(scale, None), prev_flat_grad=Tensor(before, None),
+                     prev_loss=former_loss, **{k: [Tensor(a, None) for a in history] for k, history in listed.items()})  # fmt: skip
         return first_loss
 
 

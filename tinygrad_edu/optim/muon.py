@@ -62,7 +62,7 @@ class Muon(Optimizer):
     def update(self, p, g, state, group):
         lr, momentum = number(group["lr"]), number(group["momentum"])
         if not state:
-            state["momentum_buffer"] = Tensor(np.zeros_like(p))
+            state["momentum_buffer"] = Tensor(np.zeros_like(p), None)
         m = state["momentum_buffer"].array
         m += (g - m) * (1 - momentum)
         direction = m - (m - g) * (1 - momentum) if group["nesterov"] else m

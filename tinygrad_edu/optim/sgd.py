@@ -58,7 +58,7 @@ class SGD(Optimizer):
         v = state.get("momentum_buffer")
         if v is None:  # the first step takes the whole gradient, whatever the dampening
             c = [c[0], c[1], None, *c[3:]]
-            v = state["momentum_buffer"] = Tensor(np.zeros_like(p))
+            v = state["momentum_buffer"] = Tensor(np.zeros_like(p), None)
         sweep(roll, c, p, g, (v.array,), self.scratch)
 
 

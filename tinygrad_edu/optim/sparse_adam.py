@@ -42,7 +42,7 @@ class SparseAdam(Optimizer):
     def update_rows(self, p, g, rows, state, group):
         """One step of Adam on some rows."""
         if not state:
-            state.update(step=0, exp_avg=Tensor(np.zeros_like(p)), exp_avg_sq=Tensor(np.zeros_like(p)))
+            state.update(step=0, exp_avg=Tensor(np.zeros_like(p), None), exp_avg_sq=Tensor(np.zeros_like(p), None))
         state["step"] += 1
         if not len(rows):
             return

@@ -136,7 +136,7 @@ class Claim:
         """The floating-point inputs as leaves of ours, which gradcheck moves."""
         result = []
         for i in self.active:
-            result.append(Tensor(self.arrays[i].astype(np.float64)))
+            result.append(Tensor(self.arrays[i].astype(np.float64), None))
             result[-1].requires_grad = True
         return tuple(result)
 
@@ -149,11 +149,11 @@ class Claim:
             @staticmethod
             def forward(ctx, *tensors):
                 ctx.save_for_backward(*tensors)
-                return Tensor(claim.value(*[t.array for t in tensors]))
+                return Tensor(claim.value(*[t.array for t in tensors]), None)
 
             @staticmethod
             def backward(ctx, g):
-                return tuple(Tensor(c) for c in claim.gradients(g.array, *[t.array for t in ctx.saved_tensors]))
+                return tuple(Tensor(c, None) for c in claim.gradients(g.array, *[t.array for t in ctx.saved_tensors]))
 
         Claimed.__name__ = self.name
         return Claimed.apply
@@ -217,7 +217,7 @@ def converted(array, library, like):
 
         return jax.numpy.asarray(array)
     if library == "ours":
-        made = Tensor(np.array(array))
+        made = Tensor(np.array(array), None)
         made.requires_grad = like is not None and made.dtype.kind == "f"
         return made
     return np.array(array)

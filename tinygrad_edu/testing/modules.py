@@ -63,7 +63,7 @@ class Look:
         for x in inputs:
             if isinstance(x, Tensor):
                 wanted = x.dtype.kind == "f"
-                x = Tensor(np.array(x.array, np.float64 if wanted and double else x.dtype))
+                x = Tensor(np.array(x.array, np.float64 if wanted and double else x.dtype), None)
                 x.requires_grad = wanted
             self.inputs.append(x)
         self.parameters = {name: p for name, p in self.module.named_parameters() if p.requires_grad}
@@ -92,7 +92,7 @@ class Look:
         checked(outputs, tuple(self.inputs), type(module).__name__, order, parameters=self.parameters, freeze_generator=True, **options)
 
     def total(self):
-        return sum((y * Tensor(np.cos(np.arange(y.numel())).reshape(y.shape).astype(y.dtype))).sum()
+        return sum((y * Tensor(np.cos(np.arange(y.numel())).reshape(y.shape).astype(y.dtype), None)).sum()
                    for y in self.forward() if y.requires_grad)  # fmt: skip
 
     def reached(self, unused):

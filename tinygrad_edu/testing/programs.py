@@ -57,7 +57,7 @@ def replayed(function):
     """The reference of an operator of ours that has none: its own forward, on constants. Derivatives are still measured."""
 
     def reference(*arrays):
-        return np.asarray(as_array(function(*[Tensor(np.asarray(a)) for a in arrays])))
+        return np.asarray(as_array(function(*[Tensor(np.asarray(a), None) for a in arrays])))
 
     try:
         reference.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
@@ -67,7 +67,7 @@ def replayed(function):
 
 
 def our_leaf(array):
-    x = Tensor(np.array(array))
+    x = Tensor(np.array(array), None)
     x.requires_grad = True
     return x
 

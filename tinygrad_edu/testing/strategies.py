@@ -165,7 +165,7 @@ def tensors(shape=None, dtype=np.float64, domain=ANYWHERE, requires_grad=None, d
     """
 
     def made(array):
-        x = Tensor(np.asarray(array))
+        x = Tensor(np.asarray(array), None)
         x.requires_grad = array.dtype.kind == "f" if requires_grad is None else requires_grad
         return x
 
@@ -187,7 +187,7 @@ def together(shape_sets, dtype, domain, distinct):
             values = [draw(arrays(shape, dtype, domain)) for shape in picked]
         result = []
         for value in values:
-            result.append(Tensor(value))
+            result.append(Tensor(value, None))
             result[-1].requires_grad = np.dtype(dtype).kind == "f"
         return tuple(result)
 

@@ -95,7 +95,7 @@ class Recomputed(Function):
                 found[node] = g
                 break
         got = (found.get(node) for node in ctx.sources)
-        return None, None, None, *(g if g is None or isinstance(g, Tensor) else Tensor(g) for g in got)
+        return None, None, None, *(g if g is None or isinstance(g, Tensor) else Tensor(g, None) for g in got)
 
 
 def checkpoint_sequential(functions, segments, input, use_reentrant=None, **kwargs):

@@ -192,7 +192,7 @@ def with_gradients(roots, order):
     if not kept:
         with enable_grad(), recording():
             found = engine.grad(roots, [Tensor(np.zeros(n.shape, n.dtype), n) for n in leaves], create_graph=True, allow_unused=True,
-                                grad_outputs=[Tensor(np.ones(r.shape, r.dtype)) for r in roots])  # fmt: skip
+                                grad_outputs=[Tensor(np.ones(r.shape, r.dtype), None) for r in roots])  # fmt: skip
         kept = {leaf: g.node for leaf, g in zip(leaves, found) if g is not None and g.node is not None}
     return trace.ancestors(*(t.node for t in roots), *kept.values()), last, kept
 

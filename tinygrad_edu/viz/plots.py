@@ -102,7 +102,7 @@ def predictions(model, points):
         model.eval()
     try:
         with no_grad():
-            out = model(Tensor(points))
+            out = model(Tensor(points, None))
     finally:
         if training:
             model.train()

@@ -74,7 +74,7 @@ def summary(model, *inputs):
         raise TypeError(f"summary(): expected a Module, got {type(model).__name__}")
     if not inputs:
         raise TypeError("summary(model, x): pass an input too, for shapes and costs depend on it")
-    inputs = [x if isinstance(x, Tensor) or not isinstance(x, (np.ndarray, list)) else Tensor(np.asarray(x, np.float32)) for x in inputs]
+    inputs = [x if isinstance(x, Tensor) or not isinstance(x, (np.ndarray, list)) else Tensor(np.asarray(x, np.float32), None) for x in inputs]
     rows = {m: Row(path, m, path.count(".") + 1 if path else 0) for path, m in model.named_modules()}
     handles, started = [], {}
 

@@ -118,7 +118,7 @@ def train(model, optimizer, loss, inputs, targets, *, steps=200, frames=60, samp
 
 def as_tensor(x):
     """A tensor of floats, of whatever it was."""
-    return x if isinstance(x, Tensor) else Tensor(np.asarray(x, np.float32))
+    return x if isinstance(x, Tensor) else Tensor(np.asarray(x, np.float32), None)
 
 
 def rounded(a):

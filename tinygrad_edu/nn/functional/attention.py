@@ -47,7 +47,7 @@ def causal(rows, columns):
     if mask is None:
         if len(kept_masks) > 16:
             kept_masks.pop(next(iter(kept_masks)), None)
-        mask = kept_masks[rows, columns] = Tensor(np.tri(rows, columns, dtype=bool))
+        mask = kept_masks[rows, columns] = Tensor(np.tri(rows, columns, dtype=bool), None)
     return mask
 
 
@@ -60,16 +60,16 @@ def attention_weights(query, key, mask, scale):
     if values.dtype == bool:
         seeing = values.any(axis=-1, keepdims=True)
         hidden = 0.0 if not seeing.all() else -np.inf
-        scores = where(mask, scores, where(Tensor(seeing), -np.inf, hidden) if hidden == 0.0 else hidden)
+        scores = where(mask, scores, where(Tensor(seeing, None), -np.inf, hidden) if hidden == 0.0 else hidden)
     elif values.dtype.kind == "f":
         scores = scores + mask
         seeing = array_of(scores).max(axis=-1, keepdims=True) > -np.inf
         if not seeing.all():
-            scores = where(Tensor(seeing), scores, 0.0)
+            scores = where(Tensor(seeing, None), scores, 0.0)
     else:
         raise RuntimeError(f"scaled_dot_product_attention: the mask must be boolean or floating-point, not {values.dtype}")
     weights = softmax(scores, axis=-1)
-    return weights if seeing.all() else where(Tensor(seeing), weights, 0.0)
+    return weights if seeing.all() else where(Tensor(seeing, None), weights, 0.0)
 
 
 def additive(mask, name, like):
@@ -78,7 +78,7 @@ def additive(mask, name, like):
         return None
     values = array_of(mask)
     if values.dtype == bool:
-        return Tensor(np.where(values, -np.inf, 0).astype(like.dtype))
+        return Tensor(np.where(values, -np.inf, 0).astype(like.dtype), None)
     if values.dtype.kind != "f":
         raise AssertionError(f"multi_head_attention: {name} must be boolean or floating-point, not {values.dtype}")
     return mask
@@ -130,7 +130,7 @@ def multi_head_attention_forward(query, key, value, embed_dim_to_check, num_head
     k = split_heads(k, heads, size) if static_k is None else static_k
     v = split_heads(v, heads, size) if static_v is None else static_v
     if add_zero_attn:
-        zeros = Tensor(np.zeros((heads, 1, size), k.dtype))
+        zeros = Tensor(np.zeros((heads, 1, size), k.dtype), None)
         k, v = concatenate(k, zeros, axis=1), concatenate(v, zeros, axis=1)
         mask, padding = widened(mask), widened(padding)
     source = k.shape[1]
@@ -161,7 +161,7 @@ def multi_head_attention_forward(query, key, value, embed_dim_to_check, num_head
 
 def widened(mask):
     """A mask with one more column that everybody may look at."""
-    return None if mask is None else concatenate(mask, Tensor(np.zeros((*mask.shape[:-1], 1), mask.dtype)), axis=-1)
+    return None if mask is None else concatenate(mask, Tensor(np.zeros((*mask.shape[:-1], 1), mask.dtype), None), axis=-1)
 
 
 def split_heads(x, heads, size):

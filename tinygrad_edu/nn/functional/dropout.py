@@ -18,8 +18,8 @@ def check_probability(name, p):
 def noise_like(input, shape, keep):
     """1 with probability `keep`, else 0, of the input's type; drawn in the order of the input's memory, as PyTorch does."""
     if tuple(shape) == input.array.shape:
-        return Tensor(mask_like(input, keep).astype(input.dtype))
-    return Tensor(np.empty(shape, input.dtype)).bernoulli_(keep)
+        return Tensor(mask_like(input, keep).astype(input.dtype), None)
+    return Tensor(np.empty(shape, input.dtype), None).bernoulli_(keep)
 
 
 def dropped(name, input, p, training, inplace, shape, alpha=False):
@@ -29,7 +29,7 @@ def dropped(name, input, p, training, inplace, shape, alpha=False):
         return input
     shift = None
     if p == 1:
-        factor = Tensor(np.zeros((), input.dtype))
+        factor = Tensor(np.zeros((), input.dtype), None)
     else:
         factor = noise_like(input, shape, 1 - p)
         if alpha:

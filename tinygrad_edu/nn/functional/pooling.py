@@ -53,7 +53,7 @@ def maximum(name, n, input, kernel_size, stride, padding, dilation, ceil_mode, r
     out = ops.max_pool(input, **geometry)
     if return_indices:
         chosen = ops.first_largest(input.array, out.array, **geometry)
-        indices = Tensor(positions(chosen, sizes, lengths, **geometry))
+        indices = Tensor(positions(chosen, sizes, lengths, **geometry), None)
         return (out.squeeze(0), indices.squeeze(0)) if single else (out, indices)
     return out.squeeze(0) if single else out
 
@@ -301,7 +301,7 @@ def adaptive_maximum(name, n, input, output_size, return_indices):
             inside = x[(slice(None), slice(None), *window)].reshape((*x.shape[:2], -1))
             chosen[(slice(None), slice(None), *cell)] = flat[window].reshape(-1)[inside.argmax(axis=-1)]
         picked = gather_along(input.reshape(*x.shape[:2], -1), axis=2, index=chosen.reshape((*x.shape[:2], -1)))
-        out, indices = picked.reshape(chosen.shape), Tensor(chosen)
+        out, indices = picked.reshape(chosen.shape), Tensor(chosen, None)
     if single:
         out, indices = out.squeeze(0), None if indices is None else indices.squeeze(0)
     return (out, indices) if return_indices else out
@@ -397,7 +397,7 @@ def fractional_maximum(name, n, input, kernel_size, output_size, output_ratio, r
     values = np.take_along_axis(input.array.reshape(*lead, 1, -1), flat.reshape(*lead, 1, -1), axis=-1).reshape(flat.shape)
     chosen = np.take_along_axis(flat, values.argmax(axis=-1)[..., None], axis=-1)[..., 0]
     out = gather_along(input.reshape(*lead, -1), axis=2, index=chosen).reshape((*lead, *wanted))
-    indices = Tensor(chosen.reshape((*lead, *wanted)))
+    indices = Tensor(chosen.reshape((*lead, *wanted)), None)
     if single:
         out, indices = out.squeeze(0), indices.squeeze(0)
     return (out, indices) if return_indices else out
@@ -459,7 +459,7 @@ def unpool(name, n, input, indices, kernel_size, stride, padding, output_size):
         )
     grid = np.ogrid[tuple(slice(m) for m in lead)]
     places = (grid[0][..., None], grid[1][..., None], index)
-    out = setitem(Tensor(np.zeros((*lead, prod(sizes)), input.dtype)), input.reshape(*lead, -1), index=places).reshape(
+    out = setitem(Tensor(np.zeros((*lead, prod(sizes)), input.dtype), None), input.reshape(*lead, -1), index=places).reshape(
         (*lead, *sizes)
     )
     return out.squeeze(0) if single else out

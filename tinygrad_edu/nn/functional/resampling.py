@@ -173,7 +173,7 @@ def affine_grid(theta, size, align_corners=None):
         )
     axes = np.meshgrid(*(centres(m, align_corners) for m in lengths), indexing="ij")
     base = np.stack([*axes[::-1], np.ones(lengths)], -1)
-    places = Tensor(base.reshape(-1, n + 1).astype(theta.dtype)) @ theta.transpose(1, 2)
+    places = Tensor(base.reshape(-1, n + 1).astype(theta.dtype), None) @ theta.transpose(1, 2)
     return places.reshape(size[0], *lengths, n)
 
 
@@ -195,9 +195,9 @@ def folded(at, size, padding_mode, align_corners):
         flips, turned = np.floor(np.abs(values) / span), np.where(values < 0, -1, 1)
         slope = turned * np.where(flips % 2 == 0, 1, -1)
         offset = low / 2 + np.where(flips % 2 == 0, -flips, flips + 1) * span
-        at = (at - low / 2) * Tensor(slope.astype(at.dtype)) + Tensor(offset.astype(at.dtype))
+        at = (at - low / 2) * Tensor(slope.astype(at.dtype), None) + Tensor(offset.astype(at.dtype), None)
     inside = (at.array > 0) & (at.array < size - 1)  # at the edge the gradient is 0
-    return where(inside, at, Tensor(np.clip(at.array, 0, size - 1)))
+    return where(inside, at, Tensor(np.clip(at.array, 0, size - 1), None))
 
 
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
@@ -227,7 +227,7 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
             at = folded(at, size, padding_mode, align_corners)
         axis = TAPS[mode](at)
         if padding_mode != "zeros" and mode == "bicubic":
-            axis = [(folded(Tensor(place), size, padding_mode, align_corners).array, share) for place, share in axis]
+            axis = [(folded(Tensor(place, None), size, padding_mode, align_corners).array, share) for place, share in axis]
         taps.append([seen(place, share, size) for place, share in axis])
     samples, out = np.arange(input.shape[0]).reshape(-1, *(1,) * n), None
     channels_last = input.movedim(1, -1)
@@ -244,14 +244,14 @@ def scaled(at, size, offset):
     wide = np.float64 if at.dtype.itemsize < 8 else np.longdouble
     exact = (at.array.astype(wide) * wide(size / 2) + wide(offset)).astype(at.dtype)
     rounded = at * (size / 2) + offset
-    return rounded + Tensor(exact - rounded.array)
+    return rounded + Tensor(exact - rounded.array, None)
 
 
 def seen(place, share, size):
     """A tap whose places exist: outside of the image its share is 0."""
     inside = (place >= 0) & (place < size)
     if not inside.all():
-        real = Tensor(inside.astype(place.dtype))
+        real = Tensor(inside.astype(place.dtype), None)
         share = real if share is None else share * real
     return np.clip(np.nan_to_num(place), 0, size - 1).astype(int), share
 
@@ -259,7 +259,7 @@ def seen(place, share, size):
 def cubic_taps(at):
     """Four neighbours with the shares of Keys' kernel."""
     low = np.floor(at.array)
-    t = at - Tensor(low)
+    t = at - Tensor(low, None)
     shares = cubic_far(t + 1), cubic_near(t), cubic_near(1 - t), cubic_far(2 - t)
     return [(low + k - 1, share) for k, share in enumerate(shares)]
 
@@ -267,7 +267,7 @@ def cubic_taps(at):
 def linear_taps(at):
     """Two neighbours, with shares that fall with the distance."""
     low = np.floor(at.array)
-    t = at - Tensor(low)
+    t = at - Tensor(low, None)
     return [(low, 1 - t), (low + 1, t)]
 
 

@@ -109,7 +109,7 @@ def embedding_bag(input, weight, offsets=None, max_norm=None, norm_type=2, scale
     if mode == "sum":
         return total
     counts = np.maximum(np.bincount(bags, minlength=shape[0]), 1).astype(weight.dtype)
-    return total / Tensor(counts.reshape((-1, 1)))
+    return total / Tensor(counts.reshape((-1, 1)), None)
 
 
 def bag_starts(name, indices, offsets, include_last_offset):

@@ -78,7 +78,7 @@ class PReLU(Module):
         super().__init__()
         check_device(device)
         self.num_parameters, self.init = num_parameters, init
-        self.weight = Parameter(Tensor(np.empty(num_parameters, dtypes.default if dtype is None else dtype_of(dtype))))
+        self.weight = Parameter(Tensor(np.empty(num_parameters, dtypes.default if dtype is None else dtype_of(dtype)), None))
         self.reset_parameters()
 
     def reset_parameters(self):

@@ -18,7 +18,7 @@ class NonDynamicallyQuantizableLinear(Linear):
 
 def empty(*shape, dtype):
     """A parameter without values yet."""
-    return Parameter(Tensor(np.empty(shape, dtype)))
+    return Parameter(Tensor(np.empty(shape, dtype), None))
 
 
 class MultiheadAttention(Module):

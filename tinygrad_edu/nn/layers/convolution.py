@@ -54,8 +54,8 @@ class Convolution(Module):
         self.border = [side for pair in border[::-1] for side in pair]  # last axis first, as `pad` wants it
         dtype = dtypes.default if dtype is None else dtype_of(dtype)
         channels = (in_channels, out_channels // groups) if self.transposed else (out_channels, in_channels // groups)
-        self.weight = Parameter(Tensor(np.empty((*channels, *self.kernel_size), dtype)))
-        self.register_parameter("bias", Parameter(Tensor(np.empty(out_channels, dtype))) if bias else None)
+        self.weight = Parameter(Tensor(np.empty((*channels, *self.kernel_size), dtype), None))
+        self.register_parameter("bias", Parameter(Tensor(np.empty(out_channels, dtype), None)) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self):

@@ -13,7 +13,7 @@ from ..parameter import Parameter
 
 def parameter(shape, dtype):
     """A parameter without values yet."""
-    return Parameter(Tensor(np.empty(shape, dtype)))
+    return Parameter(Tensor(np.empty(shape, dtype), None))
 
 
 class ChannelNorm(Module):
@@ -27,9 +27,9 @@ class ChannelNorm(Module):
         self.affine, self.track_running_stats = affine, track_running_stats
         self.register_parameter("weight", parameter(num_features, dtype) if affine else None)
         self.register_parameter("bias", parameter(num_features, dtype) if affine and bias else None)
-        self.register_buffer("running_mean", Tensor(np.zeros(num_features, dtype)) if track_running_stats else None)
-        self.register_buffer("running_var", Tensor(np.ones(num_features, dtype)) if track_running_stats else None)
-        self.register_buffer("num_batches_tracked", Tensor(np.zeros((), np.int64)) if track_running_stats else None)
+        self.register_buffer("running_mean", Tensor(np.zeros(num_features, dtype), None) if track_running_stats else None)
+        self.register_buffer("running_var", Tensor(np.ones(num_features, dtype), None) if track_running_stats else None)
+        self.register_buffer("num_batches_tracked", Tensor(np.zeros((), np.int64), None) if track_running_stats else None)
         self.reset_parameters()
 
     def reset_running_stats(self):

@@ -25,7 +25,7 @@ class Table(Module):
         self.sparse = sparse
         if weight is None:
             dtype = dtypes.default if dtype is None else dtype_of(dtype)
-            self.weight = Parameter(Tensor(np.empty((num_embeddings, embedding_dim), dtype)), requires_grad=not freeze)
+            self.weight = Parameter(Tensor(np.empty((num_embeddings, embedding_dim), dtype), None), requires_grad=not freeze)
             self.reset_parameters()
         elif tuple(weight.shape) != (num_embeddings, embedding_dim):
             raise AssertionError(f"{name}: the weight has shape {list(weight.shape)}, not {[num_embeddings, embedding_dim]}")

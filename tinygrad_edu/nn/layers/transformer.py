@@ -207,7 +207,7 @@ class Transformer(Module):
                 [0., 0.]])
         """
         check_device(device)
-        return Tensor(np.triu(np.full((sz, sz), -np.inf, dtypes.default if dtype is None else dtype_of(dtype)), 1))
+        return Tensor(np.triu(np.full((sz, sz), -np.inf, dtypes.default if dtype is None else dtype_of(dtype)), 1), None)
 
 
 __all__ = ["Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer"]

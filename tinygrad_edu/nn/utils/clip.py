@@ -37,13 +37,13 @@ def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=Non
     """
     tensors, order = [tensors] if isinstance(tensors, Tensor) else list(tensors), float(norm_type)
     if not tensors:
-        return Tensor(np.zeros((), dtypes.default))
+        return Tensor(np.zeros((), dtypes.default), None)
     norms = [norm_of(t.array, order) for t in tensors]
     total = norm_of(np.asarray(norms, np.result_type(*norms)), order)
     if error_if_nonfinite and not np.isfinite(total):
         raise RuntimeError(f"the total norm of order {norm_type} of the gradients is {total}, so they cannot be clipped; "
                            "error_if_nonfinite=False would go on nevertheless")  # fmt: skip
-    return Tensor(total)
+    return Tensor(total, None)
 
 
 @no_grad()
@@ -52,7 +52,7 @@ def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
     total = total_norm.array if isinstance(total_norm, Tensor) else total_norm
     factor = np.minimum(float(max_norm) / (total + 1e-6), 1.0)
     if modes.tapes:  # a compiled step is recorded: its replays cannot choose, and a product with 1 changes nothing
-        factor = Tensor(factor)
+        factor = Tensor(factor, None)
     elif factor != 1:
         factor = float(factor)
     else:

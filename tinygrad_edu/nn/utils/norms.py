@@ -28,7 +28,7 @@ def power_iteration(matrix, first, second, steps, eps, left_first):
         for _ in range(steps):
             for target, product in order if left_first else order[::-1]:
                 value = product()
-                target.copy_(Tensor(value / max(np.linalg.norm(value), eps)))
+                target.copy_(Tensor(value / max(np.linalg.norm(value), eps), None))
 
 
 class Recomputed:
@@ -91,8 +91,8 @@ def spectral_norm(module, name="weight", n_power_iterations=1, eps=1e-12, dim=No
 def first_vectors(weight, dim, eps):
     """Random unit vectors for the power iteration."""
     rows, columns = as_matrix(weight.detach(), dim).shape
-    u, v = (Tensor(np.empty(n, weight.dtype)).normal_(0, 1) for n in (rows, columns))
-    return tuple(Tensor(t.array / max(np.linalg.norm(t.array), eps)) for t in (u, v))
+    u, v = (Tensor(np.empty(n, weight.dtype), None).normal_(0, 1) for n in (rows, columns))
+    return tuple(Tensor(t.array / max(np.linalg.norm(t.array), eps), None) for t in (u, v))
 
 
 def replaced(module, name):

@@ -42,7 +42,7 @@ class _SpectralNorm(Module):
     def forward(self, weight):
         if weight.ndim == 1:
             size = length(weight, None)
-            return weight / (size if size.item() >= self.eps else Tensor(np.asarray(self.eps, weight.dtype)))
+            return weight / (size if size.item() >= self.eps else Tensor(np.asarray(self.eps, weight.dtype), None))
         matrix = as_matrix(weight, self.dim)
         if self.training:
             power_iteration(matrix.array, self._u, self._v, self.n_power_iterations, self.eps, left_first=True)
@@ -87,12 +87,12 @@ class _Orthogonal(Module):
         else:
             x = x.tril()
             if n != k:
-                x = concatenate(x, Tensor(np.zeros((*x.shape[:-1], n - k), x.dtype)), axis=-1)
+                x = concatenate(x, Tensor(np.zeros((*x.shape[:-1], n - k), x.dtype), None), axis=-1)
             a = x - x.mT
             if self.orthogonal_map == "matrix_exp":
                 q = matrix_exp(a)
             else:
-                one = Tensor(np.eye(n, dtype=x.dtype))
+                one = Tensor(np.eye(n, dtype=x.dtype), None)
                 q = solve(one - 0.5 * a, one + 0.5 * a)
             q = q[..., :k]
         if self._buffers.get("base") is not None:
@@ -116,17 +116,17 @@ class _Orthogonal(Module):
             error = np.abs(q.array.swapaxes(-1, -2) @ q.array - np.eye(k)).max(initial=0)
             q = q.clone() if error <= 10 * n * np.finfo(q.dtype).eps else made_orthogonal(q)
         else:
-            more = Tensor(np.empty((*q.shape[:-1], n - k), q.dtype)).normal_(0, 1)
+            more = Tensor(np.empty((*q.shape[:-1], n - k), q.dtype), None).normal_(0, 1)
             q = made_orthogonal(concatenate(q, more, axis=-1))
         self.base = q
-        return Tensor(np.broadcast_to(-np.eye(*given.shape[-2:], dtype=q.dtype), given.shape).copy())
+        return Tensor(np.broadcast_to(-np.eye(*given.shape[-2:], dtype=q.dtype), given.shape).copy(), None)
 
 
 def made_orthogonal(a):
     """The orthogonal factor of a square matrix, with the signs of the triangular one's diagonal."""
     x, tau = geqrf(a)
     signs = np.sign(x.array.diagonal(axis1=-2, axis2=-1))
-    return Tensor(householder_product(x, tau).array * signs[..., None, :])
+    return Tensor(householder_product(x, tau).array * signs[..., None, :], None)
 
 
 def orthogonal(module, name="weight", orthogonal_map=None, *, use_trivialization=True):

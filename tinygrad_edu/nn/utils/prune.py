@@ -120,10 +120,10 @@ class PruningContainer(BasePruningMethod):
             index = (left,)
         else:
             raise ValueError(f"unrecognized PRUNING_TYPE {method.PRUNING_TYPE!r}")
-        partial = method.compute_mask(Tensor(t.array[index]), Tensor(mask.array[index]))
+        partial = method.compute_mask(Tensor(t.array[index], None), Tensor(mask.array[index], None))
         combined = mask.array.copy()
         combined[index] = partial.array
-        return Tensor(combined)
+        return Tensor(combined, None)
 
 
 class Identity(BasePruningMethod):
@@ -188,7 +188,7 @@ def kept_slices(t, kept, dim):
     """A mask of ones at some places of one dimension."""
     mask = np.zeros_like(t.array)
     mask[(slice(None),) * (dim % t.ndim) + (kept,)] = 1
-    return Tensor(mask)
+    return Tensor(mask, None)
 
 
 class RandomStructured(BasePruningMethod):

@@ -26,7 +26,7 @@ def default_collate(batch):
             raise TypeError(f"default_collate: tensors hold numbers, and these arrays hold {first.dtype}; pass a collate_fn")
         return functions["stack"]([functions["as_tensor"](b) for b in batch], 0)
     if isinstance(first, np.generic):
-        return Tensor(np.array(batch, first.dtype)) if first.dtype.kind in "biufc" else batch
+        return Tensor(np.array(batch, first.dtype), None) if first.dtype.kind in "biufc" else batch
     if isinstance(first, float):
         return functions["tensor"](list(batch), dtype=np.float64)
     if isinstance(first, int):

@@ -135,7 +135,7 @@ def fetcher(loader):
 def rows(tensors, indices):
     """The rows of several tensors, taken at once: the same as stacking them one by one."""
     index = np.array(indices, np.intp)
-    return [Tensor(t.array.take(index, 0)) if t.node is None and t.array.ndim else t[index] for t in tensors]
+    return [Tensor(t.array.take(index, 0), None) if t.node is None and t.array.ndim else t[index] for t in tensors]
 
 
 def batches_of(source, collate, size, drop_last):

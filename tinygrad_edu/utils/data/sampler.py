@@ -112,7 +112,7 @@ class WeightedRandomSampler(Sampler):
         array = np.asarray([array_of(w) for w in weights] if isinstance(weights, (list, tuple)) else array_of(weights), np.float64)
         if array.ndim != 1:
             raise ValueError(f"WeightedRandomSampler: the weights must be one list of numbers, got shape {list(array.shape)}")
-        self.weights, self.num_samples, self.replacement, self.generator = Tensor(array), num_samples, replacement, generator
+        self.weights, self.num_samples, self.replacement, self.generator = Tensor(array, None), num_samples, replacement, generator
 
     def __iter__(self):
         yield from functions["multinomial"](self.weights, self.num_samples, self.replacement, generator=self.generator).tolist()
