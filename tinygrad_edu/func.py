@@ -19,10 +19,12 @@ __all__ = ["functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "ja
 # --- nested containers -----------------------------------------------------------------------------------------------
 
 
-def flatten(tree):
+def flatten(tree, is_leaf=None):
     """The leaves of nested tuples, lists and dicts, and a function that puts other leaves in their places."""
+    if is_leaf is not None and is_leaf(tree):
+        return [tree], lambda new: next(iter(new))
     if isinstance(tree, dict):
-        parts = {key: flatten(value) for key, value in tree.items()}
+        parts = {key: flatten(value, is_leaf) for key, value in tree.items()}
         leaves = [leaf for found, _ in parts.values() for leaf in found]
 
         def rebuild(new):
@@ -31,7 +33,7 @@ def flatten(tree):
 
         return leaves, rebuild
     if isinstance(tree, (tuple, list)):
-        pieces = [flatten(value) for value in tree]
+        pieces = [flatten(value, is_leaf) for value in tree]
 
         def rebuild(new):
             new = iter(new)
@@ -42,10 +44,10 @@ def flatten(tree):
     return [tree], lambda new: next(iter(new))
 
 
-def tree_map(function, tree):
-    """The tree with `function` applied to each leaf."""
-    leaves, rebuild = flatten(tree)
-    return rebuild([function(x) for x in leaves])
+def tree_map(func, tree, *rests, is_leaf=None):
+    """The tree with `func` applied to each leaf, together with the leaves in the same places of other trees."""
+    leaves, rebuild = flatten(tree, is_leaf)
+    return rebuild([func(*of_one_place) for of_one_place in zip(leaves, *(flatten(other, is_leaf)[0] for other in rests), strict=True)])
 
 
 # --- inputs and results of a transform -----------------------------------------------------------------------------------
@@ -78,7 +80,7 @@ def gradients(outputs, inputs, weights, create_graph=True, retain_graph=True):
     """Σ weight · ∂output/∂input for each input, zeros where there is no connection."""
     kept = [(out, w) for out, w in zip(outputs, weights) if out.node is not None]
     if not kept:
-        return tuple(Tensor(np.zeros_like(x.array)) for x in inputs)
+        return tuple(Tensor(np.zeros_like(x.array), None) for x in inputs)
     return engine.grad([out for out, _ in kept], inputs, [w for _, w in kept], retain_graph, create_graph, materialize_grads=True)
 
 
@@ -264,7 +266,7 @@ def unit_vectors(x):
     for place in range(x.array.size):
         unit = np.zeros(x.array.size, x.dtype)
         unit[place] = 1
-        yield Tensor(unit.reshape(x.array.shape))
+        yield Tensor(unit.reshape(x.array.shape), None)
 
 
 def jacobian_of(func, argnums, has_aux, name, blocks):
@@ -298,7 +300,7 @@ def by_columns(outputs, inputs, keep):
     push = pushed(outputs, inputs)
     blocks: list = [[] for _ in outputs]
     for k, x in enumerate(inputs):
-        zeros = [Tensor(np.zeros_like(y.array)) for y in inputs]
+        zeros = [Tensor(np.zeros_like(y.array), None) for y in inputs]
         columns = [push([*zeros[:k], unit, *zeros[k + 1 :]], keep) for unit in unit_vectors(x)]
         for block, j in zip(blocks, range(len(outputs))):
             shape = (*x.shape, *outputs[j].shape)
@@ -311,7 +313,7 @@ def by_columns(outputs, inputs, keep):
 def stacked(parts, dtype, shape):
     """The parts side by side, in a shape."""
     if not parts:
-        return Tensor(np.zeros(shape, dtype))
+        return Tensor(np.zeros(shape, dtype), None)
     return shapes.reshape(shapes.stack(*parts), shape=tuple(shape))
 
 
@@ -425,7 +427,7 @@ def run_slices(func, given, dims, put, count, randomness):
 
 def joined(values, dim):
     """The results of all slices along a new dimension."""
-    values = [x if isinstance(x, Tensor) else Tensor(np.asarray(x)) for x in values]
+    values = [x if isinstance(x, Tensor) else Tensor(np.asarray(x), None) for x in values]
     if dim is None:
         return values[0]
     n = values[0].ndim + 1
@@ -509,7 +511,7 @@ def stack_module_state(models):
         tables = [dict(named(m)) for m in models]
         result = {}
         for name, first in tables[0].items():
-            values = Tensor(np.stack([table[name].array for table in tables]))
+            values = Tensor(np.stack([table[name].array for table in tables]), None)
             result[name] = values.requires_grad_(first.requires_grad)
         return result
 

@@ -39,34 +39,39 @@ class Unsupported:
 bfloat16 = Unsupported("bfloat16")
 
 
+KNOWN_DEVICES = "cpu cuda hpu ipu lazy meta mkldnn mps mtia privateuseone vulkan xla xpu".split()
+
+
 class device:
-    """Where tensors live: the CPU, and nowhere else.
+    """Where tensors live: the CPU. Others may be named, as programs do in default arguments; making tensors there is an error.
 
     >>> import tinygrad_edu as tg
     >>> tg.device("cpu")
     device(type='cpu')
     """
 
-    index = None
-
     def __init__(self, type="cpu", index=None):
-        self.type = str(getattr(type, "type", type)).partition(":")[0]
-        if self.type != "cpu":
+        name, _, number = str(type).partition(":")
+        if name not in KNOWN_DEVICES or number and (not number.isdecimal() or index is not None):
             raise RuntimeError(f'device({type!r}): tensors live on the CPU here; use device("cpu")')
+        self.type, self.index = name, int(number) if number else index
 
     def __repr__(self):
-        return "device(type='cpu')"
+        return f"device(type={self.type!r}{f', index={self.index}' if self.index is not None else ''})"
 
     def __str__(self):
-        return "cpu"
+        return self.type if self.index is None else f"{self.type}:{self.index}"
 
     def __eq__(self, other):
-        return isinstance(other, device) or other == "cpu"
+        """Equal to a device of the same name, and to the name itself; cpu:0 is the CPU, too."""
+        one, another = str(self), str(other)
+        return isinstance(other, (device, str)) and (one == another or {one, another} == {"cpu", "cpu:0"})
 
     def __hash__(self):
-        return hash("cpu")
+        return hash("cpu" if self.type == "cpu" else str(self))
 
     def __enter__(self):
+        check_device(self)
         return self
 
     def __exit__(self, *error):
@@ -78,8 +83,8 @@ cpu = device("cpu")
 
 def check_device(where):
     """Accept any spelling of the CPU, and refuse the rest."""
-    if where is not None:
-        device(where)
+    if where is not None and where is not cpu and device(where).type != "cpu":
+        raise RuntimeError(f'device={str(where)!r}: tensors live on the CPU here; use device("cpu")')
 
 
 def dtype_of(dtype):
@@ -169,7 +174,7 @@ NUMBERS = set(dtypes.numbers)
 
 def finished(array, requires_grad):
     """A tensor of an array that belongs to nobody else."""
-    t = Tensor(array)
+    t = Tensor(array, None)
     if requires_grad:
         t.requires_grad = True
     return t
@@ -197,7 +202,7 @@ def as_tensor(data, dtype=None, device=None):
         return data if dtype is None or data.dtype == dtype else data.astype(dtype)
     if isinstance(data, np.ndarray) and data.dtype.kind in "biufc" and data.dtype.isnative and dtype in (None, data.dtype):
         return from_numpy(data)
-    return Tensor(array_from(data, dtype))
+    return Tensor(array_from(data, dtype), None)
 
 
 @only_function()
@@ -207,7 +212,7 @@ def from_numpy(ndarray):
         raise TypeError(f"from_numpy: expected a NumPy array, got {type(ndarray).__name__}; use tensor(data) for other data")
     if ndarray.dtype.kind not in "biufc":
         raise TypeError(f"from_numpy: tensors hold numbers, and this array holds {ndarray.dtype}")
-    t = Tensor(ndarray)
+    t = Tensor(ndarray, None)
     t.shared = True
     return t
 
@@ -373,13 +378,13 @@ def meshgrid(*tensors, indexing="ij"):
 @only_function()
 def tril_indices(row, col, offset=0, *, dtype=None, device=None):
     """The indices of the lower triangle of a row × col matrix, as a 2 × n tensor."""
-    return Tensor(np.stack(np.tril_indices(row, offset, col)).astype(np.int64 if dtype is None else dtype_of(dtype)))
+    return Tensor(np.stack(np.tril_indices(row, offset, col)).astype(np.int64 if dtype is None else dtype_of(dtype)), None)
 
 
 @only_function()
 def triu_indices(row, col, offset=0, *, dtype=None, device=None):
     """The indices of the upper triangle of a row × col matrix, as a 2 × n tensor."""
-    return Tensor(np.stack(np.triu_indices(row, offset, col)).astype(np.int64 if dtype is None else dtype_of(dtype)))
+    return Tensor(np.stack(np.triu_indices(row, offset, col)).astype(np.int64 if dtype is None else dtype_of(dtype)), None)
 
 
 @only_function()

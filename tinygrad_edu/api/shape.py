@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..autograd import memory
 from ..autograd.operands import ShapeError
 from ..autograd.tensor import Tensor, array_of
 from ..ops import indexing, reductions, shapes
@@ -21,7 +22,7 @@ public["reshape"] = methods["reshape"] = reshape
 def view(self, *shape):
     """The same memory in another shape; an error where that is impossible"""
     if len(shape) == 1 and isinstance(shape[0], (np.dtype, type)):
-        return Tensor(self.array.view(shape[0]))
+        return Tensor(self.array.view(shape[0]), None)
     out = shapes.reshape(self, shape=ints(shape))
     if self.array.size and not np.shares_memory(out.array, self.array) and isinstance(self.array, np.ndarray):
         raise RuntimeError(f"view: a tensor of shape {list(self.shape)} and strides {list(self.stride())} has no view of shape "
@@ -273,30 +274,29 @@ public["split_with_sizes"] = methods["split_with_sizes"] = public["split"]
 def chunk(input, chunks, dim=0):
     """At most `chunks` equal parts along dim, the last one smaller"""
     dim = check_dim("chunk", input, dim)
-    return split(input, max(1, -(-input.shape[dim] // chunks)), dim)
     if chunks < 1:
         raise RuntimeError(f"chunk: the number of parts must be at least 1, got {chunks}")
+    return split(input, max(1, -(-input.shape[dim] // chunks)), dim)
 
 
 @both("tensor_split")
 def tensor_split(input, indices_or_sections, dim=0):
     """Parts along dim: a number of nearly equal ones, or cut at the given indices"""
-    dim = check_dim("tensor_split", input, dim)
     if not input.ndim:
         raise RuntimeError("tensor_split: a 0-d tensor has no dimension to split")
+    dim = check_dim("tensor_split", input, dim)
     n, cuts = input.shape[dim], indices_or_sections
     if isinstance(cuts, Tensor):
         cuts = cuts.tolist()
     if isinstance(cuts, int):
-        small, extra = divmod(n, cuts)
         if cuts < 1:
             raise RuntimeError(f"tensor_split: the number of parts must be at least 1, got {cuts}")
+        small, extra = divmod(n, cuts)
         cuts = np.cumsum([small + 1] * extra + [small] * (cuts - extra))[:-1].tolist()
     edges = [0, *(min(c, n) if c >= 0 else max(c + n, 0) for c in cuts), n]
     return tuple(narrow(input, dim, a, max(b - a, 0)) for a, b in zip(edges, edges[1:]))
 
 
-@both("hsplit")
 def even_split(name, input, cuts, dim, least):
     """tensor_split, but a number of parts must divide the size."""
     if input.ndim < least:
@@ -306,6 +306,7 @@ def even_split(name, input, cuts, dim, least):
     return tensor_split(input, cuts, dim)
 
 
+@both("hsplit")
 def hsplit(input, indices_or_sections):
     """tensor_split along the second dimension (a vector's first), in equal parts"""
     return even_split("hsplit", input, indices_or_sections, 0 if input.ndim == 1 else 1, 1)
@@ -387,7 +388,7 @@ def tile(input, *dims, **named):
 def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     """Each element repeated, along dim; of a single argument, its numbers say how often 0, 1, 2, … come"""
     if repeats is None:
-        return Tensor(np.repeat(np.arange(len(input)), array_of(input)))
+        return Tensor(np.repeat(np.arange(len(input)), array_of(input)), None)
     if dim is None:
         input, dim = reshape(input, -1), 0
     counts = array_of(repeats)
@@ -454,12 +455,19 @@ def trace(input):
 
 
 @both("as_strided")
-def as_strided(input, size, stride, storage_offset=0):
-    """Elements of the tensor's memory in row-major order, at any stride; a copy"""
-    if input.base is not None or not input.is_contiguous():
-        raise RuntimeError("as_strided: this tensor is a view, or not in row-major order; use x.contiguous().clone() first, "
-                           "and strides for that")  # fmt: skip
-    return shapes.as_strided(input, size=ints((size,)), stride=ints((stride,)), offset=storage_offset or 0)
+def as_strided(input, size, stride, storage_offset=None):
+    """Elements of the tensor's memory at any stride, counted from the start of that memory, or else from its own; a copy"""
+    size, stride = ints((size,)), ints((stride,))
+    if input.base is None and input.is_contiguous():
+        return shapes.as_strided(input, size=size, stride=stride, offset=storage_offset or 0)
+    array = memory.as_memory(input)
+    own, start = memory.addresses(array).reshape(-1), array if storage_offset is None else memory.owner(array)
+    places = start.__array_interface__["data"][0] + (shapes.strided_positions(size, stride, storage_offset or 0) * array.itemsize)
+    order = np.argsort(own, kind="stable")
+    found = order[np.searchsorted(own, places, sorter=order).clip(max=max(own.size - 1, 0))] if own.size else np.zeros_like(places)
+    if places.size and (not own.size or (own[found] != places).any()):
+        raise RuntimeError("as_strided: this tensor is a view, and some of the elements lie outside of it; ask the tensor that it is a view of")
+    return indexing.take_flat(input, positions=found)
 
 
 @only_method("unfold")
@@ -561,7 +569,7 @@ def sum_to_size(self, *size):
 @both("unravel_index", method=False)
 def unravel_index(indices, shape):
     """The index along each dimension of a flat position, a tuple"""
-    return tuple(Tensor(np.asarray(i)) for i in np.unravel_index(indices.array, ints((shape,))))
+    return tuple(Tensor(np.asarray(i), None) for i in np.unravel_index(indices.array, ints((shape,))))
 
 
 public["unsafe_chunk"] = methods["unsafe_chunk"] = chunk

@@ -14,19 +14,19 @@ from .tensor import Tensor, array_of
 
 
 class Context:
-    """What `forward` leaves for `backward`: saved tensors, flags, and any attribute."""
+    """What `forward` leaves for `backward`: saved tensors, flags, and any attribute (so what is kept here has no everyday name)."""
 
     def __init__(self, needs):
         self.needs_input_grad = needs
-        self.saved = ()
-        self.results = None  # (weak reference to the node, {position among the saved: position among the outputs, None for the only one})
-        self.materialize = True
-        self.undifferentiable = ()
-        self.dirty = ()
+        self.to_save = ()
+        self._results = None  # (weak reference to the node, {position among the saved: position among the outputs, None for the only one})
+        self.materialize_grads = True
+        self.non_differentiable = ()
+        self.dirty_tensors = ()
 
     def save_for_backward(self, *tensors):
         """Keep tensors for `backward`; they come back as `ctx.saved_tensors`."""
-        self.saved = tensors
+        self.to_save = tensors
 
     def save_for_forward(self, *tensors):
         """Nothing to do: derivatives in forward mode are computed with `backward` too."""
@@ -34,22 +34,22 @@ class Context:
     @property
     def saved_tensors(self):
         """What `save_for_backward` was given; a result of the Function comes back with its history, so that gradients have gradients."""
-        node = self.results and self.results[0]()
+        node = self._results and self._results[0]()
         if node is None:
-            return self.saved
-        return tuple(t if i not in self.results[1] else historic(t, node, self.results[1][i]) for i, t in enumerate(self.saved))
+            return self.to_save
+        return tuple(t if i not in self._results[1] else historic(t, node, self._results[1][i]) for i, t in enumerate(self.to_save))
 
     def mark_non_differentiable(self, *outputs):
         """These outputs are constants for back propagation."""
-        self.undifferentiable = outputs
+        self.non_differentiable = outputs
 
     def set_materialize_grads(self, value):
         """False: gradients of unused outputs arrive as None instead of zeros."""
-        self.materialize = value
+        self.materialize_grads = value
 
     def mark_dirty(self, *tensors):
         """These inputs were updated in place, and are returned: they get the Function's history."""
-        self.dirty = tensors
+        self.dirty_tensors = tensors
 
 
 FunctionCtx = Context  # PyTorch's name, which annotations use
@@ -91,7 +91,7 @@ class Bridge:
         self.doc = self.formula = (function.__doc__ or function.__name__).partition("\n")[0]
         self.rules = self.pullbacks = (None,) * count
         self.wants = ((),) * count
-        self.keeps_values = bool(context.saved)  # what saved nothing can be passed again, as in PyTorch
+        self.keeps_values = bool(context.to_save)  # what saved nothing can be passed again, as in PyTorch
 
     def together(self, g):
         """Run the user's `backward` and check what it returns: one gradient per input."""
@@ -99,7 +99,7 @@ class Bridge:
         raw = not any(isinstance(x, Tensor) for x in gradients)
         given = []
         for x, kind in zip(gradients, self.outputs):
-            if x is None and kind is not None and self.context.materialize:
+            if x is None and kind is not None and self.context.materialize_grads:
                 x = np.zeros(*kind)
             given.append(x if x is None or isinstance(x, Tensor) else Tensor(x, None))
         with modes.set_grad_enabled(not raw):
@@ -115,7 +115,7 @@ class Bridge:
         """One gradient: a tensor of the input's shape, an array if the engine works on arrays."""
         if not self.context.needs_input_grad[i]:
             return None
-        shape, dtype = self.context.shapes[i]
+        shape, dtype = self.context._shapes[i]
         if result is None:
             result = Tensor(np.zeros(shape, dtype), None)
         if not isinstance(result, Tensor):
@@ -167,8 +167,8 @@ class Function:
         parents = tuple(a.node if isinstance(a, Tensor) else None for a in args)
         tracked = modes.state.grad and any(p is not None for p in parents)
         context = Context(tuple(p is not None for p in parents))
-        context.parents = parents
-        context.shapes = [(a.array.shape, a.dtype) if isinstance(a, Tensor) else None for a in args]
+        context._parents = parents
+        context._shapes = [(a.array.shape, a.dtype) if isinstance(a, Tensor) else None for a in args]
         with modes.no_grad():
             if hasattr(cls, "setup_context"):
                 results = cls.forward(*args, **kwargs)
@@ -177,8 +177,8 @@ class Function:
                 results = cls.forward(context, *args, **kwargs)
         several = isinstance(results, tuple)
         outputs = results if several else (results,)
-        dirty = [any(r is t for t in context.dirty) for r in outputs]
-        if sum(dirty) < len(context.dirty):
+        dirty = [any(r is t for t in context.dirty_tensors) for r in outputs]
+        if sum(dirty) < len(context.dirty_tensors):
             raise RuntimeError(f"{cls.__name__}: an input given to mark_dirty must be returned by forward too")
         if not any(isinstance(r, Tensor) for r in outputs):
             if tracked:
@@ -192,16 +192,16 @@ class Function:
             finished = [unlinked(r) if is_tensor(r) and not changed else r for r, changed in zip(outputs, dirty)]
             return tuple(finished) if several else finished.pop()
         kinds = [(r.array.shape, r.dtype) if is_tensor(r) else None for r in outputs]
-        inputs = {id(a) for a in args} - {id(t) for t in context.dirty}
+        inputs = {id(a) for a in args} - {id(t) for t in context.dirty_tensors}
         made = {id(r): k if several else None for k, r in enumerate(outputs) if id(r) not in inputs}
-        made = {i: made[id(t)] for i, t in enumerate(context.saved) if id(t) in made}
-        context.saved = tuple(Tensor(t.array, None) if i in made else guarded(t) for i, t in enumerate(context.saved))
-        context.saved = pack_tensors(context.saved)
+        made = {i: made[id(t)] for i, t in enumerate(context.to_save) if id(t) in made}
+        context.to_save = tuple(Tensor(t.array, None) if i in made else guarded(t) for i, t in enumerate(context.to_save))
+        context.to_save = pack_tensors(context.to_save)
         bridge = Bridge(cls, context, len(args), kinds)
         # the last one belongs to no parent: the engine passes it to no rule, but guards it against writes
-        saved = [*(() if p is not None else None for p in parents), context.saved]
+        saved = [*(() if p is not None else None for p in parents), context.to_save]
         node = Node(bridge, parents, saved, {}, *(kinds[0] if not several else ((), next(filter(None, kinds))[1])))
-        context.results = weakref.ref(node), made
+        context._results = weakref.ref(node), made
         watched = modes.special and (modes.state.anomaly or modes.state.recording)
         if watched:
             bridge.arguments = (args, kwargs) if modes.state.recording else None  # gradcheck calls this one step again
@@ -211,7 +211,7 @@ class Function:
             if not is_tensor(r):
                 finished.append(r)
                 continue
-            if r.dtype.kind not in {"f", "c"} or any(r is u for u in context.undifferentiable):
+            if r.dtype.kind not in {"f", "c"} or any(r is u for u in context.non_differentiable):
                 finished.append(unlinked(r))
                 continue
             origin = part_of(r, node, k) if several else node
@@ -221,7 +221,7 @@ class Function:
                 memory.check_update(r, f"{cls.__name__}, mark_dirty")
                 memory.rebind(r, origin)
             finished.append(r if changed else Tensor(memory_of(r, arrays), origin))
-        context.dirty = ()  # these hold the node, which holds the context
+        context.dirty_tensors = ()  # these hold the node, which holds the context
         return tuple(finished) if several else finished.pop()
 
 
@@ -286,7 +286,7 @@ def once_differentiable(backward):
     def wrapped(ctx, *gradients):
         with modes.no_grad():
             results = backward(ctx, *gradients)
-        parents = ctx.parents + tuple(g.node for g in gradients if isinstance(g, Tensor))
+        parents = ctx._parents + tuple(g.node for g in gradients if isinstance(g, Tensor))
 
         def refusing(r):
             return Tensor(r.array, Node(Refusal(len(parents)), parents, [()] * len(parents), {}, r.array.shape, r.dtype)) if isinstance(r, Tensor) else r

@@ -18,6 +18,7 @@ from .tensor import Tensor, as_memory
 handed_out: dict = {}  # id of the owner of memory that .numpy() gave away → (number, checksum, weak reference to the owner)
 last_write = 0  # the number of the latest in-place write anywhere
 writes: dict = {}  # id of the owner of some memory → (number, what wrote, weak reference to the owner)
+parts: dict = {}  # the same id, where only parts were written lately → (its entry in writes, last other write, [(number, where)])
 
 
 def owner(array):
@@ -35,15 +36,31 @@ def owned(node, g):
     return g.copy(order="K") if isinstance(g, np.ndarray) else np.array(g, node.dtype)
 
 
-def note_write(array, what):
-    """Remember that `what` has overwritten memory of `array`."""
+def note_write(array, what, part=None):
+    """Remember that `what` has overwritten memory of `array`: all of it, or the part that is given."""
     global last_write
     last_write = number = births()
     memory = owner(array)
-    writes[id(memory)] = (number, what, weakref.ref(memory))
+    before = writes.get(id(memory))
+    writes[id(memory)] = entry = (number, what, weakref.ref(memory))
+    if part is not None:
+        latest, other, places = parts.get(id(memory), (None, 0, []))
+        if latest is not before or before is None or before[2]() is not memory:
+            other, places = before[0] if before is not None and before[2]() is memory else 0, []
+        facts = part.__array_interface__["data"][0], part.shape, part.strides, part.itemsize
+        places = [*places[-63:], (number, facts)]
+        parts[id(memory)] = entry, places[0][0] if len(places) == 64 else other, places
     if not number & 4095 and len(writes) > 4096:
         for key in [k for k, (_, _, alive) in list(writes.items()) if alive() is None]:
             del writes[key]
+            parts.pop(key, None)
+
+
+def touches(facts, array):
+    """True if the part of memory that was noted has an element of `array` in it."""
+    start, shape, strides, itemsize = facts
+    written, saved = places_of(start, shape, strides), addresses(array)
+    return itemsize != array.itemsize or bool(np.isin(written, saved).any())
 
 
 def note_writes(arrays, what):
@@ -113,7 +130,10 @@ def overwritten(node, value):
     if known is not None and known[0] > node.birth and known[2]() is memory and checksum(memory) != known[1]:
         return "NumPy, through the array that .numpy() gave,"
     if written is not None and written[0] > node.birth and written[2]() is memory:  # not a dead array that had this id
-        return written[1]
+        latest, other, places = parts.get(id(memory), (None, 0, ()))
+        array = value.array if isinstance(value, Tensor) else value
+        if latest is not written or other > node.birth or any(n > node.birth and touches(facts, array) for n, facts in places):
+            return written[1]
     return None
 
 
@@ -149,7 +169,7 @@ def share(root, result):
 
 def alias(x):
     """A constant that shares the memory of `x`: what detach() and .data return."""
-    result = Tensor(as_memory(x))
+    result = Tensor(as_memory(x), None)
     result.detached = True
     root = x if x.base is None else x.base
     if root.node is not None and root.node.op is not None:
@@ -201,11 +221,11 @@ def write(x, what, compute):
     """Overwrite `x` with `compute(former value)`, in place and in the graph; what `x_ += y` and its kin do."""
     array = as_memory(x)
     if not (modes.state.grad and in_graph(x)):
-        former = Tensor(array)
+        former = Tensor(array, None)
         new = compute(former)
         if new.node is not None:
             check_update(x, what)
-            new = compute(Tensor(array.copy()))
+            new = compute(Tensor(array.copy(), None))
     else:
         check_update(x, what)
         new = compute(Tensor(array.copy(), x.node))
@@ -231,7 +251,15 @@ def fill(x, index, values, what):
     array = as_memory(x)
     writable(x, what)
     array[index] = values
-    note_write(array, what)
+    note_write(array, what, part_of(array, index) if x.detached is True and index is not Ellipsis else None)  # as x.data[i] = value
+
+
+def part_of(array, index):
+    """The view of `array` that an index of numbers and slices gives; None for other indices."""
+    index = index if isinstance(index, tuple) else (index,)
+    if any(i is not None and i is not Ellipsis and i.__class__ not in (int, slice) for i in index):
+        return None
+    return array[index if any(i is Ellipsis for i in index) else (*index, Ellipsis)]
 
 
 def writable(x, what):
@@ -280,7 +308,12 @@ def positions_of(view, array):
 
 def addresses(array):
     """Where in memory each element lies."""
-    places = np.full(array.shape, array.__array_interface__["data"][0], np.int64)
-    for axis, (n, step) in enumerate(zip(array.shape, array.strides)):
-        places += (np.arange(n) * step).reshape((n,) + (1,) * (array.ndim - axis - 1))
+    return places_of(array.__array_interface__["data"][0], array.shape, array.strides)
+
+
+def places_of(start, shape, strides):
+    """The place of each element of an array that begins somewhere."""
+    places = np.full(shape, start, np.int64)
+    for axis, (n, step) in enumerate(zip(shape, strides)):
+        places += (np.arange(n) * step).reshape((n,) + (1,) * (len(shape) - axis - 1))
     return places

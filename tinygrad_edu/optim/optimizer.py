@@ -25,14 +25,15 @@ class Optimizer:
     """
 
     has_complex = False  # True if a parameter has complex numbers
+    hooks: dict = {}  # empty here: of an optimizer around another one, whose class does not call this __init__
+    warned = False
 
     def __init__(self, params, defaults):
         self.defaults = dict(defaults)
         self.state = defaultdict(dict)
         self.param_groups: list = []
         self.last_step = 0  # when the last step was, in births; 0: never
-        self.warned = False
-        self.hooks: dict = {}
+        self.hooks = {}
         self.numbers: dict = {}  # the constants of one step of one group
         self.scratch: dict = {}
         if isinstance(params, Tensor):
@@ -204,7 +205,7 @@ def registration(kind):
     def register(self, hook, prepend=False):
         from ..api.methods import RemovableHandle
 
-        hooks = self.hooks.setdefault(kind, {})
+        hooks = self.__dict__.setdefault("hooks", {}).setdefault(kind, {})
         handle = RemovableHandle(hooks)
         before = dict(hooks) if prepend else {}
         if prepend:
@@ -252,9 +253,9 @@ class Elementwise(Optimizer):
 
     def begin(self, state, p, group):
         """Fill the empty state of a parameter."""
-        state["step"] = Tensor(scalar_type().type(0))
+        state["step"] = Tensor(scalar_type().type(0), None)
         for name in self.arrays(group):
-            state[name] = Tensor(np.zeros_like(p))
+            state[name] = Tensor(np.zeros_like(p), None)
 
     def arrays(self, group):
         """The names of the state arrays that the kernel takes, in order."""
@@ -417,16 +418,16 @@ def as_used(value, p, name):
     if isinstance(value, (list, tuple)):
         return type(value)(as_used(v, p, name) for v in value)
     if isinstance(value, np.ndarray):
-        value = Tensor(value)
+        value = Tensor(value, None)
     if not isinstance(value, Tensor):
         return deepcopy(value)
     array = value.array
     if name == "step":
-        return Tensor(np.array(array))
+        return Tensor(np.array(array), None)
     kind = p.dtype if array.dtype.kind == "f" else array.dtype
     copy = np.empty_like(p.array, dtype=kind) if array.shape == p.array.shape else np.empty(array.shape, kind)
     copy[...] = array
-    return Tensor(copy)
+    return Tensor(copy, None)
 
 
 required = object()  # the default of an option that must be given
