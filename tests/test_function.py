@@ -155,3 +155,21 @@ def test_gradients_own_their_memory():
     Same.apply(x, y).sum().backward()
     x.grad.mul_(100)
     assert y.grad.tolist() == [1.0, 1.0]
+
+
+def test_attributes_of_the_context_are_the_users():
+    class Scale(Function):
+        @staticmethod
+        def forward(ctx, x, factor):
+            ctx.shapes, ctx.parents, ctx.results, ctx.saved, ctx.dirty, ctx.materialize, ctx.undifferentiable = None, 1, 2, 3, 4, 5, factor
+            ctx.save_for_backward(x)
+            return x * factor
+
+        @staticmethod
+        def backward(ctx, g):
+            assert (ctx.shapes, ctx.parents, ctx.results, ctx.saved, ctx.dirty, ctx.materialize) == (None, 1, 2, 3, 4, 5)
+            return g * ctx.undifferentiable + 0 * ctx.saved_tensors[0], None
+
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    (Scale.apply(x, 3.0) ** 2).sum().backward()
+    assert x.grad.tolist() == [18, 36]

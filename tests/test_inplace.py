@@ -1556,3 +1556,33 @@ def test_many_writes_do_not_pile_up():
         x[0:2].add_(1)
         x.detach().add_(1)
     assert len(x.views) < 64 and x.tolist() == [10_000.0, 10_000.0, 5_000.0, 5_000.0]
+
+
+def test_writes_to_other_parts_through_data():
+    """As ODE solvers keep their stages: parts of one memory, written past the version counter, one after the other."""
+
+    class Assign(tg.autograd.Function):
+        @staticmethod
+        def forward(ctx, scratch, value, index):
+            ctx.index = index
+            scratch.data[index] = value
+            return scratch
+
+        @staticmethod
+        def backward(ctx, g):
+            return g, g[ctx.index], None
+
+    def program(overwritten):
+        w = tg.ones(2, requires_grad=True)
+        k = Assign.apply(tg.empty(2, 3), w * 2, (..., 0))
+        k = Assign.apply(k, (k[..., :1] * tg.tensor([3.0])).sum(-1) * w, (..., 1))
+        z = (k[..., :2] * k[..., :2]).sum(-1)
+        k = Assign.apply(k, z * w, (..., overwritten))
+        return w, (k * tg.tensor([1.0, 2.0, 3.0])).sum()
+
+    w, loss = program(2)
+    loss.backward()
+    assert loss.item() == 268 and w.grad.tolist() == [602, 602]
+    w, loss = program(1)
+    with pytest.raises(RuntimeError, match="overwritten"):
+        loss.backward()

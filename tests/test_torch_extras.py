@@ -388,3 +388,70 @@ def test_eigenvalues_and_eigenvectors_have_gradients():
         tg.linalg.eig(z).eigenvectors.real.sum().backward()
     with pytest.raises(RuntimeError, match="square"):
         tg.linalg.eig(tg.ones(2, 3, dtype=tg.complex128))
+
+
+# --- what libraries written for PyTorch ask for ---------------------------------------------------------------------------
+
+
+def test_functions_of_lists_of_tensors():
+    a, b = [tg.tensor([1.0, 4.0]), tg.tensor([9.0])], [tg.tensor([2.0, 3.0]), tg.tensor([5.0])]
+    assert [x.tolist() for x in tg._foreach_sqrt(a)] == [[1, 2], [3]] and tg._foreach_norm(b)[1].item() == 5
+    assert [x.tolist() for x in tg._foreach_add(a, b, alpha=2)] == [[5, 10], [19]]
+    assert [x.tolist() for x in tg._foreach_mul(a, [2.0, 3.0])] == [[2, 8], [27]]
+    assert [x.tolist() for x in tg._foreach_pow(2.0, b)] == [[4, 8], [32]]
+    assert [x.tolist() for x in tg._foreach_maximum_([x.clone() for x in a], b)] == [[2, 4], [9]]
+    assert [x.tolist() for x in tg._foreach_addcmul(a, b, b, scalars=[1.0, 0.5])] == [[5, 13], [21.5]]
+    tg._foreach_lerp_(a, b, 0.5), tg._foreach_addcdiv_(b, b, b, [1.0, 2.0]), tg._foreach_zero_(c := [tg.ones(2)])
+    assert a[0].tolist() == [1.5, 3.5] and b[1].item() == 7 and c[0].tolist() == [0, 0]
+    with pytest.raises(RuntimeError, match="do not go together"):
+        tg._foreach_add(a, b[:1])
+    with pytest.raises(AttributeError, match="_foreach_nothing"):
+        tg._foreach_nothing  # noqa: B018
+
+
+def test_other_devices_have_names_and_hold_nothing():
+    there = tg.device("cuda:1")
+    assert (repr(there), str(there), there.type, there.index) == ("device(type='cuda', index=1)", "cuda:1", "cuda", 1)
+    assert there != tg.device("cpu") and there == tg.device("cuda", 1) and tg.device("cpu") == "cpu" and tg.ones(1).device == tg.device("cpu:0")
+    for make in (lambda: tg.zeros(1, device=there), lambda: tg.ones(1).to(there), lambda: nn.Linear(1, 1).to(there), lambda: nn.Linear(1, 1, device=there)):
+        with pytest.raises(RuntimeError, match="live on the CPU"):
+            make()
+    with pytest.raises(RuntimeError, match="live on the CPU"):
+        tg.device("toaster")
+
+
+def test_bytes_beside_numbers_that_do_not_fit():
+    byte = tg.tensor([200, 5], dtype=tg.uint8)
+    assert (byte & -32).tolist() == [192, 0] and (byte | -32).tolist() == [232, 229] and (byte ^ 300).tolist() == [228, 41]
+
+
+def test_trees():
+    from tinygrad_edu.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
+
+    leaves, spec = tree_flatten({"a": 1, "b": [2, (3, None)]})
+    assert leaves == [1, 2, 3, None] and spec.num_leaves == 4 and spec == tree_flatten({"a": 0, "b": [0, (0, 0)]})[1]
+    assert tree_unflatten("wxyz", spec) == {"a": "w", "b": ["x", ("y", "z")]}
+    assert tree_map(lambda x, y: x + y, [1, (2,)], [10, (20,)]) == [11, (22,)]
+    assert tree_leaves([1, (2, 3)], is_leaf=lambda x: isinstance(x, tuple)) == [1, (2, 3)]
+
+
+def test_modules_that_complete_themselves():
+    class Scale(nn.modules.lazy.LazyModuleMixin, nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.parameter.UninitializedParameter()
+
+        def initialize_parameters(self, x):
+            self.weight.materialize(x.shape[-1:])
+            self.weight.data.fill_(2.0)
+
+        def forward(self, x):
+            return x * self.weight
+
+    model = Scale()
+    assert model.has_uninitialized_params() and nn.parameter.is_lazy(model.weight)
+    kept = model.weight
+    assert model(tg.ones(3)).tolist() == [2, 2, 2] == model(tg.ones(3)).tolist()
+    assert model.weight is kept and type(kept) is nn.Parameter and not model.has_uninitialized_params()
+    model(tg.ones(3)).sum().backward()
+    assert kept.grad.tolist() == [1, 1, 1]

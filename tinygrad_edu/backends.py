@@ -25,6 +25,18 @@ def flags(enabled=False, benchmark=False, benchmark_limit=10, deterministic=Fals
 
 cudnn.flags = flags
 
+
+@contextlib.contextmanager
+def sdp_kernel(enable_flash=True, enable_math=True, enable_mem_efficient=True, enable_cudnn=True):
+    """`torch.backends.cuda.sdp_kernel`: which of a device's attentions may be used; here there is one, and it stays"""
+    yield
+
+
+cuda.sdp_kernel = sdp_kernel
+for kind in ("flash", "math", "mem_efficient", "cudnn"):
+    setattr(cuda, f"enable_{kind}_sdp", lambda enabled: None)
+    setattr(cuda, f"{kind}_sdp_enabled", lambda: True)
+
 for name in ("cudnn", "cuda", "mps", "mkl", "mkldnn", "cpu"):  # modules, for programs say `import torch.backends.cudnn as cudnn`
     module = ModuleType(f"{__name__}.{name}", f"The switches of `torch.backends.{name}`.")
     vars(module).update(vars(globals()[name]))

@@ -31,6 +31,7 @@ def itself(fn):
 
 
 export = unused = script_if_tracing = interface = freeze = optimize_for_inference = itself
+_script_if_tracing = _overload = _overload_method = itself  # what libraries decorate their functions with
 
 
 def script_method(fn):

@@ -19,6 +19,7 @@ FORMER = dict(split=dict(tensor="input", split_size="split_size_or_sections"), t
               broadcast_to=dict(shape="size"), transpose=dict(axis0="dim0", axis1="dim1"), heaviside=dict(values="other"), bmm=dict(batch2="mat2"),
               dot=dict(other="tensor"), matmul=dict(tensor2="other"), mul=dict(value="other"), div=dict(value="other"), take=dict(indices="index"),
               narrow=dict(dimension="dim"), floor_divide=dict(value="other"), masked_scatter=dict(tensor="source"),
+              tensor_split=dict(indices="indices_or_sections", sections="indices_or_sections"),
               searchsorted=dict(input="values"), bucketize=dict(input="values"))  # fmt: skip
 
 

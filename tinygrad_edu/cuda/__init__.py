@@ -70,6 +70,17 @@ class nothing_to_do:  # noqa: N801 (a context, as no_grad)
 device = stream = nothing_to_do
 
 
+class Stream:
+    """Refused: there is no such device. The class is there for annotations."""
+
+    def __init__(self, *args, **kwargs):
+        raise RuntimeError(f"cuda.{type(self).__name__}: there is no such device here; ask cuda.is_available() first, and use the CPU")
+
+
+class Event(Stream):
+    """Refused: there is no such device. The class is there for annotations."""
+
+
 def __getattr__(name):
     """`torch.cuda.amp` is imported when it is first used."""
     if name == "amp":

@@ -83,6 +83,13 @@ __all__ = ["AbsTransform", "AffineTransform", "Bernoulli", "Beta", "Binomial", "
            "biject_to", "constraints", "identity_transform", "kl_divergence", "register_kl", "transform_to", "transforms"]  # fmt: skip
 
 
+def standard_normal(shape, dtype, device):
+    """Numbers of a normal distribution with mean 0 and deviation 1."""
+    from ..api import functions
+
+    return functions["randn"](shape, dtype=dtype, device=device)
+
+
 def paths():
     """PyTorch's import paths, as in `from tinygrad_edu.distributions.normal import Normal`."""
     import sys
@@ -100,7 +107,7 @@ def paths():
             continue
         path = ModuleType(f"{__name__}.{name}", f"PyTorch's import path of {known}.")
         vars(path).update({n: globals()[n] for n in __all__}, probs_to_logits=discrete.to_logits, logits_to_probs=discrete.to_probs,
-                          REGISTERED=divergence.REGISTERED, Registry=registry.Registry)  # fmt: skip
+                          REGISTERED=divergence.REGISTERED, Registry=registry.Registry, _standard_normal=standard_normal)  # fmt: skip
         sys.modules[path.__name__] = globals()[name] = path
 
 

@@ -237,13 +237,18 @@ class ExpTransform(Transform):
         return x
 
 
+def _clipped_sigmoid(x):
+    """1 / (1 + e⁻ˣ), kept inside (0, 1)"""
+    facts = np.finfo(x.dtype)
+    return x.sigmoid().clamp(min=float(facts.tiny), max=1 - float(facts.eps))
+
+
 class SigmoidTransform(Transform):
     """y = 1 / (1 + e⁻ˣ), kept inside (0, 1)"""
 
     def forward(self, x):
         """The sigmoid of x."""
-        facts = np.finfo(x.dtype)
-        return x.sigmoid().clamp(min=float(facts.tiny), max=1 - float(facts.eps))
+        return _clipped_sigmoid(x)
 
     def inverse(self, y):
         """ln y − ln(1 − y)"""

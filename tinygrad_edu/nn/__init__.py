@@ -7,7 +7,7 @@ from .layers import __all__ as layer_names
 from .losses import *  # noqa: F403
 from .losses import __all__ as loss_names
 from .module import Module
-from .parameter import Buffer, Parameter
+from .parameter import Buffer, Parameter, UninitializedParameter
 
 __all__ = ["Buffer", "Module", "ModuleDict", "ModuleList", "Parameter", "ParameterDict", "ParameterList", "Sequential",
-           "functional", "init", "modules", "utils", *layer_names, *loss_names]  # fmt: skip
+           "UninitializedParameter", "functional", "init", "modules", "utils", *layer_names, *loss_names]  # fmt: skip

@@ -12,6 +12,7 @@ from .layers import (
     activation,
     convolution,
     dropout,
+    lazy,
     linear,
     normalization,
     padding,
@@ -42,7 +43,7 @@ REPEATS = dict(_ntuple=repeated, _single=repeated(1), _pair=repeated(2), _triple
 PATHS = dict(loss=losses, container=container, module=module, activation=activation, linear=linear, dropout=dropout, sparse=sparse,
              transformer=transformer, batchnorm=normalization, instancenorm=normalization, normalization=normalization,
              conv=convolution, fold=convolution, pooling=pooling, padding=padding, rnn=recurrent, upsampling=resampling,
-             flatten=reshaping, pixelshuffle=reshaping, channelshuffle=reshaping, distance=reshaping, utils=None)  # fmt: skip
+             flatten=reshaping, pixelshuffle=reshaping, channelshuffle=reshaping, distance=reshaping, lazy=lazy, utils=None)  # fmt: skip
 for name, source in PATHS.items():
     path = ModuleType(f"{__name__}.{name}", f"PyTorch's import path {name}.")
     names = REPEATS if source is None else {**vars(source), **BASES}

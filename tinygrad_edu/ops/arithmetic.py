@@ -259,22 +259,31 @@ def logical_not(x):
     return np.logical_not(x)
 
 
+def as_bits(x, y):
+    """Both operands, a number beyond the integer type of the other wrapped around: −32 beside bytes is 224"""
+    if isinstance(x, int) and hasattr(y, "dtype"):
+        return np.asarray(x).astype(y.dtype), y
+    if isinstance(y, int) and hasattr(x, "dtype"):
+        return x, np.asarray(y).astype(x.dtype)
+    return x, y
+
+
 @undifferentiable(np.bitwise_and, symbol="&", promote=("x", "y"))
 def bitwise_and(x, y):
     """x & y, bit by bit"""
-    return np.bitwise_and(x, y)
+    return np.bitwise_and(*as_bits(x, y))
 
 
 @undifferentiable(np.bitwise_or, symbol="|", promote=("x", "y"))
 def bitwise_or(x, y):
     """x | y, bit by bit"""
-    return np.bitwise_or(x, y)
+    return np.bitwise_or(*as_bits(x, y))
 
 
 @undifferentiable(np.bitwise_xor, symbol="^", promote=("x", "y"))
 def bitwise_xor(x, y):
     """x xor y, bit by bit"""
-    return np.bitwise_xor(x, y)
+    return np.bitwise_xor(*as_bits(x, y))
 
 
 @undifferentiable(np.invert, symbol="~")
