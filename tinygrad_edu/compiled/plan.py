@@ -129,7 +129,7 @@ class Plan:
         if isinstance(x, Made):
             if x.leaf is not None:
                 return f"{self.locals.get(id(x.leaf)) or self.around.hold(x.leaf)}.node.grad"
-            return f"Tensor(r{x.place}{'' if x.node is None else ', ' + self.around.hold(x.node)})"
+            return f"Tensor(r{x.place}, {'None' if x.node is None else self.around.hold(x.node)})"
         return "None" if x is None else self.locals.get(id(x)) or self.around.hold(x)
 
     # --- arrays ------------------------------------------------------------------------------------------------------
