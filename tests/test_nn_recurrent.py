@@ -177,3 +177,15 @@ def test_errors_say_what_fits(call, kind, text):
     with pytest.raises(kind) as caught:
         call()
     assert text in str(caught.value)
+
+
+def test_dropout_between_layers_draws_for_the_steps_of_packed_sequences_only():
+    tg.manual_seed(0)
+    layer = tg.nn.LSTM(4, 3, 2, dropout=0.5, batch_first=True)
+    packed = tg.nn.utils.rnn.pack_padded_sequence(tg.randn(3, 5, 4), [3, 5, 2], batch_first=True, enforce_sorted=False)
+    tg.manual_seed(7)
+    layer(packed)
+    after = tg.rand(1).item()
+    tg.manual_seed(7)
+    tg.nn.functional.dropout(tg.ones(3 + 5 + 2, 3))
+    assert tg.rand(1).item() == after

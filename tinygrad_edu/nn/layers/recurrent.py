@@ -153,7 +153,7 @@ class Recurrent(Module):
                 f"{list(input.shape)}; expected input_size={self.input_size}"
             )
         states = self.states(hx, input.array.shape[1], single, input.dtype)
-        output, final = self.run(input, states, lengths)
+        output, final = self.run(input, states, lengths, packed)
         final = tuple(stack(*parts, axis=0) for parts in zip(*final))
         if packed is not None:
             output = pack_like(output, packed)
@@ -165,12 +165,16 @@ class Recurrent(Module):
             output = output.transpose(0, 1)
         return output, final if self.state_count == 2 else final[0]
 
-    def run(self, x, states, lengths):
+    def run(self, x, states, lengths, packed):
         """All layers and directions: the last one's outputs (T, B, size), and the final states."""
         final, directions = [], 2 if self.bidirectional else 1
         for layer in range(self.num_layers):
             if layer and self.dropout:
-                x = F.dropout(x, self.dropout, self.training)
+                if packed is None:
+                    x = F.dropout(x, self.dropout, self.training)
+                else:  # random numbers for the steps that exist, in PyTorch's order
+                    rows = pack_like(x, packed)
+                    x, lengths = unpacked(rows._replace(data=F.dropout(rows.data, self.dropout, self.training)))
             outputs = []
             for direction in range(directions):
                 k = layer * directions + direction
