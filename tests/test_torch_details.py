@@ -750,3 +750,15 @@ def test_downloads(tmp_path, monkeypatch):
         hub.load("pytorch/vision", "resnet18")
     with pytest.raises(NotImplementedError, match="Linear"):
         tg.onnx.export(tg.nn.Linear(1, 1), tg.ones(1), "model.onnx")
+
+
+def test_resize_within_the_memory_there_is():
+    x = tg.arange(6.0)
+    y = x.view(2, 3).resize_(3, 2)
+    y[0, 0] = 9
+    assert x[0] == 9 and y.resize_(2, 2).tolist() == [[9, 1], [2, 3]] and y.resize_(3, 2).tolist() == [[9, 1], [2, 3], [4, 5]]
+    assert x.view(2, 3).t().resize_(2, 3).tolist() == [[9, 1, 2], [3, 4, 5]]
+    assert x[1:].resize_(2, 2).tolist() == [[1, 2], [3, 4]] and x[::2].resize_(2).tolist() == [9, 1]
+    with pytest.raises(RuntimeError, match="does not fit"):
+        x[1:].resize_(6)
+    assert tg.ones(2).resize_(3).tolist() == [1, 1, 0]

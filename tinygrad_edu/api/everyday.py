@@ -1,5 +1,7 @@
 """The rest of what PyTorch programs say every day: facts about types, old constructors, windows, settings of the machine."""
 
+import math
+
 import numpy as np
 
 from ..autograd import dtypes, memory, modes
@@ -328,10 +330,18 @@ def slopes(x, dim, spacing, edge_order):
 @only_method()
 def resize_(self, *size, memory_format=None):
     """Give the tensor another size in place: its elements in row-major order, zeros (PyTorch: anything) after them"""
-    if memory.in_graph(self) or self.base is not None or self.views:
-        raise RuntimeError("resize_: this tensor is in a graph or shares its memory with a view; make a new tensor instead")
-    size = ints(size)
-    old = as_memory(self).reshape(-1)
+    if memory.in_graph(self):
+        raise RuntimeError("resize_: this tensor is in a graph; make a new tensor instead")
+    size, old = ints(size), as_memory(self)
+    owner = memory.owner(old)
+    start = (old.__array_interface__["data"][0] - owner.__array_interface__["data"][0]) // max(old.itemsize, 1)
+    end = start + math.prod(size)
+    if owner.dtype == old.dtype and owner.flags.c_contiguous and end <= owner.size:
+        self.array = owner.reshape(-1)[start:end].reshape(size)
+        return self
+    if self.base is not None or self.views:
+        raise RuntimeError(f"resize_: this tensor shares its memory with a view, and {list(size)} does not fit there; make a new tensor instead")
+    old = old.reshape(-1)
     self.array = np.zeros(size, self.dtype)
     self.array.reshape(-1)[: old.size] = old[: self.array.size]
     memory.note_write(self.array, "resize_")
