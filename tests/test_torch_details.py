@@ -762,3 +762,23 @@ def test_resize_within_the_memory_there_is():
     with pytest.raises(RuntimeError, match="does not fit"):
         x[1:].resize_(6)
     assert tg.ones(2).resize_(3).tolist() == [1, 1, 0]
+
+
+def test_sparse_spellings_of_dense_tensors():
+    x = tg.tensor([[0.0, 2.0], [3.0, 0.0]], requires_grad=True)
+    sparse = (2 * x).to_sparse().coalesce()
+    assert sparse.indices().tolist() == [[0, 1], [1, 0]] and sparse._nnz() == 2 and sparse.to_dense().tolist() == [[0, 4], [6, 0]]
+    (sparse.values() * tg.tensor([1.0, 10.0])).sum().backward()
+    assert x.grad.tolist() == [[0, 2], [20, 0]] and sparse.is_coalesced()
+    assert tg.ones(2, 2).sparse_mask(sparse).tolist() == [[0, 1], [1, 0]]
+
+
+def test_former_and_further_names():
+    tg.testing.assert_allclose(tg.tensor([1.0, tg.nan]), np.array([1.0, np.nan]))
+    with pytest.raises(AssertionError):
+        tg.testing.assert_allclose(tg.ones(1), tg.zeros(1))
+    from tinygrad_edu import functional
+
+    assert functional.einsum is tg.einsum and tg.backends.cudnn.version() is None
+    with tg.compiler.set_stance("force_eager"):
+        assert tg.compiler.set_stance("default")(len) is len

@@ -92,8 +92,24 @@ def reset():
     """Accepted: there is nothing to forget"""
 
 
+class set_stance:  # noqa: N801 (PyTorch's name)
+    """Accepted as a call, a context manager and a decorator: nothing is compiled anyway."""
+
+    def __init__(self, stance="default", *, skip_guard_eval_unsafe=False, force_backend=None):
+        pass
+
+    def __call__(self, fn):
+        return fn
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+
 def cudagraph_mark_step_begin():
     """Accepted: there are no graphs of that kind"""
 
 
-__all__ = ["allow_in_graph", "compile", "cudagraph_mark_step_begin", "disable", "is_compiling", "is_dynamo_compiling", "reset"]
+__all__ = ["allow_in_graph", "compile", "cudagraph_mark_step_begin", "disable", "is_compiling", "is_dynamo_compiling", "reset", "set_stance"]

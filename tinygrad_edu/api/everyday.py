@@ -134,6 +134,13 @@ methods["retains_grad"] = property(
 )
 methods["get_device"] = lambda self: -1
 methods["to_dense"] = lambda self, dtype=None: self if dtype is None else self.astype(dtype)
+methods["to_sparse"] = methods["to_sparse_coo"] = methods["to_sparse_csr"] = lambda self, sparse_dim=None, **options: self
+methods["coalesce"] = lambda self: self
+methods["is_coalesced"] = lambda self: True
+methods["sparse_mask"] = lambda self, mask: self * Tensor((as_memory(mask) != 0).astype(self.dtype), None)
+methods["indices"] = methods["_indices"] = lambda self: Tensor(np.stack(np.nonzero(as_memory(self))), None)
+methods["values"] = methods["_values"] = lambda self: self[np.nonzero(as_memory(self))]
+methods["_nnz"] = lambda self: int(np.count_nonzero(as_memory(self)))
 methods["is_pinned"] = methods["is_shared"] = methods["is_inference"] = lambda self: False
 
 # --- real numbers ------------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ def accepted(doc):
 
 manual_seed = manual_seed_all = accepted("there is no such device to seed; `manual_seed` of the package seeds the CPU.")
 synchronize = accepted("everything has been computed when a call returns.")
-empty_cache = reset_peak_memory_stats = ipc_collect = accepted("there is no such memory.")
+empty_cache = reset_peak_memory_stats = reset_max_memory_allocated = ipc_collect = accepted("there is no such memory.")
 
 
 def refused(name):

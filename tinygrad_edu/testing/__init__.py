@@ -11,7 +11,7 @@ from importlib import import_module
 from ..autograd import GradcheckError, check_gradient, check_gradients, gradcheck, gradgradcheck
 from .checklist import CheckError, Result
 from .claims import check_function
-from .compare import assert_close
+from .compare import assert_allclose, assert_close
 from .domains import ANYWHERE, NONZERO, POSITIVE, PROBABILITY, SMOOTH, UNIT, Domain, domain_of
 from .make import make_tensor
 from .modules import check_module
@@ -39,7 +39,7 @@ def __dir__():
 
 
 __all__ = ["ANYWHERE", "NONZERO", "POSITIVE", "PROBABILITY", "SMOOTH", "UNIT", "CheckError", "Domain", "Engine", "GradcheckError", "Operation", "Result", "arrays",
-           "assert_close", "axes", "broadcastable_shapes", "broadcastable_tensors", "check_engine", "check_function", "check_gradient",
+           "assert_allclose", "assert_close", "axes", "broadcastable_shapes", "broadcastable_tensors", "check_engine", "check_function", "check_gradient",
            "check_gradients", "check_module", "check_optimizer",
            "check_training_step", "domain_of", "dtypes", "elements", "gradcheck", "gradgradcheck", "gradtest", "indices", "make_tensor",
            "matmul_shapes", "matmul_tensors", "program_machine", "shapes", "tensors"]  # noqa: F822  # fmt: skip

@@ -40,6 +40,11 @@ def assert_close(actual, expected, *, allow_subclasses=True, rtol=None, atol=Non
         raise AssertionError(message if msg is None else msg(message) if callable(msg) else msg)
 
 
+def assert_allclose(actual, expected, rtol=None, atol=None, equal_nan=True, msg=""):
+    """assert_close under its former name, where types may differ and NaN equals NaN"""
+    assert_close(actual, expected, rtol=rtol, atol=atol, equal_nan=equal_nan, check_dtype=False, msg=msg or None)
+
+
 def differences(actual, expected, place, options):
     """A description of each part in which two values differ."""
     if isinstance(actual, Mapping) and isinstance(expected, Mapping):
