@@ -92,3 +92,10 @@ def test_errors_say_what_would_fit(make, what):
 def test_unknown_divergence_says_what_to_do():
     with pytest.raises(NotImplementedError, match="average p.log_prob"):
         D.kl_divergence(D.Exponential(1.0), D.Laplace(0.0, 1.0))
+
+
+def test_texts_of_joined_ones():
+    d = tg.distributions
+    mixture = d.MixtureSameFamily(d.Categorical(tg.ones(2)), d.Normal(tg.zeros(2), tg.ones(2)))
+    assert repr(mixture) == "MixtureSameFamily(\n  Categorical(probs: Size([2])),\n  Normal(loc: Size([2]), scale: Size([2])))"
+    assert repr(d.ComposeTransform([d.ExpTransform(), d.SigmoidTransform().inv])) == "ComposeTransform(\n    ExpTransform(),\n    Inverse(SigmoidTransform())\n)"

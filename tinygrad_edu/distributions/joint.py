@@ -312,6 +312,9 @@ class MixtureSameFamily(Distribution):
     support = property(lambda self: constraints.MixtureSameFamilyConstraint(self.component_distribution.support),
                        doc="What all components allow.")  # fmt: skip
 
+    def __repr__(self):
+        return f"MixtureSameFamily(\n  {self.mixture_distribution},\n  {self.component_distribution})"
+
     def weights(self):
         """The weights, with a dimension of size 1 for each dimension of an outcome."""
         probs = self.mixture_distribution.probs

@@ -96,6 +96,9 @@ class Inverse(Transform):
         super().__init__(other.cache_size)
         self.other = other
 
+    def __repr__(self):
+        return f"Inverse({self.other})"
+
     def __call__(self, y):
         return self.other.undo(y)
 
@@ -133,6 +136,9 @@ class ComposeTransform(Transform):
     def __init__(self, parts, cache_size=0):
         super().__init__(cache_size)
         self.parts = list(parts)
+
+    def __repr__(self):
+        return "ComposeTransform(\n    " + ",\n    ".join(str(part) for part in self.parts) + "\n)"
 
     facts = ("parts",)
     sign = property(lambda self: math.prod(part.sign for part in self.parts))
