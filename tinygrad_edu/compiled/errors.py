@@ -25,15 +25,16 @@ def shown(place):
     return linecache.getline(*place).strip()
 
 
-DIRECT = ("api/methods.py", "api/spelling.py", "api/printing.py", "api/complexes.py", "api/everyday.py", "autograd/tensor.py", "autograd/memory.py")
-PASSING = (FOLDER + "compiled", *(FOLDER + file for file in DIRECT))  # files whose code asks on the user's behalf
+# Files whose code asks on the user's behalf:
+DIRECT = ("compiled", *(f"api/{name}.py" for name in ("methods", "spelling", "printing", "complexes", "everyday")),
+          *(f"autograd/{name}.py" for name in ("tensor", "memory")))  # fmt: skip
 
 
 def own_check():
     """True if it is this package's own code that asks for a number, as when it checks arguments, and not the user's."""
     frame = sys._getframe(2)
     while frame is not None and own_code(frame.f_code.co_filename):
-        if not frame.f_code.co_filename.startswith(PASSING):
+        if not frame.f_code.co_filename.startswith(tuple(FOLDER + name for name in DIRECT)):
             return True
         frame = frame.f_back
     return False
@@ -44,6 +45,6 @@ def value_read(how):
     place = users_line()
     where = f"line {place[1]}, `{shown(place)}`" if shown(place) else "a line"
     return CompileError(
-        f"compiled step: {where} needs the numbers of an array ({how}) while the step is recorded, and a replay could not decide anew "
-        "what to do with them; return the tensor from the step and read it outside, or choose with where(condition, a, b)"
+        f"compiled step: {where} needs the numbers of an array ({how}) while the step is recorded, and a replay could not decide "
+        "anew what to do with them; return the tensor from the step and read it outside, or choose with where(condition, a, b)"
     )

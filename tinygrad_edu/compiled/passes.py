@@ -27,7 +27,8 @@ def once(calls, results):
         if call.kind in PURE and not call.writes and not call.varies and len(call.outputs) == 1 and not call.is_view:
             (v,) = call.outputs
             if not v.storage.written and v.storage not in returned:
-                first = known.setdefault(repr((call.kind, mapped((call.function, call.args, call.kwargs), mark), v.dtype, v.strides)), v)
+                computation = mapped((call.kind, call.function, call.args, call.kwargs), mark)
+                first = known.setdefault(repr((computation, v.dtype, v.strides)), v)
                 if first is not v:
                     v.memory.same = first.storage
                     continue
@@ -55,13 +56,15 @@ def checks_first(calls):
     """Checks that look only at arguments come first: nothing has been changed yet if a replay gives up there."""
     changed, early, chosen = {s for c in calls for s in c.writes}, set(), set()
     for call in calls:
-        if call.kind in (*PURE, "function", "expect") and not call.writes and all(
-                v.storage not in changed and (v.storage.kind in ("input", "constant") or v.storage in early) for v in call.reads()):  # fmt: skip
+        read = {v.storage for v in call.reads()}
+        given = {s for s in read if s.kind in ("input", "constant") or s in early}
+        if call.kind in (*PURE, "function", "expect") and not call.writes and read == given and not read & changed:
             early.update(v.storage for v in call.outputs)
             chosen.add(call)
     needed, first = set(), []
     for call in reversed(calls):
-        if call in chosen and (call.kind == "expect" or any(v.storage in needed and v.storage.kind == "made" or v.key in needed for v in call.outputs)):
+        made = {x for v in call.outputs for x in (v.key, v.storage) if x is not v.storage or x.kind == "made"}
+        if call in chosen and (call.kind == "expect" or needed & made):
             first.append(call)
             needed.update(x for v in call.reads() for x in (v.storage, v.key))
     moved = set(first)
@@ -89,8 +92,8 @@ def blockable(call):
     out = written_by(call)
     if out.size < LONG or out.order is None or out.storage.kind == "input":
         return False
-    return all(not v.shape or v.shape == out.shape and (v.order == out.order or repeated(v)) and (v.storage is not out.storage or v.key == out.key)
-               for v in call.reads())  # fmt: skip
+    alike = [v for v in call.reads() if v.shape == out.shape and (v.order == out.order or repeated(v))]
+    return all(not v.shape or v in alike and (v.storage is not out.storage or v.key == out.key) for v in call.reads())
 
 
 class Chain:
@@ -116,7 +119,7 @@ class Chain:
 
 
 def chained(calls):
-    """The calls in an order in which elementwise ones follow each other, and those as chains: a mean in between waits for their end."""
+    """The calls in an order in which elementwise ones follow each other, as chains: a mean in between waits for their end."""
     result, waiting = [], []
     for call in calls:
         chain = result[-1] if result and isinstance(result[-1], Chain) else None
@@ -127,9 +130,10 @@ def chained(calls):
                 result += waiting + [Chain(written_by(call))]
                 waiting = []
                 result[-1].takes(call)
-        elif chain and call.kind in (*PURE, "function") and not (call.writes or call.varies) and all(v.storage.kind == "made" for v in call.outputs):
+        elif chain and call.kind in (*PURE, "function") and not call.writes and not call.varies and {
+                v.storage.kind for v in call.outputs} == {"made"}:  # fmt: skip
             waiting.append(call)
         else:
             result += [*waiting, call]
             waiting = []
-    return [part for item in result + waiting for part in (item.calls if isinstance(item, Chain) and len(item.calls) < 2 else [item])]
+    return [item.calls[0] if isinstance(item, Chain) and len(item.calls) < 2 else item for item in result + waiting]

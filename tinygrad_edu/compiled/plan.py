@@ -18,7 +18,7 @@ not_ready = object()  # what `attempt` returns where something is not as it was
 
 
 class Made:
-    """In a result: a tensor that the step made, by its place among the program's results; `leaf` is the one whose gradient it is."""
+    """In a result: a tensor that the step made, by its place among the program's results; the gradient of `leaf`, if any."""
 
     def __init__(self, place, array, node, leaf):
         self.place, self.array, self.leaf = place, array, leaf
@@ -67,16 +67,17 @@ class Plan:
             else:
                 self.locals[id(x)] = t = f"x{len(self.paths)}"
                 self.paths.append((place, t))
-                node = "is None" if x.node is None else f"is not None and {t}.node.op is None and {gradient(f'{t}.node', x.node)}"
-                tests.append(f"({t} := {place}).__class__ is {hold(type(x))} and ({t}_array := {t}.array).shape == {tuple(x.array.shape)} and "
-                             f"{t}_array.dtype == {hold(x.array.dtype)} and {t}.node {node}")  # fmt: skip
+                tests += [f"({t} := {place}).__class__ is {hold(type(x))}", f"({t}_array := {t}.array).shape == {x.array.shape}",
+                          f"{t}_array.dtype == {hold(x.array.dtype)}"]  # fmt: skip
+                leaf = x.node and f"is not None and {t}.node.op is None and {gradient(f'{t}.node', x.node)}"
+                tests.append(f"{t}.node {leaf or 'is None'}")
         tests.append("(not modes.special or modes.remembering() is True)" if modes.state.grad else "modes.remembering() is False")
         tests.append(f"dtypes.default is {hold(dtypes.default)}")
         for t in self.around.tensors.values():
             tests.append(f"{hold(t)}.node is None" if t.node is None else f"(node := {hold(t)}.node) is {hold(t.node)}")
             if id(t.node) in had:
                 tests.append(gradient("node", t.node))
-        tests += dict.fromkeys(item.test for item in self.around.items if item.needed != "apart")
+        tests += dict.fromkeys(test for _, test, needed in self.around.items if needed != "apart")
         self.bound = [self.around.space.free("array") for _ in self.externals]
         self.places = [self.place(h, name) for (h, _), name in zip(self.externals, self.bound)]
         tests += [f"{place} is {name} or bind(args, kwargs)" for place, name in zip(self.places, self.bound) if place != name]
@@ -111,11 +112,14 @@ class Plan:
         fetch = [f"{t} = {place}" for place, t in self.paths]
         bodies = {"ready(args, kwargs={})": [*look, "return right"], "replay(args, kwargs={})": [*fetch, *step],
                   "attempt(args, kwargs={})": [*look, "if not right: return not_ready", *step],
-                  "inputs(args, kwargs)": [*fetch, f"return [{given}]"], "arrays(args, kwargs)": [*fetch, f"return [{joined(self.places)}]"],
+                  "inputs(args, kwargs)": [*fetch, f"return [{given}]"],
+                  "arrays(args, kwargs)": [*fetch, f"return [{joined(self.places)}]"],
                   "looped(args, times, kwargs={})": [*fetch, step[0].replace("run(", "run.loop(times, "), *store]}  # fmt: skip
-        self.globals.update(zip(self.bound, (array for _, array in self.externals)), Tensor=Tensor, modes=modes, dtypes=dtypes, memory=memory,
-                            births=births, repeat=repeat, new=Tensor.__new__, not_ready=not_ready, bind=self.bind)  # fmt: skip
-        self.around.space.run([line for head, body in bodies.items() for line in (f"def {head}:", *(f"    {x}" for x in body))], "<compiled step: looks>")
+        self.globals.update(zip(self.bound, (array for _, array in self.externals)), Tensor=Tensor, modes=modes, dtypes=dtypes,
+                            memory=memory, births=births, repeat=repeat, new=Tensor.__new__, not_ready=not_ready,
+                            bind=self.bind)  # fmt: skip
+        lines = [line for head, body in bodies.items() for line in (f"def {head}:", *(f"    {x}" for x in body))]
+        self.around.space.run(lines, "<compiled step: looks>")
         for name in ("ready", "replay", "attempt", "inputs", "arrays", "looped"):
             setattr(self, name, self.globals[name])
         if not self.program.loops:
@@ -142,15 +146,16 @@ class Plan:
         if layouts != self.layouts:
             return False
         owners = [memory.owner(arrays[i]) for i in self.written]
-        self.globals.update(zip(self.bound, arrays), run=self.program.make(*arrays), ids=tuple(map(id, owners)), owners=tuple(map(ref, owners)))
+        self.globals.update(zip(self.bound, arrays), ids=[*map(id, owners)], owners=[*map(ref, owners)])
+        self.globals["run"] = self.program.make(*arrays)
         return True
 
     def careful(self, args, kwargs={}):  # noqa: B006
         """A replay that may give up after it has changed something: then it puts that back."""
         changed = [a for v, a in zip(self.program.externals, self.arrays(args, kwargs)) if v.storage in self.program.risky]
         changed += [a for i, a in enumerate(self.inputs(args, kwargs)) if i in self.written_inputs]
-        counts = [(t, "array") for o in self.around.optimizers for s in o.state.values() for t in s.values() if isinstance(t, Tensor) and not t.array.ndim]
-        before = Snapshot(changed, counts, (), self.around.generators)
+        states = [t for o in self.around.optimizers for s in o.state.values() for t in s.values() if isinstance(t, Tensor)]
+        before = Snapshot(changed, [(t, "array") for t in states], (), self.around.generators)
         try:
             return self.certain(args, kwargs)
         except Exception:

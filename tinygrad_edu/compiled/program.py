@@ -30,7 +30,8 @@ class Program:
         self.parts = chained(checks_first(alive(once(tape.calls, results), results)))
         self.calls = [call for part in self.parts for call in (part.calls if isinstance(part, Chain) else [part])]
         self.escaping = {v.storage for v in results}
-        self.space = Space(Changed=Changed, empty=np.empty, copyto=np.copyto, errstate=np.errstate, array=np.array, blocks_of=blocks_of)
+        used = {name: getattr(np, name) for name in ("empty", "copyto", "errstate", "array")}
+        self.space = Space(Changed=Changed, blocks_of=blocks_of, **used)
         self.space.taken |= {"make", "step", "i"}
         for call in self.calls:  # their names are not for values
             if callable(call.function) and call.kind not in ("again", "expect"):
@@ -60,8 +61,9 @@ class Program:
             if self.takes_buffer(call):
                 (out,) = call.outputs
                 nbytes = out.size * out.dtype.itemsize
-                given = [v.storage for v in call.reads() if elementwise(call) and call.kind == "ufunc" and v.storage in ends[i] and
-                         self.block.get(v.storage) is not None and v.layout == out.layout and v.call.outputs == [v]]  # fmt: skip
+                ending = [v for v in call.reads() if v.storage in ends[i] and self.block.get(v.storage) is not None]
+                given = [v.storage for v in ending if v.layout == out.layout and v.call.outputs == [v] and call.kind == "ufunc"
+                         and elementwise(call)]  # fmt: skip
                 fitting = [b for b in free if nbytes <= self.sizes[b] <= 2 * nbytes]
                 if nbytes < SHARE:
                     self.block[out.storage] = None
@@ -81,9 +83,9 @@ class Program:
         if call.kind not in ("ufunc", "dot", "reduce", "copy", "new") or call.target is not None:
             return False
         (out,) = call.outputs
-        if out.storage in self.escaping or not out.size or call.kind == "dot" and not (out.order == "C" and all(v.shape for v in call.reads())):
+        if call.kind == "dot" and not (out.order == "C" and all(v.shape for v in call.reads())):
             return False
-        return bool(out.shape) or out.storage.written
+        return out.storage not in self.escaping and out.size > 0 and (out.shape != () or out.storage.written)
 
     def buffer(self, call):
         """The name of the memory for a result, made once."""
@@ -167,7 +169,7 @@ class Program:
                 self.local[v.key] = name
             lines.append((call, [self.called(call, self.local[v.key])]))
         blocks = self.space.free("blocks")
-        self.head.append(f"{blocks} = list(zip(range(0, {chain.size}, {PIECE}){''.join(f', {source}' for source in views.values())}))")
+        self.head.append(f"{blocks} = list(zip({joined([f'range(0, {chain.size}, {PIECE})', *views.values()])}))")
         self.body.append((f"for {joined(['i', *views])} in {blocks}:  # {PIECE} elements at a time", ""))
         self.body += [(f"    {name} = {source}[i : i + {PIECE}]", "") for name, source in slices.items()]
         for call, text in lines:
@@ -207,7 +209,7 @@ class Program:
         return self.hold(x)
 
     def introduce(self, v):
-        """The name of a value that is met for the first time and that no call of this step made: an external array, a constant."""
+        """The name of a value that is met for the first time and that no call made: an external array, a constant."""
         storage = v.storage
         if storage.kind == "constant":
             name = self.name(v, storage.name)
@@ -253,8 +255,8 @@ class Program:
     def function_name(self, call):
         """The name of the function of a call: exp, add_reduce."""
         function = call.function.reduce if call.kind == "reduce" else call.function
-        owner = getattr(function, "__self__", None)
-        return self.space.hold(function, f"{owner.__name__}_{function.__name__}" if isinstance(owner, np.ufunc) else function.__name__)
+        ufunc = getattr(function, "__self__", None)
+        return self.space.hold(function, (f"{ufunc.__name__}_" if isinstance(ufunc, np.ufunc) else "") + function.__name__)
 
     def operands(self, call):
         """The inputs of a call; numbers of a ufunc as 0-d arrays of the type in which it computes."""
@@ -288,18 +290,18 @@ class Program:
             return f"{self.function_name(call)}({', '.join([first, axis, *(['None', out] if out else []), *kept])})"
         if kind == "dot" and not out:
             return f"{first}.dot({rest[0]})"
-        if kind == "ufunc" and not out and function.__name__ in OPERATORS and all(is_scalar(x, call.outputs[0].dtype) for x in args):
-            a, b = (self.expression(x.item() if isinstance(x, np.floating) else x) for x in args)
-            return f"{a} {OPERATORS[function.__name__]} {b}"
         name = self.function_name(call)
+        if kind == "ufunc" and not out and name in OPERATORS and all(is_scalar(x, call.outputs[0].dtype) for x in args):
+            a, b = (self.expression(x.item() if isinstance(x, np.floating) else x) for x in args)
+            return f"{a} {OPERATORS[name]} {b}"
         return f"{name}({', '.join([first, *rest, *options, *([f'out={out}' if name in OUT_BY_NAME else out] if out else [])])})"
 
     def index(self, i):
         """An index as it is written between brackets."""
-        parts = i if isinstance(i, tuple) else (i,)
-        colons = lambda p: ":".join("" if e is None else self.expression(e) for e in (p.start, p.stop, p.step)[: 2 if p.step is None else 3])
-        text = [colons(p) if isinstance(p, slice) else self.expression(p) for p in parts]
-        return (joined(text) if isinstance(i, tuple) else text[0]) if parts else "()"
+        part = lambda x: "" if x is None else self.expression(x)
+        colons = lambda p: f"{part(p.start)}:{part(p.stop)}" + f":{part(p.step)}" * (p.step is not None)
+        text = [colons(p) if isinstance(p, slice) else self.expression(p) for p in (i if isinstance(i, tuple) else (i,))]
+        return (joined(text) if isinstance(i, tuple) else text[0]) or "()"
 
     def new(self, call):
         """np.zeros and its kin: a buffer that is filled again at each step, or a constant if nobody writes to it."""

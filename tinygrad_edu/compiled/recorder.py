@@ -24,9 +24,10 @@ from .tape import Storage, Value, recording
 from .text import found, mapped
 
 FACTS = {"shape", "dtype", "ndim", "size", "itemsize", "nbytes", "strides", "flags"}
-FACTS_OF = {"ndim", "shape", "size", "result_type", "can_cast", "may_share_memory", "shares_memory", "iscomplexobj", "isrealobj", "common_type", "min_scalar_type"}
+FACTS_OF = {"ndim", "shape", "size", "result_type", "can_cast", "may_share_memory", "shares_memory", "iscomplexobj", "isrealobj",
+            "common_type", "min_scalar_type"}  # fmt: skip
 READS = {"tolist", "tobytes", "tofile", "dump", "dumps", "data", "ctypes"}
-ABSENT = {"__array_interface__", "__array_struct__", "__array_priority__", "__array_wrap__", "__array_finalize__", "__array_namespace__"}
+ABSENT = {f"__array_{name}__" for name in ("interface", "struct", "priority", "wrap", "finalize", "namespace")}
 IN_PLACE = {"sort", "fill", "put", "partition", "resize", "setfield", "byteswap"}  # methods
 OVERWRITING = {"copyto", "put", "place", "putmask", "put_along_axis", "fill_diagonal", "at"}  # functions
 VARIES = {"nonzero", "flatnonzero", "argwhere", "unique", "extract", "compress", "bincount", "repeat", "setdiff1d", "trim_zeros"}
@@ -58,11 +59,12 @@ def real(x):
 
 def noted(x, tape):
     """Arguments as the tape keeps them: values for arrays."""
-    return mapped(x, lambda i: i.value if is_recorder(i) and i.tape is tape else tape.constant(real(i)) if isinstance(i, np.ndarray) else i)
+    value = lambda i: i.value if is_recorder(i) and i.tape is tape else tape.constant(real(i))
+    return mapped(x, lambda i: value(i) if isinstance(i, np.ndarray) else i)
 
 
 def note(kind, function, args, kwargs=None, target=None):
-    """Make a call of NumPy's; a thread that records writes it down, and gets arrays that write. `target` is what it overwrites."""
+    """Make a call of NumPy's, which overwrites `target`; a thread that records writes it down, and gets arrays that write."""
     tape, kwargs = recording(), kwargs or {}
     if tape is not None and target is not None and not is_recorder(target):
         raise tape.refused("writes into a NumPy array that no tensor holds", "keep it in a tensor, outside of the step")
@@ -187,7 +189,7 @@ class Recorder(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __setitem__(self, index, value):
         view = self.array[real(index)] if is_recorder(value) and value.value.storage is self.value.storage else None
-        if not (isinstance(view, np.ndarray) and same_place(view, value.array)):  # a[i] += b gives back the view that it has changed
+        if not (isinstance(view, np.ndarray) and same_place(view, value.array)):  # a[i] += b gives back the changed view
             note("setitem", "[]", (self, index, value), target=self)
 
     def __pow__(self, other):
@@ -250,8 +252,8 @@ for name, how in dict(repr="to show it", str="to show it", format="to show it", 
     setattr(Recorder, f"__{name}__", shown(f"__{name}__", how))
 
 # --- NumPy's functions that make arrays, which no protocol reaches ---------------------------------------------------
-# While a step is recorded, this package's modules see a NumPy whose zeros, array and so on give arrays that write. The real one stays as
-# it is: its own C code makes arrays by these names.
+# While a step is recorded, this package's modules see a NumPy whose zeros, array and so on give arrays that write. The real one
+# stays as it is: its own C code makes arrays by these names.
 
 MAKERS = ("zeros", "ones", "empty", "full")
 CONVERTERS = ("array", "asarray", "asanyarray", "ascontiguousarray")
@@ -275,16 +277,18 @@ def converting(name):
         if tape is None or not found(given, Recorder):
             return function(*args, **kwargs)
         if not is_recorder(given):
-            return results(tape, tape.write("function", function, noted(args, tape), noted(kwargs, tape)), function(*real(args), **real(kwargs)), [])
+            return note("function", function, args, kwargs)
         dtype = np.dtype((args[1] if len(args) > 1 else kwargs.get("dtype")) or given.dtype)
-        lies_well = name != "ascontiguousarray" or given.flags.c_contiguous
-        return given.astype(dtype, kwargs.get("order") or ("K" if lies_well else "C"), copy=kwargs.get("copy", name == "array") or not lies_well)
+        turned = name == "ascontiguousarray" and not given.flags.c_contiguous
+        order, copy = kwargs.get("order") or ("C" if turned else "K"), kwargs.get("copy", name == "array")
+        return given.astype(dtype, order, copy=copy or turned)
 
     return convert
 
 
 lock = threading.RLock()
-PACKAGE = tuple(f"{__name__.partition('.')[0]}.{part}" for part in ("api", "autograd", "distributions", "fft", "func", "linalg", "nn", "ops", "optim", "special"))
+PARTS = ("api", "autograd", "distributions", "fft", "func", "linalg", "nn", "ops", "optim", "special")
+PACKAGE = tuple(f"{__name__.partition('.')[0]}.{part}" for part in PARTS)
 
 
 def recording_on(tape):
@@ -292,7 +296,8 @@ def recording_on(tape):
     seen, ones = types.ModuleType("numpy"), products.ones
     seen.__dict__.update(vars(np))
     seen.__dict__.update({name: making(name) for name in MAKERS} | {name: converting(name) for name in CONVERTERS})
-    fresh_ones = lambda n, dtype: ones(n, dtype) if recording() is None else seen.ones(n, dtype)  # those that are kept are for all threads
-    modules = [vars(m) for name, m in list(sys.modules.items()) if name.startswith(PACKAGE)]
-    changes = [(m, "np", seen) for m in modules if m.get("np") is np] + [(m, "ones", fresh_ones) for m in modules if m.get("ones") is ones]
-    return replaced([*changes, (modes.state, "tape", tape), (modes, "tapes", 1)])
+    fresh_ones = lambda n, dtype: (ones if recording() is None else seen.ones)(n, dtype)  # the kept ones are for all threads
+    changes = [(modes.state, "tape", tape), (modes, "tapes", 1)]
+    for m in [vars(m) for name, m in list(sys.modules.items()) if name.startswith(PACKAGE)]:
+        changes += [(m, name, new) for name, old, new in (("np", np, seen), ("ones", ones, fresh_ones)) if m.get(name) is old]
+    return replaced(changes)

@@ -96,7 +96,7 @@ class Swap:
 
 
 def record(step, args, kwargs):
-    """(plan, result, what has changed outside, what has kept an array) of running the step's function while all is written down."""
+    """Run the step's function while all is written down: (plan, result, what has changed outside, what has kept an array)."""
     around, given = Surroundings(step.function), arguments(step.named, args, kwargs)
     for _, name, kind, x in given:
         problem = ""
@@ -142,7 +142,8 @@ class After:
         former = {id(h.holder): h.recorder for h in swap.grads}
         for h, node, g in swap.nodes:
             if h.holder.node is not node:
-                raise CompileError(f"compiled step: the step changes whether {h.recorder.value.name} requires grad; do that outside")
+                name = h.recorder.value.name
+                raise CompileError(f"compiled step: the step changes whether {name} requires grad; do that outside")
             now = node.grad
             if now is None or g is None or not same_memory(now.array, former[id(g)]):
                 self.grads.append((h.holder, None if now is None else self.place(now, f"{h.recorder.value.name}_grad")))
@@ -150,8 +151,9 @@ class After:
             now = h.holder.array
             if is_recorder(now) and not same_memory(now, h.recorder):  # other arrays are put there by what is asked anew
                 if h.holder.base is not None or h.holder.node is not None:
-                    raise CompileError(f"compiled step: the step puts other memory into {h.recorder.value.name}; write to the memory "
-                                       "that is there, as in x.data.copy_(y), x.data -= y or, inside no_grad(), x -= y")  # fmt: skip
+                    name = h.recorder.value.name
+                    raise CompileError(f"compiled step: the step puts other memory into {name}; write to the memory that is there, "
+                                       "as in x.data.copy_(y), x.data -= y or, inside no_grad(), x -= y")  # fmt: skip
                 self.rebound.append((h.holder, self.place(h.holder, h.recorder.value.name)))
         self.tree = mapped(result, self.leaf)
 
@@ -185,8 +187,8 @@ class After:
 def check_graph(x):
     """Refuse to return a tensor whose graph could still be used: a replay makes no graph."""
     if x.node is not None and any(n.op is not None and n.op.keeps_values and n.saved is not None for n in ancestors(x.node)):
-        raise CompileError("compiled step: the step returns a tensor that belongs to a graph, and a replay makes no graph; call backward() "
-                           "inside of the step, return y.detach(), or compute it inside `with no_grad():`")  # fmt: skip
+        raise CompileError("compiled step: the step returns a tensor that belongs to a graph, and a replay makes no graph; call "
+                           "backward() inside of the step, return y.detach(), or compute it in `with no_grad():`")  # fmt: skip
 
 
 def plain(x):
@@ -203,7 +205,8 @@ def arguments(parameters, args, kwargs):
     """(path as Python, name, kind, value) of all that a call is given; names are those of the parameters."""
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     names += [f"x{i}" for i in range(len(names), len(args))]
-    given = [(f"args[{i}]", names[i], x) for i, x in enumerate(args)] + [(f"kwargs[{key!r}]", key, x) for key, x in kwargs.items()]
+    given = [(f"args[{i}]", names[i], x) for i, x in enumerate(args)]
+    given += [(f"kwargs[{key!r}]", key, x) for key, x in kwargs.items()]
     return [(path, name + path.removeprefix(place), kind, x) for place, name, a in given for path, kind, x in leaves(a, place)]
 
 

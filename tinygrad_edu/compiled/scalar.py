@@ -19,7 +19,7 @@ from .errors import CompileError, shown
 from .passes import alive, once, written_by
 from .program import FILLED, axis_of, layout
 from .tape import Value, repeat
-from .text import Space, found, joined
+from .text import Space, found, indented, joined
 
 LARGEST = 64  # elements of an array
 LONGEST = 6000  # lines of a function
@@ -27,13 +27,13 @@ STEADY = (rates, constants)  # what they give does not change within `repeat`
 
 FORMS = {
     "add": "{} + {}", "subtract": "{} - {}", "multiply": "{} * {}", "divide": "{} / {}", "negative": "-{}", "positive": "{}",
-    "square": "{0} * {0}", "reciprocal": "1.0 / {}", "exp": "exp({})", "log": "log({})", "log1p": "log1p({})", "expm1": "expm1({})",
+    "square": "{0} * {0}", "reciprocal": "1.0 / {}", **{name: name + "({})" for name in ("exp", "log", "log1p", "expm1")},
     "sqrt": "sqrt({})", "tanh": "tanh({})", "sin": "sin({})", "cos": "cos({})", "absolute": "fabs({})", "power": "pow({}, {})",
     "greater": "{} > {}", "less": "{} < {}", "greater_equal": "{} >= {}", "less_equal": "{} <= {}", "equal": "{} == {}",
     "maximum": "({1} if {1} > {0} or {1} != {1} else {0})", "minimum": "({1} if {1} < {0} or {1} != {1} else {0})",
     "sign": "(copysign(1.0, {0}) if {0} else 0.0 * {0})", "where": "({1} if {0} else {2})", "copy": "{} + 0.0",
 }  # fmt: skip
-MATH = {name: getattr(math, name) for name in ("exp", "log", "log1p", "expm1", "sqrt", "tanh", "sin", "cos", "fabs", "pow", "copysign")}
+MATH = {name: getattr(math, name) for name in "exp log log1p expm1 sqrt tanh sin cos fabs pow copysign".split()}
 
 
 class Unsuitable(CompileError):
@@ -230,7 +230,7 @@ class ScalarProgram:
         head = [f"{names} = {v.name}.ravel('K'), Struct('{v.size}d')" for v, names, _ in flat]
         reads = [f"{elements} = {v.name}_struct.unpack({v.name}_flat)" for v, _, elements in flat]
         reads += [f"{pattern(v.name, v.shape)} = {v.name}.tolist()" for v in self.inputs]
-        end = ["done.clear()"] + [f"{v.name}_struct.pack_into({v.name}_flat, 0, {elements})" for v, _, elements in flat if v in written]
+        end = [f"{v.name}_struct.pack_into({v.name}_flat, 0, {elements})" for v, _, elements in flat if v in written]
         returned = []
         for k, (v, nodes) in enumerate(zip(self.results, results)):
             order = sorted(range(nodes.ndim), key=lambda axis: -v.strides[axis])
@@ -244,14 +244,14 @@ class ScalarProgram:
         inputs = [v.name for v in self.inputs]
 
         def function(name, parameters, middle):
-            return [f"    def {name}({', '.join(parameters)}):", "        try:", *(f"            {line}" for line in (*reads, *steady, *middle)),
-                    "        except BaseException:", "            undo()", "            raise", *(f"        {line}" for line in end)]  # fmt: skip
+            tried = ["try:", *indented([*reads, *steady, *middle]), "except BaseException:", "    undo()", "    raise"]
+            return [f"def {name}({', '.join(parameters)}):", *indented([*tried, "done.clear()", *end])]
 
-        looped = ["for _ in range(times):", *(f"    {line}" for line in (*counted, *lines, "pass"))]
-        body = [f"def make({', '.join(v.name for v in self.externals)}):", *(f"    {line}" for line in head), *function("step", inputs, [*counted, *lines]),
-                *function("loop", ["times", *inputs], looped), "    step.loop = loop", "    return step"]  # fmt: skip
+        looped = ["for _ in range(times):", *indented([*counted, *lines, "pass"])]
+        functions = [*function("step", inputs, [*counted, *lines]), *function("loop", ["times", *inputs], looped)]
+        body = indented([*head, *functions, "step.loop = loop", "return step"])
         self.space.globals.update(undo=self.take_back, done=self.done)
-        self.source = self.space.run(body, self.title)
+        self.source = self.space.run([f"def make({', '.join(v.name for v in self.externals)}):", *body], self.title)
         self.make = self.space.globals["make"]
 
     def take_back(self):

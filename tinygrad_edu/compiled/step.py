@@ -50,8 +50,8 @@ class CompiledStep:
     def source(self):
         """The step as straight Python: forward, backward and update, one NumPy call per line."""
         if not self.plans:
-            raise CompileError("compiled step: there is no source yet; call the step twice: the first call sets everything up, the "
-                               "second is recorded")  # fmt: skip
+            raise CompileError("compiled step: there is no source yet; call the step twice: the first call sets everything up, "
+                               "the second is recorded")  # fmt: skip
         return self.plans[-1].source
 
     def __getattr__(self, name):
@@ -67,7 +67,7 @@ class CompiledStep:
 
     def choose(self, args, kwargs):
         """Find the recording that fits, or make one."""
-        if modes.state.tape is not None or modes.remembering() is None:  # pictures, anomalies and saved values need the step itself
+        if modes.state.tape is not None or modes.remembering() is None:  # for pictures, anomalies, hooks on saved values
             return self.function(*args, **kwargs)
         if self.refusal is not None:
             raise self.refusal
@@ -97,16 +97,17 @@ class CompiledStep:
         elif plan is None:
             self.failures += 1
             if self.failures >= TRIES:
-                what = f"each call changes {changes[0]}" if changes else f"a {escaped} outside keeps an array that the step computes"
-                self.refuse(f"{what}, and a replay would not; keep numbers that change in a tensor and update it in place (count.add_(1)), return "
-                            "what is wanted outside, and keep lists there")  # fmt: skip
+                what = f"a {escaped} outside keeps an array that the step computes"
+                what = f"each call changes {changes[0]}" if changes else what
+                self.refuse(f"{what}, and a replay would not; keep numbers that change in a tensor and update it in place "
+                            "(count.add_(1)), return what is wanted outside, and keep lists there")  # fmt: skip
         else:
             self.recorded += 1
             if self.recorded > 2 * KEPT and self.recorded > self.replayed and self.plans:
                 changed = self.plans[-1].around.differences()
                 what = f"{changed[0]} is another one" if changed else "an argument has another shape or value"
-                self.refuse(f"{what} at nearly every call, and the step is recorded anew each time; pass what changes as a tensor of one shape, or "
-                            "keep it where the step does not see it")  # fmt: skip
+                self.refuse(f"{what} at nearly every call, and the step is recorded anew each time; pass what changes as a "
+                            "tensor of one shape, or keep it where the step does not see it")  # fmt: skip
             else:
                 self.plans = [*self.plans[1 - KEPT :], plan]
         return result
@@ -125,12 +126,14 @@ class CompiledStep:
             try:
                 with np.errstate(all="ignore"):  # the step itself will warn
                     replayed = around.state(plan.replay(args, kwargs), tensors)
+            except Changed as error:
+                problem = error
             except Exception as error:
-                problem = error if isinstance(error, Changed) else f"the replay gives another result ({type(error).__name__}: {error})"
+                problem = f"the replay gives another result ({type(error).__name__}: {error})"
             before.restore()
             result = self.function(*args, **kwargs)
             state = around.state(result, tensors)
-        different = [name for name, _ in state.keys() ^ replayed.keys()] or [key[0] for key in state if not close(replayed[key], state[key])]
+        different = [key[0] for key in state.keys() | replayed.keys() if not close(replayed.get(key), state.get(key))]
         if different and problem is None:
             problem = f"the replay gives another {' and another '.join(different[:3])}"
         if problem is None:
@@ -141,9 +144,9 @@ class CompiledStep:
             self.plans.remove(plan)
             self.failures += 1
             if self.failures >= TRIES:
-                self.refuse(f"{problem} than the step itself, in {TRIES} recordings one after the other; something in it changes from call to call "
-                            "that is no tensor, no argument and no number that its code names (np.random, a clock, a file …): pass it in as a "
-                            "tensor, or do it outside of the step")  # fmt: skip
+                self.refuse(f"{problem} than the step itself, in {TRIES} recordings one after the other; something in it changes "
+                            "from call to call that is no tensor, no argument and no number that its code names (np.random, a "
+                            "clock, a file …): pass it in as a tensor, or do it outside of the step")  # fmt: skip
         return result
 
     def again(self, plan, error, args, kwargs):
@@ -165,11 +168,11 @@ class CompiledStep:
         self.plans = [p for p in self.plans if p is not plan]
         self.gave_up += 1
         if self.gave_up > 5 * TRIES and self.gave_up > self.replayed:
-            self.refuse(f"line {error.args[0]} takes another course at nearly every call (a size or a choice that depends on the data), so "
-                        "replaying it gains nothing; leave that part out of the step")  # fmt: skip
+            self.refuse(f"line {error.args[0]} takes another course at nearly every call (a size or a choice that depends on the "
+                        "data), so replaying it gains nothing; leave that part out of the step")  # fmt: skip
 
     def repeat(self, n, *args):
-        """Call the step n times with the same arguments, and return the last result; backend="scalar" does it in a loop of its own."""
+        """Call the step n times with the same arguments, and return the last result; backend="scalar" has a loop for it."""
         result, done = None, 0
         with self.lock:
             while done < n:

@@ -10,7 +10,6 @@ import os
 import sys
 import sysconfig
 import types
-from typing import NamedTuple
 
 import numpy as np
 
@@ -38,19 +37,12 @@ NUMPY = os.path.dirname(np.__file__) + os.sep
 PYTHON = tuple({sysconfig.get_path(kind) + os.sep for kind in ("stdlib", "platstdlib")})
 
 
-class Item(NamedTuple):
-    """A place, the test that it is as it was, and where that is needed: "always", "apart" (one with others elsewhere), "at once" (that one)."""
-
-    path: str
-    test: str
-    needed: str
-
-
 class Surroundings:
     """All that a function can reach through its closure, its globals and its arguments' attributes."""
 
     def __init__(self, function):
-        self.items, self.space, self.tensors, self.names = [], Space(), {}, {}
+        self.items: list = []  # (path of a place, the test that it is as it was, where that is needed)
+        self.space, self.tensors, self.names = Space(), {}, {}
         self.optimizers, self.schedulers, self.generators, self.arrays = [], [], [default_generator], []
         self.asking: set = set()  # ids of the options of optimizers that a replay asks for their numbers
         self.seen, self.waiting, self.later = set(), [], []  # later: optimizers, so that parameters have their names from modules
@@ -68,20 +60,23 @@ class Surroundings:
         return self.space.hold(x, "o")
 
     def test(self, path, test, needed="always"):
-        self.items.append(Item(path, test, needed))
+        """Note a test; "at once" is one of several places, and "apart" are those that it covers."""
+        self.items.append((path, test, needed))
 
     def length(self, x, path, needed="always"):
         self.test(f"{path} (its length)", f"len({self.hold(x)}) == {len(x)}" if x else f"not {self.hold(x)}", needed)
 
     def place(self, holder, key):
-        """A place as Python; a key of None is the content of a closure's cell."""
-        return f"{self.hold(holder)}{'.cell_contents' if key is None else f'[{key!r}]' if type(key) in (int, str) else f'[{self.hold(key)}]'}"
+        """A place as Python: in a dict or a list, or the content of a closure's cell."""
+        if isinstance(holder, types.CellType):
+            return f"{self.hold(holder)}.cell_contents"
+        return f"{self.hold(holder)}[{repr(key) if type(key) in (int, str) else self.hold(key)}]"
 
     def at(self, path, holder, key, value, needed="always"):
         """Note what is in a place."""
         self.test(path, self.unchanged(self.place(holder, key), value), needed)
         if isinstance(value, np.ndarray) and not isinstance(holder, types.MappingProxyType):
-            self.arrays.append((holder, "cell_contents" if key is None else key, value, path))
+            self.arrays.append((holder, key, value, path))
         self.look(value, path)
 
     def unchanged(self, place, value):
@@ -91,14 +86,15 @@ class Surroundings:
         return f"((u := {place}) is {self.hold(value)} or u.__class__ is {self.hold(type(value))} and u == {self.hold(value)})"
 
     def mapping(self, held, path, trusted=False):
-        """A dict: as a whole where that is enough, for identical objects are equal at once. `trusted` attributes keep their types."""
+        """A dict: as a whole where that is enough, for the same objects are equal at once; `trusted` numbers keep their types."""
         if len(held) > LARGE:
             return self.test(path, f"{self.hold(held)} == {self.hold(dict(held))}")
         asking = id(held) in self.asking
         self.length(held, path, "apart" if held and not asking else "always")
         for key, value in list(held.items()):
             where = f"{path}.{self.names.get(id(key), key) if isinstance(key, Tensor) else key}"
-            alone = asking or isinstance(value, (list, dict, set) if trusted else EQUAL) or isinstance(value, Tensor) and value.array.size < 2
+            small = isinstance(value, Tensor) and value.array.size < 2  # may be equal to another
+            alone = asking or small or isinstance(value, (list, dict, set) if trusted else EQUAL)
             if asking and isinstance(value, (int, float)) and not isinstance(value, bool) and key not in ASKED:
                 self.test(where, f"{'' if value else 'not '}{self.place(held, key)}")
             elif not asking or key not in ASKED + WITHOUT_EFFECT:
@@ -196,7 +192,8 @@ class Surroundings:
                 if name in self.words or called or dynamic and not is_class:
                     found = seen.add(name) or True
                     if code:
-                        self.look(getattr(member, "__func__", getattr(member, "fget", getattr(member, "func", member))), f"{path}.{name}")
+                        inner = [getattr(member, key, None) for key in ("__func__", "fget", "func")]
+                        self.look(next((f for f in inner if f is not None), member), f"{path}.{name}")
                     elif not isinstance(member, types.MemberDescriptorType):
                         self.at(f"{path}.{name}", held, name, member)
             for name in () if is_class else [n for n in self.words if n not in seen and n not in held and hasattr(type(x), n)]:
@@ -210,7 +207,7 @@ class Surroundings:
             return
         for name, cell in zip(f.__code__.co_freevars, f.__closure__ or ()):
             try:
-                self.at(name, cell, None, cell.cell_contents)
+                self.at(name, cell, "cell_contents", cell.cell_contents)
             except ValueError:  # an empty cell: not yet assigned
                 continue
         names = f.__code__.co_varnames[: f.__code__.co_argcount][::-1]
@@ -241,7 +238,7 @@ class Surroundings:
 
     def differences(self):
         """The paths of the places whose contents are not what they were."""
-        return [item.path for item in self.items if item.needed != "at once" and not self.holds(item.test)]
+        return [path for path, test, needed in self.items if needed != "at once" and not self.holds(test)]
 
     def holds(self, test):
         try:
@@ -251,7 +248,8 @@ class Surroundings:
 
     def state(self, result, tensors):
         """(name, id) → the numbers in all that a step may change, and in what it returns."""
-        found = {(path, 0): x.array if kind == "tensor" else x for path, kind, x in leaves(result, "result") if kind != "container"}
+        parts = [part for part in leaves(result, "result") if part[1] != "container"]
+        found = {(path, 0): x.array if kind == "tensor" else x for path, kind, x in parts}
         for t in (*self.tensors.values(), *tensors):
             name, grad = self.names.get(id(t), "argument"), t.node.grad if t.node is not None and t.node.op is None else None
             found |= {(name, id(t)): t.array, (f"{name}_grad", id(t)): grad.array if grad is not None else None}
@@ -263,8 +261,9 @@ class Surroundings:
         nodes = [t.node for t in tensors if t.node is not None and t.node.op is None]
         grads = [node.grad for node in nodes if node.grad is not None]
         states = [d for o in self.optimizers for d in (*o.param_groups, *(s for s in o.state.values() if isinstance(s, dict)))]
-        places = [*((t, key) for t in tensors for key in ("array", "node")), *((node, "grad") for node in nodes),
-                  *((g, key) for g in grads for key in ("array", "used")), *((o, key) for o in self.optimizers for key in ("last_step", "warned"))]  # fmt: skip
+        places = [(node, "grad") for node in nodes]
+        for holders, keys in ((tensors, "array node"), (grads, "array used"), (self.optimizers, "last_step warned")):
+            places += [(holder, key) for holder in holders for key in keys.split()]
         return Snapshot([*(t.array for t in (*tensors, *grads)), *(a for _, _, a, _ in self.arrays)], places,
                         [*states, *(s.__dict__ for s in self.schedulers)], self.generators)  # fmt: skip
 

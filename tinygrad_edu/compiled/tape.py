@@ -39,7 +39,7 @@ class Value:
     storage = property(lambda self: self.memory.same or self.memory)
     size = property(lambda self: prod(self.shape))
     layout = property(lambda self: (self.offset, self.shape, self.strides, self.dtype))
-    key = property(lambda self: (id(self.storage), *self.layout), doc="What tells views apart: two values with one key are the same array.")
+    key = property(lambda self: (id(self.storage), *self.layout), doc="Two values with one key are the same array.")
 
     @property
     def order(self):
@@ -110,7 +110,8 @@ class Tape:
     def refused(self, what, instead):
         """An error about the user's line."""
         place = users_line()
-        self.failed = CompileError(f"compiled step: line {place[1]}, `{shown(place)}`, {what}, which cannot be recorded; {instead}")
+        what = f"line {place[1]}, `{shown(place)}`, {what}"
+        self.failed = CompileError(f"compiled step: {what}, which cannot be recorded; {instead}")
         return self.failed
 
     def read(self, how):

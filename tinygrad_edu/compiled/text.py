@@ -57,6 +57,11 @@ def joined(words):
     return ", ".join(words) + "," * (len(words) == 1)
 
 
+def indented(lines):
+    """Lines of a block."""
+    return [f"    {line}" for line in lines]
+
+
 class Space:
     """The global names of generated code: each object has one, and nothing else has it."""
 
