@@ -782,3 +782,64 @@ def test_former_and_further_names():
     assert functional.einsum is tg.einsum and tg.backends.cudnn.version() is None
     with tg.compiler.set_stance("force_eager"):
         assert tg.compiler.set_stance("default")(len) is len
+
+
+def test_the_slope_of_a_binomial_at_even_odds():
+    logits = leaf(0.0)
+    tg.distributions.Binomial(10, logits=logits).log_prob(tg.tensor([10.0], dtype=tg.float64)).sum().backward()
+    assert logits.grad.tolist() == [5]
+
+
+def test_distributions_at_their_edges():
+    d = tg.distributions
+    sure = d.ContinuousBernoulli(logits=tg.tensor([1e10, 100.0, -100.0])).log_prob(tg.tensor([1.0, 1.0, 0.5]))
+    assert sure.allclose(tg.tensor([2.7690, 2.7690, -47.2310]), atol=1e-3)
+    found = [d.kl_divergence(d.Bernoulli(p), d.Bernoulli(q)).item() for p, q in ((0.0, 0.5), (0.5, 0.0), (1.0, 0.0), (1.0, 1.0))]
+    assert found[1:] == [float("inf"), float("inf"), 0] and abs(found[0] - 0.6931) < 1e-4
+    with pytest.raises(ValueError, match="Geometric"):
+        d.Geometric(0)
+    with pytest.raises(RuntimeError, match="do not fit together"):
+        d.Normal(tg.zeros(2), tg.ones(3))
+
+
+def test_types_of_results_as_the_original_has_them():
+    assert tg.tensor([True]).clamp(min=0).dtype == tg.int64
+    assert tg.cat([tg.ones(2), tg.tensor([], dtype=tg.float64)]).dtype == tg.float64
+    assert tg.cat([tg.ones(2), tg.tensor([], dtype=tg.int64)]).dtype == tg.float32
+    assert tg.nansum(tg.tensor([100, 100]), dtype=tg.int8).item() == -56
+    assert tg.unique(tg.tensor([float("nan"), 1.0, float("nan")])).shape == (3,)
+    assert tg.randint(high=5, size=(3,)).shape == (3,)
+
+
+def test_the_variance_of_complex_numbers():
+    z = leaf(0.0, 3.0) + 1j * leaf(1.0, 5.0)
+    assert z.var().item() == 4.5 + 8 and abs(tg.std(z, correction=0).item() - 2.5) < 1e-12
+
+
+def test_a_complex_window_is_undone():
+    x = tg.arange(12.0, dtype=tg.float64) + 1j
+    window = tg.tensor([1, 1j, 1 + 1j, 2], dtype=tg.complex128)
+    spectrum = tg.stft(x, 4, 1, window=window, onesided=False, return_complex=True)
+    assert tg.istft(spectrum, 4, 1, window=window, onesided=False, return_complex=True, length=12).allclose(x)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        (lambda: tg.ones(3).mT, RuntimeError),
+        (lambda: tg.ones(2, 2, 2).H, RuntimeError),
+        (lambda: tg.ones(3).flip(), TypeError),
+        (lambda: tg.fliplr(tg.ones(3)), RuntimeError),
+        (lambda: tg.fft.fft2(tg.ones(2, 3), dim=(0, 0)), RuntimeError),
+        (lambda: tg.fft.ihfft(Z), RuntimeError),
+        (lambda: tg.func.jacrev(lambda x: x, argnums=(0, 0))(tg.ones(2)), RuntimeError),
+        (lambda: tg.func.grad(lambda x: x.sum(), argnums=1.0)(tg.ones(2)), RuntimeError),
+        (lambda: tg.func.jacfwd(lambda x: None)(tg.ones(2)), RuntimeError),
+        (lambda: tg.func.jacrev(lambda x: x, chunk_size=0)(tg.ones(2)), ValueError),
+        (lambda: tg.func.jvp(lambda x: x, (tg.ones(2),), (1.0,)), RuntimeError),
+        (lambda: tg.nn.functional.embedding_bag(tg.tensor([[9]]), tg.ones(2, 3)), RuntimeError),
+    ],
+)
+def test_other_errors_are_of_the_same_kind(call, kind):
+    with pytest.raises(kind):
+        call()

@@ -7,6 +7,7 @@ import numpy as np
 from .api import functions as public
 from .api.complexes import ComplexTensor, split
 from .api.create import dtype_of, finished
+from .api.spelling import into
 from .autograd import dtypes
 from .autograd.function import Function
 from .autograd.tensor import Tensor, array_of
@@ -59,6 +60,7 @@ def fitted(x, sizes, dims):
 
 def places(x, s, dim):
     """(sizes, dims) as lists, dims counted from 0."""
+    s = [s] if isinstance(s, int) else s
     if dim is None:
         dims = list(range(x.ndim)) if s is None else list(range(x.ndim - len(s), x.ndim))
     else:
@@ -66,6 +68,8 @@ def places(x, s, dim):
     if any(not -x.ndim <= d < x.ndim for d in dims):
         raise IndexError(f"fft: dimensions {dims} are out of range for a tensor of shape {list(x.shape)}")
     dims = [d % x.ndim for d in dims]
+    if len(set(dims)) < len(dims):
+        raise RuntimeError(f"fft: dimensions {dims} must be different ones")
     return ([None] * len(dims) if s is None else list(s)), dims
 
 
@@ -186,6 +190,8 @@ def hfft(input, n=None, dim=-1, norm=None):
 
 def ihfft(input, n=None, dim=-1, norm=None):
     """The inverse of hfft"""
+    if input.dtype.kind == "c":
+        raise RuntimeError(f"ihfft expects a real input tensor, but got {input.dtype}")
     out = transform(input, None if n is None else [n], dim, norm, True)
     _, dims = places(out, None, dim)
     return out.narrow(dims[0], 0, out.shape[dims[0]] // 2 + 1)
@@ -215,14 +221,21 @@ def ihfft2(input, s=None, dim=(-2, -1), norm=None):
     return ihfftn(input, s, dim, norm)
 
 
+def frequencies(values, dtype, requires_grad, out):
+    """Numbers as a new tensor, or in `out`."""
+    kind = dtype_of(dtype) if dtype is not None else out.dtype if out is not None else dtypes.default
+    result = finished(values.astype(kind), requires_grad)
+    return result if out is None else into(out, result)
+
+
 def fftfreq(n, d=1.0, *, dtype=None, device=None, requires_grad=False, layout=None, out=None):
     """The frequencies of fft's n numbers, for samples d apart"""
-    return finished(np.fft.fftfreq(n, d).astype(dtypes.default if dtype is None else dtype_of(dtype)), requires_grad)
+    return frequencies(np.fft.fftfreq(n, d), dtype, requires_grad, out)
 
 
 def rfftfreq(n, d=1.0, *, dtype=None, device=None, requires_grad=False, layout=None, out=None):
     """The frequencies of rfft's numbers, for n samples d apart"""
-    return finished(np.fft.rfftfreq(n, d).astype(dtypes.default if dtype is None else dtype_of(dtype)), requires_grad)
+    return frequencies(np.fft.rfftfreq(n, d), dtype, requires_grad, out)
 
 
 def fftshift(input, dim=None):

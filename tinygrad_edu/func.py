@@ -95,7 +95,13 @@ def split_aux(result, has_aux, name):
 
 def chosen(args, argnums, name):
     """The positional arguments that `argnums` names, one or a tuple."""
-    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    if not isinstance(argnums, (int, tuple)) or isinstance(argnums, tuple) and not all(isinstance(n, int) for n in argnums):
+        raise RuntimeError(f"{name}: argnums must be an int or a tuple of ints, got {argnums!r}")
+    numbers = (argnums,) if isinstance(argnums, int) else argnums
+    if not numbers and name != "vjp":
+        raise RuntimeError(f"{name}: argnums must name at least one argument")
+    if len(set(numbers)) < len(numbers):
+        raise RuntimeError(f"{name}: argnums={argnums} names an argument twice")
     for number in numbers:
         if not -len(args) <= number < len(args):
             raise RuntimeError(f"{name}: argnums={argnums} for a call with {len(args)} positional arguments")
@@ -238,6 +244,8 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
         raise RuntimeError("jvp: primals and tangents must be tuples of the same length, as in jvp(f, (x,), (v,))")
     directions, _ = flatten(tangents)
     for x, v in zip(flatten(primals)[0], directions):
+        if not isinstance(v, Tensor):
+            raise RuntimeError(f"jvp: the tangents must be Tensors, got {type(v).__name__}")
         if array_of(x).shape != array_of(v).shape:
             raise RuntimeError(f"jvp: a tangent of shape {list(array_of(v).shape)} for a primal of shape {list(array_of(x).shape)}")
     result, inputs, _, outer = called(func, primals, tuple(range(len(primals))), {}, "jvp")
@@ -277,6 +285,8 @@ def jacobian_of(func, argnums, has_aux, name, blocks):
         result, inputs, put, outer = called(func, args, argnums, kwargs, name)
         outputs, aux = split_aux(result, has_aux, name)
         leaves, rebuild = flatten(outputs)
+        if not all(isinstance(out, Tensor) for out in leaves):
+            raise RuntimeError(f"{name}: the function must return Tensors, got {[type(out).__name__ for out in leaves]}")
         keep = wants_graph(leaves, inputs, outer)
         with modes.enable_grad():
             rows = blocks(leaves, inputs, keep)
@@ -325,6 +335,8 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_
     tensor([[2., 0.],
             [0., 4.]])
     """
+    if chunk_size is not None and chunk_size < 1:
+        raise ValueError(f"jacrev: chunk_size must be at least 1, got {chunk_size}")
     return jacobian_of(func, argnums, has_aux, "jacrev", by_rows)
 
 

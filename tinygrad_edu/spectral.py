@@ -147,4 +147,13 @@ def istft(input, n_fft, hop_length=None, win_length=None, window=None, center=Tr
     if end > total:
         warnings.warn(f"istft: length={length} is more than the {total - begin} samples of the frames; the rest is zeros", UserWarning,
                       stacklevel=2)  # fmt: skip
-    return ComplexTensor(added(frames.re), added(frames.im)) if is_complex(frames) else added(frames)
+    if not is_complex(frames):
+        return added(frames)
+    signal = ComplexTensor(added(frames.re), added(frames.im))
+    if window is None or not is_complex(window):
+        return signal
+    turned = np.zeros(total, np.complex128)  # a complex window is undone by Σ window², not by Σ |window|²
+    np.add.at(turned, places, np.tile(array_of(window) ** 2, count))
+    ratio = np.ones(signal.shape[-1], signal.dtype)
+    ratio[: len(turned[inside])] = envelope[inside] / turned[inside]
+    return signal * Tensor(ratio, None)

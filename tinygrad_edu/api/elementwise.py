@@ -54,9 +54,11 @@ def check_alpha(name, alpha, *tensors):
 
 
 def binary(operator):
-    """An operator with PyTorch's keyword `alpha`, for add and sub."""
+    """An operator with PyTorch's keyword `alpha`, for add and sub; its first versions had add(input, alpha, other)."""
 
-    def scaled(input, other, *, alpha=1):
+    def scaled(input, other, last=None, *, alpha=1):
+        if last is not None:
+            alpha, other = other, last
         if alpha.__class__ is not int:
             check_alpha(operator.op.name, alpha, input, other)
         return operator(input, other if alpha == 1 else other * alpha)
@@ -137,6 +139,8 @@ def clamp(input, min=None, max=None):
         return input if max is None else clamp_above(input, max)
     if input.dtype.kind in "iub" and any(isinstance(v, float) for v in (min, max)):
         input = input.astype(dtypes.default)
+    elif input.dtype.kind == "b" and any(v is not None and v.__class__ is not bool for v in (min, max)):
+        input = input.astype(np.dtype(np.int64))
     return functions.clip(input, low=min, high=max)
 
 
@@ -169,14 +173,18 @@ def lerp(input, end, weight):
 
 
 @both()
-def addcmul(input, tensor1, tensor2, *, value=1):
-    """input + value · tensor1 · tensor2"""
+def addcmul(input, tensor1, tensor2, last=None, *, value=1):
+    """input + value · tensor1 · tensor2, with the value second in PyTorch's first versions"""
+    if last is not None:
+        value, tensor1, tensor2 = tensor1, tensor2, last
     return input + value * (tensor1 * tensor2)
 
 
 @both()
-def addcdiv(input, tensor1, tensor2, *, value=1):
-    """input + value · tensor1 / tensor2"""
+def addcdiv(input, tensor1, tensor2, last=None, *, value=1):
+    """input + value · tensor1 / tensor2, with the value second in PyTorch's first versions"""
+    if last is not None:
+        value, tensor1, tensor2 = tensor1, tensor2, last
     if not any(t.dtype.kind in "fc" for t in (tensor1, tensor2)):
         raise RuntimeError(f"addcdiv: tensors of {tensor1.dtype} and {tensor2.dtype} are not divided; convert one of them, as in x.float()")
     return input + value * (tensor1 / tensor2)

@@ -551,6 +551,13 @@ def dim(self):
     return self.array.ndim
 
 
+def matrices(name, x, sizes=None):
+    """x, if it holds matrices."""
+    if x.array.ndim < 2 if sizes is None else x.array.ndim not in sizes:
+        raise RuntimeError(f"x.{name}: expected {'matrices' if sizes is None else 'a matrix'}, got shape {list(x.shape)}")
+    return x
+
+
 methods["nelement"] = lambda self: int(self.array.size)
 methods["element_size"] = lambda self: self.array.itemsize
 methods["stride"] = lambda self, dim=None: tuple(s // self.array.itemsize for s in as_memory(self).strides) if dim is None else as_memory(self).strides[dim] // self.array.itemsize  # fmt: skip
@@ -558,9 +565,9 @@ methods["storage_offset"] = lambda self: 0 if self.base is None else (self.array
 methods["is_contiguous"] = lambda self, memory_format=None: bool(as_memory(self).flags.c_contiguous)
 methods["data_ptr"] = lambda self: as_memory(self).__array_interface__["data"][0]
 methods["T"] = property(lambda self: shapes.permute(self, axes=tuple(range(self.ndim))[::-1]), doc="The transpose: all dimensions in reverse order.")  # fmt: skip
-methods["mT"] = property(lambda self: shapes.swapaxes(self, axis0=-1, axis1=-2), doc="The transposed matrices.")
-methods["H"] = property(lambda self: self.conj().T, doc="The transpose, conjugated.")
-methods["mH"] = property(lambda self: self.conj().mT, doc="The transposed matrices, conjugated.")
+methods["mT"] = property(lambda self: shapes.swapaxes(matrices("mT", self), axis0=-1, axis1=-2), doc="The transposed matrices.")
+methods["H"] = property(lambda self: matrices("H", self, (0, 2)).conj().T, doc="The transpose, conjugated.")
+methods["mH"] = property(lambda self: matrices("mH", self).conj().mT, doc="The transposed matrices, conjugated.")
 methods["real"] = property(lambda self: self, doc="The real part: the tensor itself.")
 methods["is_cuda"] = property(lambda self: False, doc="False: tensors live on the CPU.")
 methods["is_sparse"] = property(lambda self: False, doc="False: tensors are dense.")

@@ -470,7 +470,7 @@ randn = random_filled(
 
 
 @only_function()
-def randint(low, high=None, size=None, *, generator=None, dtype=None, device=None, requires_grad=False, out=None, layout=None,
+def randint(low=None, high=None, size=None, *, generator=None, dtype=None, device=None, requires_grad=False, out=None, layout=None,
             pin_memory=False):  # fmt: skip
     """Random integers from low (0 if left out) up to but not including high.
 
@@ -480,6 +480,10 @@ def randint(low, high=None, size=None, *, generator=None, dtype=None, device=Non
     tensor([4, 9, 3])
     """
     check_device(device)
+    if low is None:
+        low, high = high, None
+        if low is None or size is None:
+            raise TypeError("randint: high and size are missing, as in randint(10, (3,))")
     if size is None:
         low, high, size = 0, low, high
     elif high is None:

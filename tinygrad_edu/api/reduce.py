@@ -80,7 +80,7 @@ def nansum(input, dim=None, keepdim=False, *, dtype=None):
     """Σ input along dim, NaN counted as 0"""
     input = converted(input, dtype)
     if input.dtype.kind != "f":
-        return sum(input, dim, keepdim)
+        return sum(input, dim, keepdim, dtype=dtype)
     return reductions.nansum_along(input, axis=axes_of("nansum", input, dim), keepdims=keepdim)
 
 
@@ -248,6 +248,10 @@ def moment(name, operator, doc):
     def function(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
         if isinstance(dim, bool):
             dim, unbiased = None, dim
+        if input.dtype.kind == "c":
+            options = dict(keepdim=keepdim, correction=correction)
+            total = var(input.real, dim, unbiased, **options) + var(input.imag, dim, unbiased, **options)
+            return total if name == "var" else total.sqrt()
         if input.dtype.kind != "f":
             raise RuntimeError(f"{name}: expected floating-point numbers, got {input.dtype}; convert them first, as in x.float()")
         correction = (0 if unbiased is False else 1) if correction is None else correction
@@ -559,7 +563,7 @@ def several(chosen):
 @both()
 def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
     """The different elements, in order; with their inverse indices and counts if wanted"""
-    values, inverse, counts = np.unique(array_of(input), return_inverse=True, return_counts=True, axis=dim)
+    values, inverse, counts = np.unique(array_of(input), return_inverse=True, return_counts=True, axis=dim, equal_nan=False)
     return several([values] + [inverse.reshape(input.shape if dim is None else -1)] * return_inverse + [counts] * return_counts)
 
 

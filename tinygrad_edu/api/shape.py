@@ -1,5 +1,8 @@
 """Shapes, joining and splitting in PyTorch's spelling."""
 
+import functools
+import math
+
 import numpy as np
 
 from ..autograd import memory
@@ -24,7 +27,7 @@ def view(self, *shape):
     if len(shape) == 1 and isinstance(shape[0], (np.dtype, type)):
         return Tensor(self.array.view(shape[0]), None)
     out = shapes.reshape(self, shape=ints(shape))
-    if self.array.size and not np.shares_memory(out.array, self.array) and isinstance(self.array, np.ndarray):
+    if out.base is None and self.array.size and isinstance(self.array, np.ndarray) and not np.shares_memory(out.array, self.array):
         raise RuntimeError(f"view: a tensor of shape {list(self.shape)} and strides {list(self.stride())} has no view of shape "
                            f"{list(ints(shape))}; use .reshape(…), which copies where it must")  # fmt: skip
     return out
@@ -50,8 +53,8 @@ def flatten(input, start_dim=0, end_dim=-1):
     start, end = check_dim("flatten", input, start_dim), check_dim("flatten", input, end_dim)
     if start > end:
         raise RuntimeError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
-    size = input.shape
-    return reshape(input, *size[:start], int(np.prod(size[start : end + 1])), *size[end + 1 :])
+    size = input.array.shape
+    return reshape(input, *size[:start], math.prod(size[start : end + 1]), *size[end + 1 :])
 
 
 @both()
@@ -134,8 +137,9 @@ def expand(self, *sizes, **named):
     lead = len(sizes) - self.ndim
     if lead < 0:
         raise RuntimeError(f"expand: {list(sizes)} has fewer dimensions than the tensor's shape {list(self.shape)}")
-    target = tuple(self.shape[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(sizes))
-    return reductions.broadcast_to(self, shape=target)
+    if -1 in sizes:
+        sizes = tuple(self.shape[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(sizes))
+    return reductions.broadcast_to(self, shape=sizes)
 
 
 @only_method()
@@ -171,8 +175,12 @@ def cat(tensors, dim=0):
     tensors = shapes.as_tensor_tuple(tensors)
     if not tensors:
         raise ShapeError("cat: expected at least one tensor")
-    tensors = [x for x in tensors if array_of(x).shape != (0,)] or tensors[:1]  # PyTorch skips empty vectors
-    return shapes.concatenate(*tensors, axis=check_dim("cat", tensors[0], dim))
+    some = [x for x in tensors if array_of(x).shape != (0,)] or tensors[:1]  # PyTorch skips empty vectors, but for their dtype
+    result = shapes.concatenate(*some, axis=check_dim("cat", some[0], dim))
+    if len(some) < len(tensors):
+        kind = functools.reduce(public["promote_types"], (array_of(x).dtype for x in tensors))
+        result = result if result.dtype == kind else result.astype(kind)
+    return result
 
 
 @only_function("stack")
@@ -328,6 +336,8 @@ def unbind(input, dim=0):
 @both("flip")
 def flip(input, *dims, **named):
     """input in reverse order along dims"""
+    if not dims and not named:
+        raise TypeError("flip: dims is missing; name the dimensions, as in x.flip(0)")
     dims = tuple(check_dim("flip", input, d) for d in sizes_of("flip", dims, named, "dims"))
     if len(set(dims)) < len(dims):
         raise RuntimeError(f"flip: dims {list(dims)} name a dimension twice")
@@ -337,12 +347,16 @@ def flip(input, *dims, **named):
 @both("fliplr")
 def fliplr(input):
     """input with its columns in reverse order"""
+    if input.ndim < 2:
+        raise RuntimeError(f"fliplr: expected at least two dimensions, got shape {list(input.shape)}")
     return shapes.flip(input, axes=(1,))
 
 
 @both("flipud")
 def flipud(input):
     """input with its rows in reverse order"""
+    if not input.ndim:
+        raise RuntimeError("flipud: expected at least one dimension, and this is a 0-d tensor")
     return shapes.flip(input, axes=(0,))
 
 

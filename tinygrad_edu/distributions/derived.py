@@ -11,7 +11,7 @@ from ..autograd.tensor import Tensor
 from . import constraints
 from .continuous import EULER, Cauchy, Exponential, Gamma, Normal, Uniform, standard_normal
 from .discrete import Binary, either
-from .distribution import Distribution, tidy, together, where_not
+from .distribution import Distribution, lazy, tidy, together, where_not
 from .joint import TransformedDistribution
 from .transforms import AbsTransform, AffineTransform, ExpTransform, PowerTransform, SigmoidTransform, StickBreakingTransform
 
@@ -387,6 +387,11 @@ class ContinuousBernoulli(Binary):
         super().__init__(probs, logits, validate_args)
         if probs is not None:
             self.probs = tidy(self.probs)
+
+    @lazy
+    def probs(self):
+        """The parameter λ, kept away from 0 and 1."""
+        return tidy(self.logits.sigmoid())
 
     def outside(self):
         """True where probs is far enough from ½ for the exact formulas, and probs kept from ½ elsewhere."""

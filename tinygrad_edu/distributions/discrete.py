@@ -84,6 +84,11 @@ class Geometric(Binary):
     mean = property(lambda self: 1 / self.probs - 1)
     variance = property(lambda self: (1 / self.probs - 1) / self.probs)
 
+    def __init__(self, probs=None, logits=None, validate_args=None):
+        super().__init__(probs, logits, validate_args)
+        if self.validate and probs is not None and not bool((self.probs > 0).all()):
+            raise ValueError(f"Geometric: every probs must be greater than 0, got {self.probs.detach()}")
+
     def sample(self, sample_shape=()):
         with no_grad():
             u = tg.zeros(self.extended(sample_shape), dtype=self.probs.dtype)
@@ -306,7 +311,8 @@ class Binomial(Binary):
 
     def log_prob(self, value):
         value, n = self.checked(value), self.total_count
-        size = n * self.logits.clamp(min=0) + n * tg.log1p((-self.logits.abs()).exp()) - tg.lgamma(n + 1)
+        positive = (self.logits.clamp(min=0) + self.logits - self.logits.clamp(max=0)) / 2  # its slope at 0 is ½
+        size = n * positive + n * tg.log1p((-self.logits.abs()).exp()) - tg.lgamma(n + 1)
         return value * self.logits - tg.lgamma(value + 1) - tg.lgamma(n - value + 1) - size
 
     def entropy(self):

@@ -8,6 +8,7 @@ import tinygrad_edu as tg
 
 from ..autograd import dtypes
 from ..autograd.modes import enable_grad, no_grad
+from ..autograd.operands import ShapeError
 from ..autograd.size import Size
 from ..autograd.tensor import Tensor
 
@@ -30,7 +31,11 @@ class lazy:  # noqa: N801 (a decorator, used like property)
 def together(*values):
     """The values as tensors of one shape; numbers take the dtype of the first tensor, or the default one."""
     kind = next((v.dtype for v in values if isinstance(v, Tensor)), dtypes.default)
-    return tg.broadcast_tensors(*(v if isinstance(v, Tensor) else tg.tensor(v, dtype=kind) for v in values))
+    tensors = [v if isinstance(v, Tensor) else tg.tensor(v, dtype=kind) for v in values]
+    try:
+        return tg.broadcast_tensors(*tensors)
+    except ValueError:
+        raise ShapeError(f"distributions: parameters of shapes {[list(t.shape) for t in tensors]} do not fit together") from None
 
 
 def tidy(probs):

@@ -109,7 +109,14 @@ def kl_bernoulli(p, q):
     softplus = tg.logaddexp
     nothing = tg.zeros_like(q.logits)
     one = p.probs * (softplus(-q.logits, nothing) - softplus(-p.logits, nothing))
-    return one + (1 - p.probs) * (softplus(q.logits, nothing) - softplus(p.logits, nothing))
+    zero = (1 - p.probs) * (softplus(q.logits, nothing) - softplus(p.logits, nothing))
+
+    def settled(part, there, possible):
+        """Infinite where q excludes the outcome, and 0 where p does."""
+        part = tg.where(possible == 0, tg.full_like(part, math.inf), part)
+        return tg.where(there == 0, tg.zeros_like(part), part)
+
+    return settled(one, p.probs, q.probs) + settled(zero, 1 - p.probs, 1 - q.probs)
 
 
 @register_kl(Categorical, Categorical)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ...api.index import PlaceError
+from ...autograd.operands import ShapeError
 from ...autograd.tensor import Tensor, array_of
 from ...ops.embeddings import embed
 from ...ops.indexing import scatter
@@ -17,7 +19,7 @@ def checked_indices(name, input, weight):
         raise RuntimeError(f"{name}: the weight must be a table (rows, columns), and its shape is {list(weight.shape)}")
     if indices.size and (indices.min() < 0 or indices.max() >= weight.shape[0]):
         wrong = indices.min() if indices.min() < 0 else indices.max()
-        raise IndexError(f"{name}: index {wrong} is out of range; the table has rows 0 to {weight.shape[0] - 1}")
+        raise PlaceError(f"{name}: index {wrong} is out of range; the table has rows 0 to {weight.shape[0] - 1}")
     return indices.copy()
 
 
@@ -26,7 +28,7 @@ def checked_padding(name, padding_idx, rows):
     if padding_idx is None:
         return None
     if not -rows <= padding_idx < rows:
-        raise AssertionError(f"{name}: padding_idx={padding_idx} is no row of a table with {rows} rows")
+        raise (RuntimeError if name == "embedding_bag" else AssertionError)(f"{name}: padding_idx={padding_idx} is no row of a table with {rows} rows")
     return padding_idx % rows
 
 
@@ -90,6 +92,8 @@ def embedding_bag(input, weight, offsets=None, max_norm=None, norm_type=2, scale
     if per_sample_weights is not None and tuple(per_sample_weights.shape) != indices.shape:
         raise ValueError(f"{name}: input has shape {list(indices.shape)} and per_sample_weights {list(per_sample_weights.shape)}; "
                          "give one weight for each index")  # fmt: skip
+    if per_sample_weights is not None and per_sample_weights.dtype != weight.dtype:
+        raise RuntimeError(f"{name}: the weight is {weight.dtype} and per_sample_weights {per_sample_weights.dtype}; they must be the same")
     starts = bag_starts(name, indices, offsets, include_last_offset)
     if max_norm is not None:
         renormalized(weight, indices, max_norm, norm_type)
@@ -123,7 +127,7 @@ def bag_starts(name, indices, offsets, include_last_offset):
                          + (" without offsets" if offsets is None else ""))  # fmt: skip
     starts = array_of(offsets)
     if starts.ndim != 1 or len(starts) and (starts[0] != 0 or (np.diff(starts) < 0).any() or starts[-1] > len(indices)):
-        raise ValueError(f"{name}: offsets must be one-dimensional, begin with 0, never fall and not pass the input's {len(indices)} "
+        raise ShapeError(f"{name}: offsets must be one-dimensional, begin with 0, never fall and not pass the input's {len(indices)} "
                          f"elements; got {starts.tolist()}")  # fmt: skip
     return starts[:-1] if include_last_offset else starts
 
