@@ -344,7 +344,7 @@ def check_general_function(case, seed):
         for choice in choices if dtype == np.float64 else choices[:2]:
             results = []
             for function in (case.op.function, general):
-                make = dict(leaf=lambda a: tg.tensor(a, requires_grad=a.dtype.kind == "f"), constant=Tensor, array=lambda a: a)
+                make = dict(leaf=lambda a: tg.tensor(a, requires_grad=a.dtype.kind == "f"), constant=lambda a: Tensor(a, None), array=lambda a: a)
                 xs = [make[kind](a.copy()) for kind, a in zip(choice, arrays)]
                 out = function(*xs, **case.params_for(arrays))
                 row = [out]

@@ -151,7 +151,7 @@ def ints(args):
     """A shape or list of dimensions given as several ints, or as one sequence."""
     if len(args) == 1 and isinstance(args[0], (tuple, list)):
         args = args[0]
-    return tuple(n if type(n) is int else index(n) for n in args)
+    return tuple(args if {*map(type, args)} == {int} else map(index, args))
 
 
 def sizes_of(name, args, named, keyword):
@@ -165,7 +165,7 @@ def sizes_of(name, args, named, keyword):
 
 def check_dim(name, x, dim):
     """`dim` as a number from 0, or an error that says which ones exist."""
-    n = max(array_of(x).ndim, 1)
+    n = array_of(x).ndim or 1
     if not -n <= dim < n:
         raise IndexError(f"{name}: dimension {dim} is out of range for a tensor of shape {list(array_of(x).shape)}; "
                          f"it must be between {-n} and {n - 1}")  # fmt: skip

@@ -150,10 +150,13 @@ def compute_again(node):
 
 
 def register_view(x, result):
-    """Note that `result` was made as a view of the tensor `x`, if it does share its memory."""
-    if owner(result.array) is owner(x.array):
-        result.detached = x if x.detached is True else x.detached
+    """Note that `result` was made as a view of the tensor `x`, if it does share its memory; returns it."""
+    base, array = result.array.base, x.array
+    if base is not None and (base is array or base is array.base or owner(base) is owner(array)):
+        if x.detached is not None:
+            result.detached = x if x.detached is True else x.detached
         share(x if x.base is None else x.base, result)
+    return result
 
 
 def share(root, result):
@@ -257,8 +260,8 @@ def fill(x, index, values, what):
 def part_of(array, index):
     """The view of `array` that an index of numbers and slices gives; None for other indices."""
     index = index if isinstance(index, tuple) else (index,)
-    if any(i is not None and i is not Ellipsis and i.__class__ not in (int, slice) for i in index):
-        return None
+    if type(array) is not np.ndarray or any(i is not None and i is not Ellipsis and i.__class__ not in (int, slice) for i in index):
+        return None  # also while a compiled step is recorded
     return array[index if any(i is Ellipsis for i in index) else (*index, Ellipsis)]
 
 

@@ -8,7 +8,9 @@ the body of `function_of` by `return general_function(op)` and nothing changes b
 from inspect import Parameter
 from types import FunctionType
 
-from . import dtypes, modes, operands, operator
+import numpy as np
+
+from . import dtypes, memory, modes, operands, operator
 from .node import Node, births
 from .tensor import Tensor
 
@@ -32,7 +34,7 @@ def function_of(op):
     """
     namespace = dict(op=op, forward=op.forward, apply=operator.apply, Tensor=Tensor, Node=Node, modes=modes,
                      explained=operands.explained, held_by_user=operands.held_by_user, NO_PARAMS=operator.NO_PARAMS, new=object.__new__, births=births,
-                     float32=dtypes.float32, float64=dtypes.float64, specialize=specialize, __name__=__name__)  # fmt: skip
+                     float32=dtypes.float32, float64=dtypes.float64, ndarray=np.ndarray, register_view=memory.register_view, specialize=specialize, __name__=__name__)  # fmt: skip
     function = FunctionType(first_call.__code__, namespace, op.name)
     namespace["this_function"] = function
     function.__doc__, function.__module__, function.__qualname__ = op.doc, op.forward.__module__, op.name
@@ -68,7 +70,7 @@ def source_of(op):
     lines = [f"def {op.name}({', '.join(head)}):"]
     args = op.variadic if op.variadic else "(" + "".join(f"{x}, " for x in xs) + ")"
     general = f"    return apply(op, {args}, {params})"
-    if op.variadic or op.view or not op.differentiable:
+    if op.variadic or not op.differentiable:
         return "\n".join([*lines, general])
     call = ", ".join(f"{x}_array" for x in xs)
     nodes = [f"{x}_node" for x in xs]
@@ -79,9 +81,10 @@ def source_of(op):
               "        if plain:",
               f"            try: out = forward({call}{keywords})",
               f"            except Exception as error: raise explained(error, op, ({call},), {params})",
-              f"            if not (remember and ({tracked})): return Tensor(out, None)"]  # fmt: skip
+              f"            if not (remember and ({tracked})): return {finished(op, 'Tensor(out, None)')}"]  # fmt: skip
     kept = {w for wants in op.wants for w in wants}
     held = [f"{x}_node is None and {tensor_check(op, x)}held_by_user({x})" for x in xs if x in kept and len(xs) > 1]
+    held += [f"held_by_user({xs[0]})"] * op.view
     if held:
         lines += [f"            if {' or '.join(held)}:", "    " * 3 + general]
     rules = op.rules if not op.together else (op.together,) * len(xs)
@@ -97,8 +100,13 @@ def source_of(op):
               f"            node.op = op; node.parents = ({parents},); node.saved = [{', '.join(rows)}]; node.params = {params}",
               "            node.shape = out.shape; node.dtype = out.dtype; node.birth = births(); node.grad = node.note = None",
               "            result.array = out; result.node = node",
-              "            return result"]  # fmt: skip
+              f"            return {finished(op, 'result')}"]  # fmt: skip
     return "\n".join([*lines, general])
+
+
+def finished(op, result):
+    """The source of what is returned: a result, which a view notes as such."""
+    return f"register_view({op.inputs[0]}, {result})" if op.view else result
 
 
 def number_allowed(op):
@@ -135,9 +143,13 @@ def classified(op):
                  f"            plain = ({x}.__class__ is float or {x}.__class__ is int) and (kind is float32 or kind is float64)",
                  "        else: plain = False"]  # fmt: skip
         return lines
-    x, *others = op.inputs
-    lines = [f"        {x}_array = {x}.array; {x}_node = {x}.node; kind = {x}_array.dtype; plain = kind is float64 or kind is float32"]
-    for i, x in enumerate(others, 1):
+    first = op.promoted[0] if op.promoted and op.inputs[op.promoted[0]] not in op.defaults else 0  # where(condition, x, y) computes with x
+    x = op.inputs[first]
+    plain = "kind is float64 or kind is float32" if not op.view else f"{x}_array.__class__ is ndarray and kind.kind != 'c'"
+    lines = [f"        {x}_array = {x}.array; {x}_node = {x}.node; kind = {x}_array.dtype; plain = {plain}"]
+    for i, x in enumerate(op.inputs):
+        if i == first:
+            continue
         taken = f"{x}_array = {x}.array; {x}_node = {x}.node"
         differs = f"if {x}_array.dtype is not kind: plain = False"
         if x not in op.defaults:
