@@ -29,7 +29,7 @@ def arguments_of(forward):
 
 def shape_of(value):
     """The shape of an array or number; None for an optional input that is not there."""
-    return None if value is None else np.shape(value)
+    return None if value is None else getattr(value, "shape", ())
 
 
 def dtype_of(value):
@@ -71,8 +71,10 @@ def source_of_save(op):
     """The source of `op.save`: a function that picks, for each input that needs a gradient, what its rule wants."""
     params = "".join(f", {p}" for p in op.params)
     if op.variadic:
-        rows = f"[({row_of(op, op.wants[0])}) if parents[i] else None for i in range(len(parents))]"
-        return f"lambda parents, out, *{op.variadic}{params}: {rows}"
+        facts = {want: value_of(op, want) for want in op.wants[0] if want.endswith(op.facts) and want not in op.params}
+        row = "".join(f"{want}, " for want in op.wants[0])
+        rows = f"(lambda {', '.join(facts)}: [({row}) if parents[i] else None for i in range(len(parents))])({', '.join(facts.values())})"
+        return f"lambda parents, out, *{op.variadic}{params}: {rows}"  # facts of all inputs are made once, for all rows
     rows = ", ".join(f"({row_of(op, wants)}) if parents[{i}] else None" for i, wants in enumerate(op.wants))
     return f"lambda parents, out, {', '.join(op.inputs)}{', *' * bool(params)}{params}: [{rows}]"
 

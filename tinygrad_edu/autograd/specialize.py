@@ -6,6 +6,7 @@ the body of `function_of` by `return general_function(op)` and nothing changes b
 """
 
 from inspect import Parameter
+from operator import attrgetter
 from types import FunctionType
 
 import numpy as np
@@ -13,6 +14,8 @@ import numpy as np
 from . import dtypes, memory, modes, operands, operator
 from .node import Node, births
 from .tensor import Tensor
+
+dtype_of, FLOATS = attrgetter("dtype"), {dtypes.float32, dtypes.float64}
 
 
 def general_function(op):
@@ -34,7 +37,8 @@ def function_of(op):
     """
     namespace = dict(op=op, forward=op.forward, apply=operator.apply, Tensor=Tensor, Node=Node, modes=modes,
                      explained=operands.explained, held_by_user=operands.held_by_user, NO_PARAMS=operator.NO_PARAMS, new=object.__new__, births=births,
-                     float32=dtypes.float32, float64=dtypes.float64, ndarray=np.ndarray, register_view=memory.register_view, specialize=specialize, __name__=__name__)  # fmt: skip
+                     float32=dtypes.float32, float64=dtypes.float64, ndarray=np.ndarray, register_view=memory.register_view, all_tensors=all_tensors,
+                     dtype_of=dtype_of, floats=FLOATS, specialize=specialize, __name__=__name__)  # fmt: skip
     function = FunctionType(first_call.__code__, namespace, op.name)
     namespace["this_function"] = function
     function.__doc__, function.__module__, function.__qualname__ = op.doc, op.forward.__module__, op.name
@@ -70,8 +74,10 @@ def source_of(op):
     lines = [f"def {op.name}({', '.join(head)}):"]
     args = op.variadic if op.variadic else "(" + "".join(f"{x}, " for x in xs) + ")"
     general = f"    return apply(op, {args}, {params})"
-    if op.variadic or not op.differentiable:
+    if not op.differentiable or op.variadic and op.keeps_values:
         return "\n".join([*lines, general])
+    if op.variadic:
+        return "\n".join([*lines, *joined(op, keywords, params), general])
     call = ", ".join(f"{x}_array" for x in xs)
     nodes = [f"{x}_node" for x in xs]
     tracked = " or ".join(f"{n} is not None" for n in nodes)
@@ -102,6 +108,25 @@ def source_of(op):
               "            result.array = out; result.node = node",
               f"            return {finished(op, 'result')}"]  # fmt: skip
     return "\n".join([*lines, general])
+
+
+def joined(op, keywords, params):
+    """The common case of an operator of any number of inputs, whose rules want no more than their shapes."""
+    xs = op.variadic
+    return ["    remember = modes.remembering() if modes.special else True",
+            f"    if remember is not None and all_tensors({xs}):",
+            f"        arrays = [x.array for x in {xs}]; kinds = {{*map(dtype_of, arrays)}}",
+            "        if len(kinds) == 1 and kinds <= floats:",
+            f"            try: out = forward(*arrays{keywords})",
+            f"            except Exception as error: raise explained(error, op, arrays, {params})",
+            f"            nodes = tuple([x.node for x in {xs}])",
+            "            if not remember or not any(nodes): return Tensor(out, None)",
+            f"            return Tensor(out, Node(op, nodes, op.save(nodes, out, *arrays{keywords}), {params}, out.shape, out.dtype))"]  # fmt: skip
+
+
+def all_tensors(values):
+    """True if all values are tensors."""
+    return all([isinstance(x, Tensor) for x in values])
 
 
 def finished(op, result):

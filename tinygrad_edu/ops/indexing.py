@@ -18,11 +18,16 @@ def plain_index(index):
     return tuple(plain(i) for i in index)
 
 
+EXACT = {int, type(None)}
+
+
 def plain(i):
     """One part of an index: an int, a slice, None, Ellipsis, or an integer or boolean array."""
     if isinstance(i, Tensor):
         i = i.array.copy() if i.shared or i.base is not None and i.base.shared else i.array
     elif isinstance(i, slice):
+        if {type(i.start), type(i.stop), type(i.step)} <= EXACT:
+            return i
         return slice(*(x if x is None else operator.index(x) for x in (i.start, i.stop, i.step)))
     elif i is None or i is Ellipsis or type(i) is int:
         return i

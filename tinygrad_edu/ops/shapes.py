@@ -48,7 +48,10 @@ def moveaxis(x, *, source, destination):
         x=lambda g, x_shape: g.reshape(x_shape))  # fmt: skip
 def unsqueeze(x, *, axis):
     """x with a new axis of size 1"""
-    return np.expand_dims(x, axis)
+    shape, n = x.shape, x.ndim + 1
+    if axis.__class__ is not int or not -n <= axis < n:
+        return np.expand_dims(x, axis)
+    return x.reshape((*shape[: axis % n], 1, *shape[axis % n :]))
 
 
 @linear(np.squeeze, symbol="squeeze", samples=[((1, 3, 1),), ((2, 1, 3), dict(axis=1))], view=True,
