@@ -1071,6 +1071,12 @@ def test_python_numbers_that_a_step_returns_and_changes():
     refused(step, X, calls=20, match=r"gives another result\[1\]\[0\] than the step itself")
 
 
+def test_complex_results_are_returned_in_two_parts():
+    refused(lambda x: tg.fft.rfft(x), X[0], match="the step returns a ComplexTensor; return tensors")
+    step = lambda x: (lambda z: (z.real, z.imag, z.abs()))(tg.fft.rfft(x))
+    same_calls(lambda: (step, Seen()), [lambda k=k: (numbers(6, seed=k),) for k in range(7)])
+
+
 def test_named_results():
     same_calls(lambda: (lambda x: (tg.max(x, 0), {"sorted": tg.sort(x)}), Seen()), [lambda k=k: (numbers(4, 3, seed=k),) for k in range(8)])
     step = replayed(lambda x: tg.max(x, 0))

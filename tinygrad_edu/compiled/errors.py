@@ -26,7 +26,7 @@ def shown(place):
 
 
 # Files whose code asks on the user's behalf:
-DIRECT = ("compiled", *(f"api/{name}.py" for name in ("methods", "spelling", "printing", "complexes", "everyday")),
+DIRECT = ("compiled", *(f"api/{name}.py" for name in ("methods", "spelling", "printing", "everyday")),
           *(f"autograd/{name}.py" for name in ("tensor", "memory")))  # fmt: skip
 
 

@@ -273,6 +273,10 @@ class Program:
     def called(self, call, out=""):
         """A call as Python, which makes its own result, or writes it to `out`."""
         kind, args, function, kwargs = call.kind, call.args, call.function, call.kwargs
+        scalars = kind == "ufunc" and not out and all(is_scalar(x, call.outputs[0].dtype) for x in args)
+        if scalars and function.__name__ in OPERATORS:
+            a, b = (self.expression(x.item() if isinstance(x, np.floating) else x) for x in args)
+            return f"{a} {OPERATORS[function.__name__]} {b}"
         first, *rest = self.operands(call)
         options = [f"{k}={self.expression(v)}" for k, v in kwargs.items()]
         if kind == "attribute":
@@ -291,9 +295,6 @@ class Program:
         if kind == "dot" and not out:
             return f"{first}.dot({rest[0]})"
         name = self.function_name(call)
-        if kind == "ufunc" and not out and name in OPERATORS and all(is_scalar(x, call.outputs[0].dtype) for x in args):
-            a, b = (self.expression(x.item() if isinstance(x, np.floating) else x) for x in args)
-            return f"{a} {OPERATORS[name]} {b}"
         return f"{name}({', '.join([first, *rest, *options, *([f'out={out}' if name in OUT_BY_NAME else out] if out else [])])})"
 
     def index(self, i):

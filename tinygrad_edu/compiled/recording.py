@@ -166,13 +166,13 @@ class After:
 
     def leaf(self, x):
         """What stands for a part of the result: itself, or the program's result that makes it."""
-        if isinstance(x, Tensor) and id(x) not in self.known:
+        if type(x) is Tensor and id(x) not in self.known:
             if id(x) not in self.made:
                 self.place(x, "result" if is_recorder(x.array) else "constant")
                 check_graph(x)
             place = self.made[id(x)]
             return Made(place, plain(x.array), x.node, next((t for t, k in self.grads if k == place), None))
-        if isinstance(x, (Tensor, *PLAIN)):
+        if id(x) in self.known or isinstance(x, PLAIN):
             return x
         kind, instead = type(x).__name__, "return tensors, or tuples, lists and dicts of them"
         if is_recorder(x):
