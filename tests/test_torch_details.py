@@ -843,3 +843,89 @@ def test_a_complex_window_is_undone():
 def test_other_errors_are_of_the_same_kind(call, kind):
     with pytest.raises(kind):
         call()
+
+
+def test_old_constructors_with_a_device():
+    assert tg.FloatTensor([1, 2], device=tg.device("cpu")).tolist() == [1, 2]
+    with pytest.raises(RuntimeError, match="CPU"):
+        tg.LongTensor([1, 2], device="cuda")
+
+
+def test_from_numpy_of_what_numpy_made_of_a_tensor():
+    x = tg.tensor([3.0, 1.0], requires_grad=True)
+    assert tg.from_numpy(np.sort(x.detach())).tolist() == [1, 3] and not tg.from_numpy(np.sort(x)).requires_grad
+
+
+def test_modules_may_save_and_load_what_they_like():
+    class Shifted(tg.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.param = tg.nn.Parameter(tg.ones(1))
+            self.sub = tg.nn.Linear(2, 2)
+
+        def _save_to_state_dict(self, destination, prefix, keep_vars):
+            destination[prefix + "shifted"] = self.param.data + 1
+
+        def _load_from_state_dict(self, state_dict, prefix, *rest):
+            self.param.data = state_dict[prefix + "shifted"] - 1
+
+    model, twin = tg.nn.Sequential(Shifted()), tg.nn.Sequential(Shifted())
+    model[0].param.data += 4
+    twin.load_state_dict(model.state_dict())
+    assert twin[0].param.item() == 5 and tg.equal(twin[0].sub.weight, model[0].sub.weight)
+    with pytest.raises(RuntimeError, match="unexpected key '0.sub.other'"):
+        twin.load_state_dict({**model.state_dict(), "0.sub.other": tg.ones(1)})
+
+
+def test_names_of_parameters_from_a_plain_dict_are_sorted():
+    parameters = tg.nn.ParameterDict({"b": tg.ones(1), "a": tg.ones(1)})
+    parameters |= tg.nn.ParameterDict({"0": tg.ones(1)})
+    assert list(parameters) == ["a", "b", "0"] == list(parameters.copy())
+
+
+def test_a_prefix_is_taken_from_the_keys_of_a_state():
+    from tinygrad_edu.nn.modules.utils import consume_prefix_in_state_dict_if_present
+
+    state = {"module.weight": 1, "bias": 2}
+    consume_prefix_in_state_dict_if_present(state, "module.")
+    assert state == {"weight": 1, "bias": 2}
+
+
+def test_cells_may_be_empty():
+    assert tg.nn.RNNCell(3, 0)(tg.ones(2, 3)).shape == (2, 0)
+
+
+LOGS = tg.zeros(5, 2, 4).log_softmax(2)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        (lambda: tg.nn.functional.ctc_loss(LOGS, tg.ones(2, 3, dtype=tg.int64), [5, 5], [4, 2]), RuntimeError),
+        (lambda: tg.nn.functional.ctc_loss(LOGS, tg.ones(3, dtype=tg.int64), [5, 5], [3, 2]), RuntimeError),
+        (lambda: tg.nn.functional.group_norm(tg.zeros(1, 2), 2), ValueError),
+        (lambda: tg.nn.functional.cosine_embedding_loss(tg.zeros(2, 3), tg.zeros(2, 3), tg.tensor(1.0)), RuntimeError),
+        (lambda: tg.nn.LSTM(3, 4)(tg.zeros(0, 2, 3)), RuntimeError),
+        (lambda: tg.nn.RNN(3, 4, proj_size=2), ValueError),
+        (lambda: tg.nn.PixelShuffle(0)(tg.zeros(1, 4, 2, 2)), RuntimeError),
+        (lambda: tg.nn.Sequential(tg.nn.ReLU()).insert(5, tg.nn.ReLU()), IndexError),
+    ],
+)
+def test_layers_refuse_what_does_not_fit(call, kind):
+    with pytest.raises(kind):
+        call()
+
+
+def test_a_parameter_twice_in_a_group_is_updated_twice():
+    p = tg.nn.Parameter(tg.tensor([1.0]))
+    with pytest.warns(UserWarning, match="more than once in a group"):
+        optimizer = tg.optim.SGD([p, p], lr=0.1)
+    p.grad = tg.tensor([2.0])
+    optimizer.step()
+    assert p.item() == pytest.approx(1 - 2 * 0.1 * 2)
+    with pytest.raises(ValueError, match="more than one group"):
+        optimizer.add_param_group({"params": [p]})
+
+
+def test_the_type_of_tensors_stands_for_the_default():
+    assert tg.tensor([1, 2]).type(tg.Tensor).dtype == tg.float32

@@ -208,6 +208,8 @@ def as_tensor(data, dtype=None, device=None):
 @only_function()
 def from_numpy(ndarray):
     """A tensor that shares the memory of a NumPy array: each sees what the other writes."""
+    if isinstance(ndarray, Tensor):  # what NumPy's functions of tensors return
+        return ndarray.detach()
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"from_numpy: expected a NumPy array, got {type(ndarray).__name__}; use tensor(data) for other data")
     if ndarray.dtype.kind not in "biufc":

@@ -194,8 +194,9 @@ KINDS = dict(Float="float32", Double="float64", Half="float16", Int="int32", Lon
 NAMES = {kind: name for name, kind in KINDS.items()} | dict(complex64="ComplexFloat", complex128="ComplexDouble")
 
 
-def legacy(args, dtype):
+def legacy(args, dtype, device=None):
     """What the old constructors make: of numbers a tensor of that size, of data a tensor of it."""
+    check_device(device)
     if all(isinstance(a, (int, np.integer)) for a in args):
         return np.zeros(args or 0, dtype)
     if len(args) == 1 and isinstance(args[0], Size):
@@ -210,8 +211,8 @@ class Constructor(type):
 
     dtype: np.dtype
 
-    def __call__(cls, *args):
-        return Tensor(legacy(args, cls.dtype), None)
+    def __call__(cls, *args, device=None):
+        return Tensor(legacy(args, cls.dtype, device), None)
 
     def __instancecheck__(cls, value):
         return isinstance(value, Tensor) and value.dtype == cls.dtype
@@ -227,7 +228,7 @@ def old_constructor(name, dtype):
 for name, kind in KINDS.items():
     old_constructor(f"{name}Tensor", np.dtype(kind))
 
-Tensor.of_data = staticmethod(lambda args: legacy(args, dtypes.default))
+Tensor.of_data = staticmethod(lambda args, device=None: legacy(args, dtypes.default, device))
 
 
 @only_method()

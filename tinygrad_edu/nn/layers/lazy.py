@@ -67,12 +67,14 @@ class Lazy(Module):
 
     def _load_from_state_dict(self, state_dict, prefix, *rest):
         """Take the shapes that the state has."""
+        super()._load_from_state_dict(state_dict, prefix, *rest)
         found = {name: state_dict.get(prefix + name) for name, _ in own_state(self)}
         if self.has_uninitialized_params() and all(value is not None for value in found.values()):
             self.__dict__["loaded"] = True
             for name, t in own_state(self):
                 t.data = Tensor(np.zeros(found[name].shape, t.dtype), None)
                 t.__class__ = Parameter if is_lazy(t) else type(t)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def forward(self, input, *args, **kwargs):
         """Become the layer that fits this input, and compute."""
