@@ -79,6 +79,18 @@ def test_xor_is_learnt():
     assert (model(X).round().array == Y.array).all()
 
 
+def test_replays_do_without_the_function():
+    (m1, o1, step), (m2, o2, compiled) = built(backend=None), built()
+    for _ in range(6):
+        step(X, Y), compiled(X, Y)
+    function, compiled.function = compiled.function, None
+    for _ in range(3):
+        assert_close(step(X, Y), compiled(X, Y), state(m1, o1), state(m2, o2))
+    results = [step(X, Y) for _ in range(5)]
+    assert_close(results[-1], compiled.repeat(5, X, Y), state(m1, o1), state(m2, o2))
+    compiled.function = function
+
+
 def test_repeat_of_other_backends_and_of_nothing():
     (m1, o1, step), (m2, o2, compiled) = built(backend=None), built(backend="numpy")
     for _ in range(9):
