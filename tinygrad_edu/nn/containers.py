@@ -68,6 +68,8 @@ class Numbered(Module):
     def insert(self, index, module):
         """Put a module at a place, the later ones moving up; a Sequential returns itself, a ModuleList nothing, as in PyTorch."""
         modules = list(self._steps)
+        if isinstance(self, Sequential) and not -len(modules) <= index <= len(modules):
+            raise IndexError(f"Sequential.insert: there are {len(modules)} modules, and no place {index}")
         modules.insert(index, checked(self, index, module))
         self._refill(modules)
         return self if isinstance(self, Sequential) else None
@@ -340,7 +342,9 @@ class ParameterDict(Module):
         """Add or replace several parameters."""
         if not hasattr(parameters, "__iter__"):
             raise TypeError(f"ParameterDict.update: expected a dictionary or pairs (name, parameter), got {type(parameters).__name__}")
-        for name, value in parameters.items() if hasattr(parameters, "items") else parameters:
+        pairs = parameters.items() if hasattr(parameters, "items") else parameters
+        plain = isinstance(parameters, dict) and not isinstance(parameters, OrderedDict)
+        for name, value in sorted(pairs, key=lambda pair: pair[0]) if plain else pairs:  # in the order of names, as PyTorch takes them from a plain dict
             self[name] = value
 
     def __setitem__(self, name, value):
@@ -400,14 +404,14 @@ class ParameterDict(Module):
 
     def copy(self):
         """A dictionary with the same parameters."""
-        return ParameterDict(dict(self.items()))
+        return ParameterDict(OrderedDict(self.items()))
 
     def fromkeys(self, keys, default=None):
         """A dictionary with these names and one value for all."""
         return ParameterDict({k: default for k in keys})
 
     def __or__(self, other):
-        return ParameterDict({**dict(self.items()), **dict(other.items())})
+        return ParameterDict(OrderedDict([*self.items(), *other.items()]))
 
     def __ior__(self, other):
         self.update(other)

@@ -52,7 +52,7 @@ class Module:
 
     training = True
     _hooked = False  # True where hooks are registered: calls then take the longer way
-    _persistent: dict = {}  # the buffers: name → whether state_dict has it
+    _kept_buffers: dict = {}  # the buffers: name → whether state_dict has it
     _vacant: dict = {}  # parameters and modules registered as None: name → Parameter or Module
 
     def __init__(self):
@@ -91,7 +91,7 @@ class Module:
             self.register_buffer(name, Tensor(value.array, value.node), value.persistent)
         elif isinstance(held.get(name), (Parameter, Module)) or name in self._vacant:
             vacate(self, name, value)
-        elif name in self._persistent:
+        elif name in self._kept_buffers:
             if value is not None and not isinstance(value, Tensor):
                 raise TypeError(f"{type(self).__name__}.{name} = …: a buffer can be replaced only by a tensor or None, not by a "
                                 f"{type(value).__name__}")  # fmt: skip
@@ -129,12 +129,12 @@ class Module:
 
     def register_buffer(self, name, tensor, persistent=True):
         """Add a tensor that is saved (if persistent) and moved with the module, but not trained."""
-        check_name(self, name, self._persistent)
+        check_name(self, name, self._kept_buffers)
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(f"register_buffer({name!r}): expected a Tensor or None, got {type(tensor).__name__}")
-        if name not in self._persistent:
+        if name not in self._kept_buffers:
             self.__dict__.pop(name, None)
-        self.__dict__["_persistent"] = {**self._persistent, name: bool(persistent)}
+        self.__dict__["_kept_buffers"] = {**self._kept_buffers, name: bool(persistent)}
         self.__dict__[name] = tensor
 
     def register_module(self, name, module):
@@ -228,7 +228,7 @@ class Module:
         """The buffer at a path."""
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
-        if name not in module._persistent:
+        if name not in module._kept_buffers:
             raise AttributeError(f"get_buffer({target!r}): {name!r} is not a buffer")
         return getattr(module, name)
 
@@ -431,20 +431,27 @@ class Module:
         if not hasattr(state_dict, "keys"):
             raise TypeError(f"load_state_dict: expected a dictionary of tensors, got {type(state_dict).__name__}")
         state_dict, missing, unexpected, problems = OrderedDict(state_dict), [], [], []
+        alone = {}  # modules that load all of their own by themselves, and the beginning of their keys
         for path, module in self.named_modules(remove_duplicate=False):
             for hook, with_module in hooks_of(module, "_load_pre_hooks"):
                 arguments = (state_dict, path + "." if path else "", {}, strict, missing, unexpected, problems)
                 hook(module, *arguments) if with_module else hook(*arguments)
             if type(module)._load_from_state_dict is not Module._load_from_state_dict:
-                module._load_from_state_dict(state_dict, path + "." if path else "", {}, strict, missing, unexpected, problems)
+                facts: dict = {}
+                module._load_from_state_dict(state_dict, path + "." if path else "", facts, strict, missing, unexpected, problems)
+                if "usual" not in facts:
+                    alone[path + "." if path else ""] = module
         places = {f"{path}.{name}" if path else name: (module, name, t)
-                  for path, module in self.named_modules(remove_duplicate=False) for name, t in own_state(module)}  # fmt: skip
+                  for path, module in self.named_modules(remove_duplicate=False) if (path + "." if path else "") not in alone
+                  for name, t in own_state(module)}  # fmt: skip
         extras = {f"{path}._extra_state" if path else "_extra_state": module
                   for path, module in self.named_modules(remove_duplicate=False)
                   if type(module).set_extra_state is not Module.set_extra_state
                   or type(module).get_extra_state is not Module.get_extra_state}  # fmt: skip
         missing += [k for k in (*places, *extras) if k not in state_dict]
-        unexpected += [k for k in state_dict if k not in places and k not in extras]
+        unexpected += [k for k in state_dict if k not in places and k not in extras
+                       and not any(k.startswith(path) and k[len(path) :].partition(".")[0] not in module._modules
+                                   for path, module in alone.items())]  # fmt: skip
         values = {}
         for k, (_, _, target) in places.items():
             if k in state_dict:
@@ -479,7 +486,9 @@ class Module:
         return result
 
     def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs):
-        """What a subclass overrides to rename or convert entries of a state before it is loaded; does nothing itself."""
+        """What a subclass overrides to rename or convert entries of a state before it is loaded, and then calls; without this call
+        it loads what is the module's own itself."""
+        local_metadata["usual"] = True
 
     def __deepcopy__(self, memo):
         new = type(self).__new__(type(self))
@@ -519,11 +528,11 @@ class Table(MutableMapping):
 
     def __contains__(self, name):
         if self.kind is None:
-            return name in self.module._persistent
+            return name in self.module._kept_buffers
         return isinstance(self.module.__dict__.get(name), self.kind) or self.module._vacant.get(name) is self.kind
 
     def __iter__(self):
-        return iter([name for name in (self.module.__dict__ if self.kind else self.module._persistent) if name in self])
+        return iter([name for name in (self.module.__dict__ if self.kind else self.module._kept_buffers) if name in self])
 
     def __len__(self):
         return sum(1 for _ in self)
@@ -536,7 +545,7 @@ class Table(MutableMapping):
     def __setitem__(self, name, value):
         held = self.module.__dict__
         if self.kind is None:
-            held["_persistent"] = {name: True, **self.module._persistent}
+            held["_kept_buffers"] = {name: True, **self.module._kept_buffers}
             held[name] = value
         elif value is None:
             if name not in self:
@@ -574,7 +583,7 @@ def own_parameters(module):
 def own_buffers(module):
     """(name, buffer) of a module alone, in order of registration."""
     held = module.__dict__
-    return [(k, held[k]) for k in module._persistent if held.get(k) is not None]
+    return [(k, held[k]) for k in module._kept_buffers if held.get(k) is not None]
 
 
 def own_modules(module):
@@ -584,12 +593,12 @@ def own_modules(module):
 
 def own_state(module):
     """(name, tensor) of what state_dict holds of a module alone: parameters, then persistent buffers."""
-    return own_parameters(module) + [(k, t) for k, t in own_buffers(module) if module._persistent[k]]
+    return own_parameters(module) + [(k, t) for k, t in own_buffers(module) if module._kept_buffers[k]]
 
 
 def forget(module, name):
     """A name is no buffer, and not registered as None, any more."""
-    for table in ("_persistent", "_vacant"):
+    for table in ("_kept_buffers", "_vacant"):
         if name in getattr(module, table):
             module.__dict__[table] = {k: v for k, v in getattr(module, table).items() if k != name}
 

@@ -91,6 +91,8 @@ def pdist(input, p=2.0):
 def pixel_shuffle(input, upscale_factor):
     """Channels become pixels: (…, c · r², h, w) → (…, c, h · r, w · r) for the factor r (Shi et al. 2016)"""
     r = upscale_factor
+    if r < 1:
+        raise RuntimeError(f"pixel_shuffle: upscale_factor must be at least 1, got {r}")
     if input.ndim < 3 or input.shape[-3] % (r * r):
         raise RuntimeError(f"pixel_shuffle: expected (…, c · {r}², h, w), got shape {list(input.shape)}")
     *lead, c, h, w = input.shape
@@ -103,6 +105,8 @@ def pixel_shuffle(input, upscale_factor):
 def pixel_unshuffle(input, downscale_factor):
     """Pixels become channels: (…, c, h · r, w · r) → (…, c · r², h, w) for the factor r"""
     r = downscale_factor
+    if r < 1:
+        raise RuntimeError(f"pixel_unshuffle: downscale_factor must be at least 1, got {r}")
     if input.ndim < 3 or input.shape[-1] % r or input.shape[-2] % r:
         raise RuntimeError(f"pixel_unshuffle: expected (…, c, h · {r}, w · {r}), got shape {list(input.shape)}")
     *lead, c, h, w = input.shape

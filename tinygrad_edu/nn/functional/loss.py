@@ -201,7 +201,7 @@ def probability_cross_entropy(input, target, weight, reduction, label_smoothing)
     if reduction == "none":
         return -values.sum(dim=axis)
     total = -values.sum()
-    return total if reduction == "sum" else total / (input.array.size / input.shape[axis])
+    return total if reduction == "sum" else total / math.prod(n for k, n in enumerate(input.shape) if k != axis)
 
 
 def linear_cross_entropy(input, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean", ignore_index=None,
@@ -326,6 +326,9 @@ def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, r
     if input1.ndim not in (1, 2):
         raise RuntimeError(f"cosine_embedding_loss: the inputs must be (n, d) or (d), got {list(input1.shape)}")
     check_signs("cosine_embedding_loss", target, input1.array.shape[:-1])
+    if target.ndim != input1.ndim - 1:
+        raise RuntimeError(f"cosine_embedding_loss: inputs of shape {list(input1.shape)} and a target of shape {list(target.shape)}; "
+                           "a matrix wants a vector of signs, a vector a single one")  # fmt: skip
     reduction = chosen("cosine_embedding_loss", size_average, reduce, reduction)
     dot, squares1, squares2 = ((a * b).sum(dim=-1) for a, b in ((input1, input2), (input1, input1), (input2, input2)))
     cosine = dot / ((squares1 + 1e-12) * (squares2 + 1e-12)).sqrt()
@@ -430,8 +433,13 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
     if not 0 <= blank < classes:
         raise RuntimeError(f"ctc_loss: blank must be one of the {classes} classes, and it is {blank}")
     if labels.ndim == 2 or single:
-        rows = [row[:length] for row, length in zip(labels.reshape((n, -1)), lengths)]
+        labels = labels.reshape((n, -1))
+        if lengths.size and lengths.max() > labels.shape[1]:
+            raise RuntimeError(f"ctc_loss: a target length is {lengths.max()}, and targets holds {labels.shape[1]} labels for each")
+        rows = [row[:length] for row, length in zip(labels, lengths)]
     else:
+        if lengths.sum() != len(labels):
+            raise RuntimeError(f"ctc_loss: the target lengths sum up to {lengths.sum()}, and targets holds {len(labels)} labels")
         rows = np.split(labels, np.cumsum(lengths)[:-1])
     values = paths(log_probs, rows, inputs, lengths, blank)
     if zero_infinity:

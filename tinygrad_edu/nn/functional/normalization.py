@@ -138,6 +138,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05):
         raise RuntimeError(
             f"group_norm: num_groups={num_groups} does not divide the {channels} channels of the input {list(input.shape)}"
         )
+    if input.array.size == num_groups:
+        raise ShapeError(f"group_norm: one value per group has no variance: the input is {list(input.shape)}, in {num_groups} groups")
     out = normalized(input.reshape(n, num_groups, prod(input.array.shape[1:]) // num_groups), None, None, (2,), eps).reshape(input.array.shape)
     if weight is not None:
         out = out * per_channel(weight, out.ndim)

@@ -20,12 +20,12 @@ from ..parameter import Parameter
 from ..utils.rnn import PackedSequence, pack_like, rows_of, unpacked
 
 
-def check_sizes(name, input_size, hidden_size):
-    """Refuse sizes that are no positive whole numbers."""
+def check_sizes(name, input_size, hidden_size, least=1):
+    """Refuse sizes that are no whole numbers, or too small."""
     for argument, value in (("input_size", input_size), ("hidden_size", hidden_size)):
         if not isinstance(value, (int, np.integer)):
             raise TypeError(f"{name}: {argument} must be a positive int, got {value!r}")
-        if value < 1:
+        if value < least:
             raise ValueError(f"{name}: {argument} must be a positive int, got {value!r}")
 
 
@@ -152,6 +152,8 @@ class Recurrent(Module):
                 f"{type(self).__name__}: the input has {input.array.shape[-1]} numbers per step, shape "
                 f"{list(input.shape)}; expected input_size={self.input_size}"
             )
+        if not input.array.shape[0]:
+            raise RuntimeError(f"{type(self).__name__}: the sequence has no step; expected at least one")
         states = self.states(hx, input.array.shape[1], single, input.dtype)
         output, final = self.run(input, states, lengths, packed)
         final = tuple(stack(*parts, axis=0) for parts in zip(*final))
@@ -232,7 +234,10 @@ class RNN(Recurrent):
         bidirectional=False,
         device=None,
         dtype=None,
+        proj_size=0,
     ):
+        if proj_size:
+            raise ValueError("RNN: proj_size is for LSTM only")
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f'RNN: nonlinearity must be "tanh" or "relu", not {nonlinearity!r}')
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype)
@@ -315,7 +320,7 @@ class Cell(Module):
     def __init__(self, input_size, hidden_size, bias=True, device=None, dtype=None):
         super().__init__()
         check_device(device)
-        check_sizes(type(self).__name__, input_size, hidden_size)
+        check_sizes(type(self).__name__, input_size, hidden_size, 0)
         dtype = dtypes.default if dtype is None else dtype_of(dtype)
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         self.weight_ih = Parameter(Tensor(np.empty((self.gates * hidden_size, input_size), dtype), None))
@@ -326,8 +331,8 @@ class Cell(Module):
 
     def reset_parameters(self):
         """Draw new initial values, all from U(−b, b) with b = 1 / √hidden_size."""
-        bound = 1.0 / math.sqrt(self.hidden_size)
-        for parameter in self.parameters():
+        bound = 1.0 / math.sqrt(max(self.hidden_size, 1))
+        for parameter in self.parameters() if self.hidden_size else ():  # of size 0 there is nothing to draw
             init.uniform_(parameter, -bound, bound)
 
     def start(self, input, hx):
