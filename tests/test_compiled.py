@@ -914,6 +914,15 @@ def test_what_changes_at_every_call_is_named():
             step(X, k)
 
 
+def test_what_changes_now_and_then_is_recorded_each_time():
+    settings = {"k": 0.0}
+    step = replayed(lambda x: x * settings["k"])
+    for k in range(200):
+        settings["k"] = float(k // 5)
+        assert step(X[0]).tolist() == (X[0] * settings["k"]).tolist()
+    assert step.latest is not None
+
+
 def test_anomaly_detection_and_pictures_see_the_step_itself():
     _, _, step = Task(training).sides[1]
     for _ in range(6):

@@ -30,7 +30,8 @@ class CompiledStep:
         functools.update_wrapper(self, function, updated=())
         self.function, self.backend = function, backend
         self.lock = threading.RLock()
-        self.warm, self.failures, self.gave_up, self.replayed, self.recorded = False, 0, 0, 0, 0
+        self.warm, self.failures = False, 0
+        self.recorded, self.gave_up = 0, 0  # how often, since a replay was right
         self.plans, self.refusal, self.latest = [], None, None  # latest: the recording that was right last time
         self.attempt = never_ready
         try:
@@ -78,11 +79,12 @@ class CompiledStep:
                 if plan.verified < VERIFIED:
                     return self.verify(plan, args, kwargs)
                 self.latest, self.attempt = plan, plan.attempt
-                self.replayed += 1
                 try:
-                    return plan.replay(args, kwargs)
+                    result = plan.replay(args, kwargs)
                 except Exception as error:
                     return self.again(plan, error, args, kwargs)
+                self.recorded = self.gave_up = 0
+                return result
         if not self.warm:  # what a first call sets up (an optimizer's state, a lazy layer) must be there when it is recorded
             self.warm = True
             return self.function(*args, **kwargs)
@@ -103,7 +105,7 @@ class CompiledStep:
                             "(count.add_(1)), return what is wanted outside, and keep lists there")  # fmt: skip
         else:
             self.recorded += 1
-            if self.recorded > 2 * KEPT and self.recorded > self.replayed and self.plans:
+            if self.recorded > 2 * KEPT and self.plans:
                 changed = self.plans[-1].around.differences()
                 what = f"{changed[0]} is another one" if changed else "an argument has another shape or value"
                 self.refuse(f"{what} at nearly every call, and the step is recorded anew each time; pass what changes as a "
@@ -130,7 +132,8 @@ class CompiledStep:
                 problem = error
             except Exception as error:
                 problem = f"the replay gives another result ({type(error).__name__}: {error})"
-            before.restore()
+            finally:
+                before.restore()
             result = self.function(*args, **kwargs)
             state = around.state(result, tensors)
         different = [key[0] for key in state.keys() | replayed.keys() if not close(replayed.get(key), state.get(key))]
@@ -167,7 +170,7 @@ class CompiledStep:
         self.latest, self.attempt = None, never_ready
         self.plans = [p for p in self.plans if p is not plan]
         self.gave_up += 1
-        if self.gave_up > 5 * TRIES and self.gave_up > self.replayed:
+        if self.gave_up > 5 * TRIES:
             self.refuse(f"line {error.args[0]} takes another course at nearly every call (a size or a choice that depends on the "
                         "data), so replaying it gains nothing; leave that part out of the step")  # fmt: skip
 
