@@ -407,7 +407,7 @@ ERRORS = [
     (lambda: optim.SGD([dict(params={leaf()})]), TypeError, "a set has no order"),
     (lambda: optim.SGD([leaf() * 2]), ValueError, "only leaves can be trained.*mul"),
     (lambda: optim.SGD([3.0]), TypeError, "trains tensors, got float"),
-    (lambda: optim.SGD([leaf()] * 2), ValueError, "more than one place"),
+    (lambda: optim.SGD([{"params": [p := leaf()]}, {"params": [p]}]), ValueError, "more than one group"),
     (lambda: optim.SGD([leaf()], lr=-1), ValueError, "lr must not be negative, got -1"),
     (lambda: optim.SGD([leaf()], nesterov=True), ValueError, "nesterov"),
     (lambda: optim.Adam([leaf()], betas=(0.9, 1.0)), ValueError, r"betas\[1\]"),

@@ -927,3 +927,31 @@ def test_a_parameter_twice_in_a_group_is_updated_twice():
 
 def test_the_type_of_tensors_stands_for_the_default():
     assert tg.tensor([1, 2]).type(tg.Tensor).dtype == tg.float32
+
+
+def test_factories_fill_the_tensor_they_are_given():
+    empty = tg.empty(0, dtype=tg.float64)
+    assert tg.arange(3, out=empty) is empty and empty.tolist() == [0, 1, 2]
+    for make in (lambda out: tg.ones(2, out=out), lambda out: tg.linspace(1, 1, 2, out=out), lambda out: tg.full((2,), 1, out=out)):
+        out = tg.zeros(2, dtype=tg.float64)
+        assert make(out) is out and out.tolist() == [1, 1]
+    assert tg.eye(2, out=tg.empty(0)).tolist() == [[1, 0], [0, 1]] and tg.rand(2, 3, out=tg.empty(0)).shape == (2, 3)
+    assert tg.randperm(1, out=tg.empty(0, dtype=tg.int64)).tolist() == [0]
+
+
+def test_asarray_copies_when_told_to():
+    x = leaf(1.0)
+    assert tg.asarray(x * 2).requires_grad is False and tg.asarray(x * 2, requires_grad=True).grad_fn is not None
+    a = np.ones(2)
+    assert np.shares_memory(tg.asarray(a).numpy(), a) and not np.shares_memory(tg.asarray(a, copy=True).numpy(), a)
+    assert tg.asarray([1.0, 2.0], requires_grad=True).is_leaf
+    with pytest.raises(ValueError, match="copy"):
+        tg.asarray([1, 2], copy=False)
+
+
+def test_grids_want_vectors():
+    for wrong in ((), (tg.ones(2, 2),), (tg.ones(2), tg.arange(2))):
+        with pytest.raises(RuntimeError, match="meshgrid"):
+            tg.meshgrid(*wrong, indexing="ij")
+    with pytest.raises(RuntimeError, match="indexing"):
+        tg.meshgrid(tg.ones(2), indexing="ji")

@@ -530,6 +530,8 @@ def type_(self, dtype=None):
     """The tensor in another dtype; without an argument, the name of its own."""
     if dtype is None:
         return f"torch.{everyday.NAMES[str(self.dtype)]}Tensor"  # PyTorch's own words: programs compare them
+    if dtype is Tensor:  # torch.Tensor stands for the default type
+        return astype(self, dtypes.get_default_dtype())
     return astype(self, everyday.KINDS[dtype.rpartition(".")[2].removesuffix("Tensor")] if isinstance(dtype, str) else dtype)
 
 

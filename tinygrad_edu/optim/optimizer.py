@@ -67,8 +67,11 @@ class Optimizer:
                 raise ValueError(f"{type(self).__name__}: only leaves can be trained, and one of the tensors is the result of "
                                  f"{p.node.name}; use nn.Parameter or requires_grad_()")  # fmt: skip
         known = {id(p) for group in self.param_groups for p in group["params"]}
-        if len({id(p) for p in params}) < len(params) or any(id(p) in known for p in params):
-            raise ValueError(f"{type(self).__name__}: some parameters appear in more than one place; each may be trained once")
+        if any(id(p) in known for p in params):
+            raise ValueError(f"{type(self).__name__}: some parameters appear in more than one group; each may be trained once")
+        if len({id(p) for p in params}) < len(params):
+            warnings.warn(f"{type(self).__name__}: some parameters appear more than once in a group and get that many updates in each step; "
+                          "the reason may be a module that two others share", stacklevel=3)  # fmt: skip
         for name, default in self.defaults.items():
             if default is required and name not in param_group:
                 raise ValueError(f"{type(self).__name__}: give {name}, for all parameters or for this group")
