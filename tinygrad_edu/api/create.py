@@ -8,7 +8,7 @@ import numpy as np
 from ..autograd import dtypes
 from ..autograd.operands import KindError, ShapeError
 from ..autograd.tensor import Tensor, array_of
-from .spelling import ints, only_function, only_method
+from .spelling import into, ints, only_function, only_method
 
 dtype_names = {
     "float16": np.float16, "half": np.float16, "float32": np.float32, "float": np.float32, "float64": np.float64,
@@ -172,12 +172,17 @@ def kinds_in(data):
 NUMBERS = set(dtypes.numbers)
 
 
-def finished(array, requires_grad):
-    """A tensor of an array that belongs to nobody else."""
+def finished(array, requires_grad, out=None):
+    """A tensor of an array that belongs to nobody else, or `out` with its numbers."""
     t = Tensor(array, None)
     if requires_grad:
         t.requires_grad = True
-    return t
+    return t if out is None else into(out, t)
+
+
+def kind_for(dtype, out=None):
+    """The dtype that is asked for, else that of `out`, else the default one."""
+    return dtype_of(dtype) if dtype is not None else dtypes.default if out is None else out.dtype
 
 
 @only_function()
@@ -193,7 +198,21 @@ def tensor(data, dtype=None, device=None, requires_grad=False):
     return finished(array_from(data, None if dtype is None else dtype_of(dtype)), requires_grad)
 
 
-@only_function("as_tensor", "asarray")
+@only_function()
+def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
+    """`obj` as a tensor, in its own memory with copy=True, and as a leaf or with its history with requires_grad=True."""
+    result = as_tensor(obj, dtype, device)
+    if not requires_grad:
+        result = result.detach() if result.node is not None else result
+    elif result.node is None:
+        result = finished(result.array, True)
+    apart = not isinstance(obj, (Tensor, np.ndarray)) or not np.shares_memory(result.array, array_of(obj))
+    if copy is False and apart:
+        raise ValueError(f"asarray(copy=False): {type(obj).__name__} cannot be a tensor without a copy")
+    return result.clone() if copy and not apart else result
+
+
+@only_function()
 def as_tensor(data, dtype=None, device=None):
     """`data` as a tensor, without a copy where it is a tensor or an array of that dtype."""
     check_device(device)
@@ -243,12 +262,12 @@ def stored(name, value, dtype):
 def filled(make):
     """A function tg.name(*size, dtype, device, requires_grad) and its `_like` form."""
 
-    def of_size(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, **names):
+    def of_size(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None, **names):
         check_device(device)
         size = ints(size) if size else ints((names.pop("size"),)) if "size" in names else ()
         if names:
             raise TypeError(f"{make.__name__}: unknown arguments {sorted(names)}")
-        return finished(make(checked_size(name, size), dtypes.default if dtype is None else dtype_of(dtype)), requires_grad)
+        return finished(make(checked_size(name, size), kind_for(dtype, out)), requires_grad, out)
 
     def like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
         check_device(device)
@@ -290,9 +309,10 @@ def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, out=
     """A tensor of `size` filled with one number."""
     check_device(device)
     value = array_of(fill_value)
-    kind = dtype_of(dtype) if dtype is not None else dtypes.kind_of_number(value.item() if hasattr(value, "item") else value)
+    usual = dtypes.kind_of_number(value.item() if hasattr(value, "item") else value)
+    kind = usual if dtype is None and out is None else kind_for(dtype, out)
     size = checked_size("full", ints((size,)) if isinstance(size, (tuple, list)) else (size,))
-    return finished(np.full(size, stored("full", value, kind), kind), requires_grad)
+    return finished(np.full(size, stored("full", value, kind), kind), requires_grad, out)
 
 
 @only_function()
@@ -322,30 +342,30 @@ def arange(start=0, end=None, step=1, *, dtype=None, device=None, requires_grad=
     if end is None:
         start, end = 0, start
     values = [array_of(v).item() if hasattr(v, "item") else v for v in (start, end, step)]
-    if dtype is None:
+    if dtype is None and out is None:
         kind = dtypes.default if any(isinstance(v, float) for v in values) else np.dtype("int64")
     else:
-        kind = dtype_of(dtype)
+        kind = kind_for(dtype, out)
     start, end, step = values
     if step == 0 or (end - start) * step < 0:
         raise RuntimeError(f"arange({start}, {end}, {step}): the step must lead from start to end")
     n = math.ceil((end - start) / step)
-    return finished((start + step * np.arange(n)).astype(kind), requires_grad)
+    return finished((start + step * np.arange(n)).astype(kind), requires_grad, out)
 
 
 @only_function()
 def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False, out=None):
     """`steps` numbers from `start` to `end`, both included, evenly spaced."""
     check_device(device)
-    kind, steps = dtypes.default if dtype is None else dtype_of(dtype), int(steps)
+    kind, steps = kind_for(dtype, out), int(steps)
     kept = kind if kind.kind == "f" else dtypes.default
     start, end = kept.type(array_of(start)), kept.type(array_of(end))
     if steps < 2:
-        return finished(np.full(steps, start, kind), requires_grad)
+        return finished(np.full(steps, start, kind), requires_grad, out)
     i, wide = np.arange(steps), np.float64 if kept.itemsize < 8 else np.longdouble  # PyTorch rounds once, at the end
     step = wide((end - start) / kept.type(steps - 1))
     values = np.where(i < steps // 2, wide(start) + step * i, wide(end) - step * (steps - 1 - i))  # the same from both ends
-    return finished(values.astype(kept).astype(kind), requires_grad)
+    return finished(values.astype(kept).astype(kind), requires_grad, out)
 
 
 @only_function()
@@ -353,7 +373,7 @@ def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_
     """`steps` numbers from baseˢᵗᵃʳᵗ to baseᵉⁿᵈ, evenly spaced on a logarithmic scale."""
     check_device(device)
     values = np.logspace(float(array_of(start)), float(array_of(end)), steps, base=base)
-    return finished(values.astype(dtypes.default if dtype is None else dtype_of(dtype)), requires_grad)
+    return finished(values.astype(kind_for(dtype, out)), requires_grad, out)
 
 
 @only_function()
@@ -361,7 +381,7 @@ def eye(n, m=None, *, dtype=None, device=None, requires_grad=False, out=None):
     """The n × m matrix with ones on its diagonal."""
     check_device(device)
     checked_size("eye", (n,) if m is None else (n, m))
-    return finished(np.eye(n, m, dtype=dtypes.default if dtype is None else dtype_of(dtype)), requires_grad)
+    return finished(np.eye(n, m, dtype=kind_for(dtype, out)), requires_grad, out)
 
 
 @only_function()
@@ -369,6 +389,10 @@ def meshgrid(*tensors, indexing="ij"):
     """Grids of coordinates from vectors: one tensor per vector."""
     vectors = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
     n = len(vectors)
+    if not n or any(v.ndim > 1 for v in vectors) or len({v.dtype for v in vectors}) > 1:
+        raise RuntimeError(f"meshgrid: expected vectors of one dtype, got {[f'{v.dtype}{list(v.shape)}' for v in vectors]}")
+    if indexing not in ("ij", "xy"):
+        raise RuntimeError(f'meshgrid: indexing must be "ij" or "xy", not {indexing!r}')
     order = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else list(range(n))
     sizes = [int(vectors[i].numel()) for i in order]
     result = []

@@ -8,7 +8,7 @@ from ..autograd import dtypes, memory, modes
 from ..autograd.size import Size
 from ..autograd.tensor import Tensor, array_of, as_memory
 from ..ops import functions, indexing, shapes
-from .create import bfloat16, check_device, cpu, dtype_of, finished, tensor
+from .create import bfloat16, check_device, cpu, dtype_of, finished, kind_for, tensor
 from .spelling import as_tensor, both, check_dim, ints, methods, named_results, only_function, only_method
 from .spelling import functions as public
 
@@ -386,7 +386,7 @@ def inclusive_range(start=0, end=None, step=1, *, dtype=None, device=None, requi
     check_device(device)
     start, end = (0, start) if end is None else (start, end)
     count = int((end - start) / step) + 1
-    return finished((start + step * np.arange(count)).astype(dtypes.default if dtype is None else dtype_of(dtype)), requires_grad)
+    return finished((start + step * np.arange(count)).astype(kind_for(dtype, out)), requires_grad, out)
 
 # --- settings ----------------------------------------------------------------------------------------------------------
 

@@ -39,7 +39,7 @@ from ..autograd import dtypes, memory, modes
 from ..autograd.tensor import Tensor, array_of
 from . import cephes
 from .create import check_device, checked_size, cpu, dtype_of, finished
-from .spelling import both, ints, methods, only_function
+from .spelling import both, into, ints, methods, only_function
 
 DEFAULT_SEED = 67280421310721  # PyTorch's, for programs that set none
 
@@ -438,7 +438,7 @@ def random_filled(name, description, draw_real):
         if kind.kind != "c":
             floating(name, kind)
         result = finished(draw(source(generator), math.prod(size), kind, True).reshape(size), requires_grad)
-        return result if out is None else out.copy_(result)
+        return result if out is None else into(out, result)
 
     def like(input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
         check_device(device)
@@ -491,7 +491,7 @@ def randint(low=None, high=None, size=None, *, generator=None, dtype=None, devic
     size = ints((size,))
     kind = dtype_of(dtype) if dtype is not None else np.dtype(np.int64) if out is None else out.dtype
     result = finished(integers(source(generator), math.prod(size), kind, int(low), int(high)).reshape(size), requires_grad)
-    return result if out is None else out.copy_(result)
+    return result if out is None else into(out, result)
 
 
 @only_function()
@@ -520,7 +520,7 @@ def randperm(n, *, generator=None, out=None, dtype=None, device=None, requires_g
         for i, j in enumerate((generator.double_words(n) % np.arange(1, n + 1, dtype=np.uint64)).tolist()):
             order[i], order[j] = order[j], i
     result = finished(np.array(order, np.int64 if dtype is None else dtype_of(dtype)), requires_grad)
-    return result if out is None else out.copy_(result)
+    return result if out is None else into(out, result)
 
 
 @only_function()
@@ -550,7 +550,7 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, dtype=None, layout=N
         numbers = normal_numbers(generator, math.prod(shape), kind, 0.0, 1.0 if shared is None else shared).reshape(shape)
         numbers = ((numbers if shared is not None else numbers * std) + mean).astype(kind, copy=False)
     result = finished(numbers, requires_grad)
-    return result if out is None else out.copy_(result)
+    return result if out is None else into(out, result)
 
 
 @both()
