@@ -2,6 +2,7 @@
 
 import functools
 import math
+from itertools import accumulate
 
 import numpy as np
 
@@ -264,15 +265,16 @@ def select(input, dim, index):
 def split(input, split_size_or_sections, dim=0):
     """Parts along dim: of one size (the last one smaller), or of the given sizes"""
     dim = check_dim("split", input, dim)
-    n, sizes = input.shape[dim], split_size_or_sections
+    n, sizes = input.array.shape[dim], split_size_or_sections
     if isinstance(sizes, int):
         if sizes <= 0:
             raise RuntimeError(f"split: the size of a part must be positive, not {sizes}")
         sizes = [min(sizes, n - start) for start in range(0, n, sizes)] or [0]
-    if sum(sizes) != n:
-        raise RuntimeError(f"split: the parts {list(sizes)} add up to {sum(sizes)}, and dimension {dim} has {n}")
-    starts = np.cumsum([0, *sizes])
-    return tuple(narrow(input, dim, int(a), int(s)) for a, s in zip(starts, sizes))
+    sizes = ints((sizes,))
+    if sum(sizes) != n or min(sizes, default=0) < 0:
+        raise RuntimeError(f"split: the parts {list(sizes)} add up to {sum(sizes)}, and dimension {dim} has {n}; no part may be negative")
+    before, ends = (slice(None),) * dim, accumulate(sizes)
+    return tuple([indexing.getitem(input, index=(*before, slice(end - size, end))) for size, end in zip(sizes, ends)])
 
 
 public["split_with_sizes"] = methods["split_with_sizes"] = public["split"]
@@ -330,7 +332,8 @@ def vsplit(input, indices_or_sections):
 def unbind(input, dim=0):
     """The slices along dim, a tuple"""
     dim = check_dim("unbind", input, dim)
-    return tuple(select(input, dim, i) for i in range(input.shape[dim]))
+    before = (slice(None),) * dim
+    return tuple([indexing.getitem(input, index=(*before, i, Ellipsis)) for i in range(input.array.shape[dim])])
 
 
 @both("flip")
