@@ -1,5 +1,7 @@
 """Details that programs of strangers met: PyTorch's numbers, types and kinds of error, one test per cause."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -955,3 +957,28 @@ def test_grids_want_vectors():
             tg.meshgrid(*wrong, indexing="ij")
     with pytest.raises(RuntimeError, match="indexing"):
         tg.meshgrid(tg.ones(2), indexing="ji")
+
+
+def test_pickled_results_are_leaves():
+    y = pickle.loads(pickle.dumps(tg.ones(2, requires_grad=True) * 2))
+    assert y.tolist() == [2, 2] and y.requires_grad and y.is_leaf
+
+
+def test_volatile_variables():
+    with pytest.warns(UserWarning, match="no_grad"):
+        assert not tg.autograd.Variable(tg.ones(2), volatile=True).requires_grad
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="volatile"):
+        tg.autograd.Variable(tg.ones(2), requires_grad=True, volatile=True)
+
+
+def test_vmap_answers_for_generators_of_ones_own():
+    def drawn(randomness, generator):
+        return tg.func.vmap(lambda x: tg.rand(3, generator=generator), randomness=randomness)(tg.zeros(4))
+
+    same = drawn("same", tg.Generator().manual_seed(0))
+    assert tg.equal(same, same[:1].expand(4, 3)) and tg.equal(same[0], tg.rand(3, generator=tg.Generator().manual_seed(0)))
+    assert len(tg.unique(drawn("different", tg.Generator()))) == 12
+    with pytest.raises(RuntimeError, match="random numbers"):
+        drawn("error", tg.Generator())
+    nested = tg.func.vmap(lambda x: drawn("different", None), randomness="same")(tg.zeros(2))
+    assert tg.equal(nested[0], nested[1])

@@ -385,9 +385,11 @@ def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
     if kwargs.get("out") is not None:
         raise TypeError(f"np.{ufunc.__name__}(…, out=…): the result of a computation with tensors is a new tensor; write "
                         "y = … instead of computing into an array (array += tensor does that too)")  # fmt: skip
-    if function is None or method != "__call__":
-        raise TypeError(unknown_numpy(ufunc.__name__ + ("" if method == "__call__" else "." + method)))
     kwargs.pop("out", None)
+    if function is None or method != "__call__":  # NumPy computes, of tensors without a graph
+        name = ufunc.__name__ + ("" if method == "__call__" else "." + method)
+        found = getattr(ufunc, method)(*plain(list(inputs), name), **plain(kwargs, name))
+        return tuple(Tensor(np.asarray(x), None) for x in found) if isinstance(found, tuple) else Tensor(np.asarray(found), None)
     return function(*inputs, **kwargs)
 
 
@@ -615,13 +617,11 @@ def __deepcopy__(self, memo):
 
 @only_method()
 def __reduce_ex__(self, protocol):
-    if self.node is not None and self.node.op is not None:
-        raise RuntimeError("pickle: only leaves can be pickled, not results of a graph; use .detach()")
     return rebuilt, (type(self), as_memory(self), self.requires_grad)
 
 
 def rebuilt(kind, array, requires_grad):
-    """The tensor that was pickled."""
+    """The tensor that was pickled; a result of a graph is a leaf now."""
     t = Tensor.__new__(kind)
     t.array, t.node = array, None
     t.requires_grad = requires_grad

@@ -1,5 +1,7 @@
 """How gradients flow. Read in this order: node.py, tensor.py, operator.py, engine.py."""
 
+import warnings
+
 from . import forward_ad, functional, graph, profiler
 from .engine import backward as of_tensors
 from .engine import grad
@@ -29,13 +31,17 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     of_tensors(tensors, grad_variables if grad_tensors is None else grad_tensors, retain_graph, create_graph, inputs)
 
 
-def Variable(data, requires_grad=False):  # noqa: N802 (PyTorch's old name)
+def Variable(data, requires_grad=False, volatile=None):  # noqa: N802 (PyTorch's old name)
     """What programs for the first versions of PyTorch wrap tensors in: the same data, with or without a gradient.
 
     >>> import tinygrad_edu as tg
     >>> tg.autograd.Variable(tg.ones(2), requires_grad=True)
     tensor([1., 1.], requires_grad=True)
     """
+    if volatile is not None:
+        warnings.warn("volatile was removed and now has no effect. Use `with torch.no_grad():` instead.", stacklevel=2)
+        if volatile and requires_grad:
+            raise ValueError("Variable can't be volatile and require_grad at the same time!")
     return data.detach().requires_grad_(requires_grad) if requires_grad or data.node is None else data
 
 
