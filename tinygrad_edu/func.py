@@ -422,16 +422,22 @@ def slices_of(x, dim):
 
 def run_slices(func, given, dims, put, count, randomness):
     """The results of `func` for each slice."""
-    from .api.random import default_generator
+    from .api.random import default_generator, drawing
 
-    before = default_generator.get_state()
+    outer, noted = drawing.noted, {default_generator: default_generator.get_state()}
+    drawing.noted = noted
     results = []
-    for i in range(count):
-        if randomness == "same" and i:
-            default_generator.set_state(before)
-        args, kwargs = put([x if d is None else x.select(d, i) for x, d in zip(given, dims)])
-        results.append(func(*args, **kwargs))
-    if randomness == "error" and not before.equal(default_generator.get_state()):
+    try:
+        for i in range(count):
+            for generator, before in noted.items() if randomness == "same" and i else ():
+                generator.set_state(before)
+            args, kwargs = put([x if d is None else x.select(d, i) for x, d in zip(given, dims)])
+            results.append(func(*args, **kwargs))
+    finally:
+        drawing.noted = outer
+        for generator, before in noted.items() if outer is not None else ():
+            outer.setdefault(generator, before)
+    if randomness == "error" and not all(before.equal(generator.get_state()) for generator, before in noted.items()):
         raise RuntimeError('vmap: the function drew random numbers; say with randomness="different" or "same" whether each slice '
                            "gets numbers of its own")  # fmt: skip
     return results

@@ -183,8 +183,9 @@ default_generator = Generator()
 
 
 class Drawing(threading.local):
-    """The generator that this thread draws from, if it has one of its own."""
+    """The generator that this thread draws from, if it has one of its own; and those of a call in which they are noted, with their states."""
     generator = None
+    noted = None
 
 
 drawing = Drawing()  # a thread may draw from a generator of its own, as the DataLoader's workers do
@@ -197,6 +198,8 @@ def source(generator=None):
     if not isinstance(generator, Generator):
         raise TypeError(f"generator=: expected a Generator, got {type(generator).__name__}; "
                         "make one with Generator().manual_seed(0)")  # fmt: skip
+    if drawing.noted is not None and generator not in drawing.noted:
+        drawing.noted[generator] = generator.get_state()  # for vmap, which answers for what its function draws
     return generator
 
 
