@@ -455,3 +455,62 @@ def test_modules_that_complete_themselves():
     assert model.weight is kept and type(kept) is nn.Parameter and not model.has_uninitialized_params()
     model(tg.ones(3)).sum().backward()
     assert kept.grad.tolist() == [1, 1, 1]
+
+
+def test_factors_in_second_place():
+    """As in the first versions of PyTorch, whose optimizers are still about."""
+    x = tg.tensor([1.0, 2.0])
+    assert tg.add(x, 3, x).tolist() == [4, 8] and x.sub(2, x).tolist() == [-1, -2] and x.clone().add_(-0.5, x).tolist() == [0.5, 1]
+    assert x.clone().addcmul_(0.5, x, x).tolist() == [1.5, 4] and x.addcdiv(3.0, x, x).tolist() == [4, 5]
+
+
+def test_a_metric_with_a_table_of_its_own():
+    class Metric(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self._persistent = {"values": False}  # a name that libraries use
+            self.values = []
+            self.register_buffer("total", tg.zeros(1))
+
+    metric = Metric()
+    metric.values = [tg.ones(1)]
+    assert list(metric.state_dict()) == ["total"] and metric._persistent == {"values": False}
+
+
+def test_functions_of_other_libraries_compute_without_a_graph():
+    double = np.frompyfunc(lambda x: 2.0 * x, 1, 1)
+    assert np.spacing(tg.tensor([1.0])).item() == np.spacing(1.0) and isinstance(np.spacing(tg.tensor([1.0])), tg.Tensor)
+    with pytest.raises(TypeError, match="has no operator"):
+        double(leaf(2))
+
+
+def test_complex_tensors_are_overwritten_in_place():
+    x = leaf(3, 8)
+    s = alias = tg.fft.rfft(x)
+    expected = (s.detach().clone() * 0.5 + 1) * 2j
+    s *= 0.5
+    s += 1
+    assert s.mul_(2j) is alias and np.allclose(alias.detach().numpy(), expected.numpy())
+    assert np.allclose(tg.autograd.grad(alias.imag.sum(), x)[0].numpy(), tg.autograd.grad(tg.fft.rfft(x).real.sum(), x)[0].numpy())
+    with tg.no_grad():
+        plain = tg.fft.rfft(x).t()
+        before = plain.clone()
+        plain[1].sub_(3.0)
+        plain.div_(2)
+        assert np.allclose(plain[1].numpy(), (before[1] - 3).numpy() / 2) and np.allclose(plain[0].numpy(), before[0].numpy() / 2)
+        a, b = tg.ones(2), tg.ones(2)
+        tg.complex(a, b).mul_(3.0)
+        assert a.tolist() == b.tolist() == [1, 1]
+
+
+def test_sorted_from_above_lies_in_order():
+    values, order = tg.tensor([[1.0, 3.0, 2.0]]).sort(dim=1, descending=True)
+    assert values.view(-1).tolist() == [3, 2, 1] and order.view(-1).tolist() == [1, 2, 0]
+
+
+def test_types_in_scripted_functions():
+    from typing import Optional
+
+    check = tg.jit.isinstance
+    assert check([1, 2], list[int]) and not check([1, "2"], list[int]) and check({"a": 1}, dict[str, int])
+    assert check((1, "a"), tuple[int, str]) and check(None, Optional[int]) and check(True, bool)  # noqa: UP045

@@ -1,6 +1,8 @@
 """torch.jit for programs that script or trace their models: the model itself comes back, and computes the same numbers."""
 
-from typing import Final
+import builtins
+from types import UnionType
+from typing import Final, Union, get_args, get_origin
 
 from .nn.module import Module
 
@@ -72,8 +74,22 @@ def load(f, **kwargs):
     raise NotImplementedError("jit.load: a compiled program cannot run here; build the model and load its weights with load_state_dict")
 
 
+def isinstance(obj, target_type):
+    """True if the object is of a type, which may be a typing one: List[int] looks at the elements too"""
+    origin, parts = get_origin(target_type), get_args(target_type)
+    if builtins.isinstance(target_type, tuple) or origin in (Union, UnionType):
+        return any(isinstance(obj, t) for t in parts or target_type)
+    if not builtins.isinstance(obj, origin or target_type):
+        return False
+    if origin is dict:
+        return all(isinstance(k, parts[0]) and isinstance(v, parts[1]) for k, v in obj.items())
+    if origin is tuple:
+        return len(obj) == len(parts) and all(map(isinstance, obj, parts))
+    return origin is not list or all(isinstance(x, parts[0]) for x in obj)
+
+
 ScriptModule = Module
 Attribute = annotate
 
-__all__ = ["Attribute", "Final", "ScriptModule", "annotate", "export", "fork", "freeze", "ignore", "interface", "is_scripting", "is_tracing", "load",
+__all__ = ["Attribute", "Final", "ScriptModule", "annotate", "export", "fork", "freeze", "ignore", "interface", "is_scripting", "is_tracing", "isinstance", "load",
            "optimize_for_inference", "save", "script", "script_if_tracing", "script_method", "trace", "trace_module", "unused", "wait"]  # fmt: skip

@@ -155,8 +155,6 @@ class ComplexTensor(Tensor):
     __radd__, __rmul__ = __add__, __mul__
     add, sub, mul, div, matmul, pow = __add__, __sub__, __mul__, __truediv__, __matmul__, __pow__
     multiply, subtract, divide, mm, bmm = mul, sub, div, matmul, matmul
-    __iadd__, __isub__, __imul__, __itruediv__ = __add__, __sub__, __mul__, __truediv__
-
     def abs(self):
         """√(re² + im²); the gradient at 0 is 0"""
         zero = (array_of(self.re) == 0) & (array_of(self.im) == 0)
@@ -273,6 +271,36 @@ def setitem(self, index, value):
 
 
 tensor_methods["__setitem__"] = setitem
+
+
+def overwriting(name):
+    """The form of a method that overwrites its tensor: mul_ from mul. A view writes to the memory that it shows."""
+    compute, plain = getattr(ComplexTensor, name), tensor_methods[f"{name}_"]
+
+    def method(self, *args, **kwargs):
+        if isinstance(self, ComplexLeaf):
+            return plain(self, *args, **kwargs)
+        return replace(self, compute(self, *args, **kwargs))
+
+    method.__name__, method.__doc__ = f"{name}_", plain.__doc__
+    return method
+
+
+def replace(x, new):
+    """Give a complex tensor other numbers, and their history."""
+    if x.re.base is not None or x.im.base is not None:
+        setitem(x, Ellipsis, new)
+    else:
+        re, im = parts(new)
+        re, im = public["broadcast_to"](re, x.shape), public["broadcast_to"](im, x.shape)
+        ComplexTensor.__init__(x, re.clone(), im.clone())
+    return x
+
+
+for name in "add sub mul div pow multiply subtract divide square reciprocal exp log".split():
+    setattr(ComplexTensor, f"{name}_", overwriting(name))
+for name, operation in dict(iadd="add", isub="sub", imul="mul", itruediv="div").items():
+    setattr(ComplexTensor, f"__{name}__", getattr(ComplexTensor, f"{operation}_"))
 
 
 def is_complex(x):
@@ -393,7 +421,8 @@ public["einsum"] = einsum
 @only_function("complex")
 def of_parts(real, imag):
     """real + i · imag"""
-    return ComplexTensor(*public["broadcast_tensors"](as_tensor(real), as_tensor(imag)))
+    pair = public["broadcast_tensors"](as_tensor(real), as_tensor(imag))
+    return ComplexTensor(*(part if part.base is None else part.clone() for part in pair))  # in memory of its own
 
 
 @only_function()

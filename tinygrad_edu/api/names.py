@@ -210,6 +210,24 @@ def _assert(condition, message):
     assert condition, message
 
 
+def _assert_async(input, assert_msg=""):
+    """An error, unless the one element of a tensor is true."""
+    if not bool(input):
+        raise RuntimeError(assert_msg or "Expected Tensor with single nonzero value, but got zero")
+
+
+class SymInt:
+    """The size that a tracer of PyTorch does not know yet. There is no tracer here: nothing is an instance of it."""
+
+
+class SymFloat(SymInt):
+    """The number that a tracer of PyTorch does not know yet."""
+
+
+class SymBool(SymInt):
+    """The truth value that a tracer of PyTorch does not know yet."""
+
+
 def _check(cond, message=None):
     """A RuntimeError with what message() returns, unless the condition holds."""
     if not cond:
