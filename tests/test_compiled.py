@@ -1080,6 +1080,33 @@ def test_python_numbers_that_a_step_returns_and_changes():
     refused(step, X, calls=20, match=r"gives another result\[1\]\[0\] than the step itself")
 
 
+def test_an_error_of_the_users_own_leaves_what_the_step_leaves():
+    def make():
+        seen = Seen(count=tg.zeros(1), limit=3.0)
+
+        def step(x):
+            seen.count.add_(1)
+            if seen.limit > 5:
+                raise ValueError("too much")
+            seen.count.mul_(2)
+            return x * seen.count
+
+        return step, seen
+
+    (one, a), (other, b) = make(), make()
+    compiled = replayed(other)
+    for k in range(12):
+        a.limit = b.limit = 9.0 if k in (1, 2, 7, 8) else 3.0
+        for step in (one, compiled):
+            if a.limit > 5:
+                with pytest.raises(ValueError, match="too much"):
+                    step(X)
+            else:
+                step(X)
+        assert a.count.item() == b.count.item(), k
+    assert compiled.latest is not None
+
+
 def test_complex_results_are_returned_in_two_parts():
     refused(lambda x: tg.fft.rfft(x), X[0], match="the step returns a ComplexTensor; return tensors")
     step = lambda x: (lambda z: (z.real, z.imag, z.abs()))(tg.fft.rfft(x))

@@ -110,6 +110,7 @@ def record(step, args, kwargs):
             raise CompileError(f"compiled step: the argument {name} {problem}")
     tensors, tape = [(name, x) for _, name, kind, x in given if kind == "tensor"], Tape()
     before, swap = around.snapshot([x for _, x in tensors]), Swap(tape, around, tensors)
+    failed = None
     try:
         with recording_on(tape), swap.writing():
             result = step.function(*args, **kwargs)
@@ -118,9 +119,14 @@ def record(step, args, kwargs):
             after = After(swap, result)
     except BaseException as error:
         before.restore({id(h.array) for h in swap.held if h.recorder.value.storage.written})
-        error.__traceback__ = None if isinstance(error, CompileError) else error.__traceback__
         release(tape)
-        raise
+        failed, error.__traceback__ = error, None if isinstance(error, CompileError) else error.__traceback__
+        if isinstance(error, CompileError) or not isinstance(error, Exception):
+            raise
+    if failed is not None:  # of its own: then the step itself says so, and leaves what it leaves
+        result = step.function(*args, **kwargs)
+        what = f"recording it fails, and the step itself does not ({type(failed).__name__}: {failed})"
+        return CompileError(f"compiled step: {what}; leave it uncompiled"), result, (), None
     changes = around.differences()
     result = after.result()
     escaped = release(tape)
