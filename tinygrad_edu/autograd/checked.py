@@ -544,7 +544,7 @@ class Step(Problem):
                 results = cls.forward(context, *args, **self.kwargs)
         outputs = as_tuple(results)
         self.active = [k for k, y in enumerate(outputs)
-                       if y.dtype.kind == "f" and not any(y is u for u in context.undifferentiable)]  # fmt: skip
+                       if y.dtype.kind == "f" and not any(y is u for u in context.non_differentiable)]  # fmt: skip
         return outputs, context
 
     def start(self):
@@ -561,7 +561,7 @@ class Step(Problem):
             if o == self.active[k]:
                 upstream.append(Tensor(np.asarray(weights, y.dtype), None))
             else:
-                upstream.append(Tensor(np.zeros(y.shape, y.dtype), None) if context.materialize else None)
+                upstream.append(Tensor(np.zeros(y.shape, y.dtype), None) if context.materialize_grads else None)
         with modes.no_grad():
             results = as_tuple(self.op.function.backward(context, *upstream))
         found: list = []
