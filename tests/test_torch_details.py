@@ -982,3 +982,19 @@ def test_vmap_answers_for_generators_of_ones_own():
         drawn("error", tg.Generator())
     nested = tg.func.vmap(lambda x: drawn("different", None), randomness="same")(tg.zeros(2))
     assert tg.equal(nested[0], nested[1])
+
+
+def test_quotients_are_rounded_down_as_whole_divisions_are():
+    inf = float("inf")
+    x, y = leaf(1.0, 1.0, -1.0, 7.0), tg.tensor([0.1, -inf, inf, 2.0], dtype=tg.float64)
+    out = tg.div(x, y, rounding_mode="floor")
+    assert out.tolist() == [9, -1, -1, 3] == (x // y).tolist()
+    out.sum().backward()
+    assert x.grad.tolist() == [0, 0, 0, 0]
+
+
+def test_logarithms_of_mixed_types_are_taken_in_the_wider_one():
+    x, y = tg.tensor([3.0], dtype=tg.float64), tg.tensor([7.7])
+    assert tg.xlogy(x, y).item() == 3 * np.log(np.float64(np.float32(7.7)))
+    assert tg.special.xlog1py(x, y).item() == 3 * np.log1p(np.float64(np.float32(7.7)))
+    assert tg.xlogy(2, tg.tensor([1.0])).dtype == tg.float32 == tg.xlogy(tg.arange(2), tg.arange(2)).dtype

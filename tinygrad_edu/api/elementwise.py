@@ -88,6 +88,10 @@ def div(input, other, *, rounding_mode=None):
     if whole and rounding_mode == "floor":
         return arithmetic.floor_divide(input, other)
     out = (functions.floor if rounding_mode == "floor" else functions.trunc)(arithmetic.div(input, other))
+    if rounding_mode == "floor":  # as // rounds: from the remainder, so that 1 / 0.1 is 9 and 1 / −∞ is −1
+        exact = np.asarray(arithmetic.floor_divide(input, other).array)
+        apart = (exact != out.array) & ~(np.isnan(exact) & np.isnan(out.array))
+        out = indexing.where(Tensor(apart, None), Tensor(exact.astype(out.dtype), None), out) if apart.any() else out
     return out.astype(dtypes.common([array_of(input), array_of(other)])) if whole else out
 
 
@@ -190,10 +194,17 @@ def addcdiv(input, tensor1, tensor2, last=None, *, value=1):
     return input + value * (tensor1 / tensor2)
 
 
+def alike(*values):
+    """Tensors of the dtype that arithmetic with them gives."""
+    tensors = [as_tensor(v) for v in values]
+    kind = dtypes.common([array_of(v) for v in values])
+    return [t if t.dtype == kind or kind.kind != "f" else t.astype(kind) for t in tensors]
+
+
 @both()
 def xlogy(input, other):
     """input · ln other, and 0 where input is 0"""
-    input, other = as_tensor(input), as_tensor(other)
+    input, other = alike(input, other)
     x, y = array_of(input), array_of(other)
     zero = Tensor((x == 0) & ((y <= 0) | (y == np.inf)), None)  # where ln other is finite, the derivative for input is ln other
     return indexing.where(zero, 0.0, input * functions.log(indexing.where(zero, 1.0, other)))

@@ -12,6 +12,7 @@ from ..ops import functions, indexing
 from ..ops import incomplete as incomplete_gamma
 from ..ops import special as operators
 from . import elementwise, reduce
+from .elementwise import alike
 from .spelling import as_tensor, both, methods
 from .spelling import functions as public
 
@@ -57,7 +58,7 @@ def multigammaln(input, p):
 
 def xlog1py(input, other):
     """input · ln(1 + other), and 0 where input is 0"""
-    input, other = as_tensor(input), as_tensor(other)
+    input, other = alike(input, other)
     x, y = array_of(input), array_of(other)
     zero = Tensor((x == 0) & ((y <= -1) | (y == np.inf)), None)  # where the logarithm is finite, it is the derivative for input
     return indexing.where(zero, 0.0, input * functions.log1p(indexing.where(zero, 0.0, other)))
