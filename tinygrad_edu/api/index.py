@@ -94,7 +94,8 @@ class PlaceError(IndexError, RuntimeError):
 
 def checked_index(name, index, size):
     """Integer positions below `size`, as an array of their own."""
-    places = np.array(array_of(index))
+    places = array_of(index)
+    places = places.copy() if isinstance(places, np.ndarray) else np.array(places)
     if places.dtype.kind not in "iu":
         raise PlaceError(f"{name}: the index must hold integers, not {places.dtype}")
     if places.size and (places.min() < -size or places.max() >= size):
