@@ -113,7 +113,7 @@ def check_unchanged(node):
         value = stack.pop()
         if isinstance(value, (tuple, list)):
             stack += value
-        elif (written := overwritten(node, value)) is not None:
+        elif isinstance(value, (np.ndarray, Tensor)) and (written := overwritten(node, value)) is not None:
             raise RuntimeError(
                 f"backward(): {node.name} saved a value {value.dtype}{list(value.shape)} for its derivative, and "
                 f"{written} has overwritten that memory since; use the form that makes a new tensor (x = x + y instead "
