@@ -1,7 +1,9 @@
 """`onnx.export`: every entry of the table against our own values, whole models, dynamic sizes, names, and what is refused."""
 
 import io
+import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -355,3 +357,14 @@ def test_a_wrong_entry_is_noticed(name, wrong, monkeypatch):
     monkeypatch.setitem(table, name, wrong)
     with pytest.raises((AssertionError, onnx.shape_inference.InferenceError, RuntimeError)):
         test_every_entry_gives_our_values(name)
+
+
+def test_the_how_to_page(tmp_path, monkeypatch):
+    """The blocks that tests/test_docs.py leaves out, because they need onnx."""
+    pytest.importorskip("onnxruntime")
+    monkeypatch.chdir(tmp_path)
+    text = (Path(__file__).parent.parent / "docs" / "howto" / "export_onnx.md").read_text(encoding="utf-8")
+    shown, space = [], {"print": lambda x: shown.append(str(x))}
+    for block in re.findall(r"```py(?:thon)?\n(.*?)```", text, re.DOTALL):
+        exec(block, space)
+    assert shown == ["-0.6353", "(3, 1)"]

@@ -260,7 +260,7 @@ def translated(example, dynamic, output_names, dynamic_axes, export_params):
         except Differs as what:
             place = step.place(example.model) if step else " among the outputs"
             raise NotImplementedError(
-                f"onnx.export: {what} {'of ' + step.op.name if step else ''}{place} changes with the inputs, and no operator computes it from them, "
+                f"onnx.export: {what}{' of ' + step.op.name if step else ''}{place} changes with the inputs, and no operator computes it from them, "
                 "or it is random. Call model.eval() where dropout is on; compute with tensors, not with .item(), .numpy() or shapes that a "
                 "dynamic axis changes") from None  # fmt: skip
 

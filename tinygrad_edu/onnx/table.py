@@ -484,19 +484,24 @@ def setitem(g, s, x, value):
             return g.Where(mask, g.Reshape(value, g.integers()) if s.shapes[1] else value, x)
         if not missing:
             return g.ScatterND(x, permuted(g, g.NonZero(mask), [1, 0]), value)
-    if any(isinstance(i, Ref) for i in index):
+    return put(g, s, x, value)
+
+
+def put(g, s, x, value, **reduction):
+    """x with values in places that are known beforehand, counted in row-major order."""
+    if any(isinstance(i, Ref) for i in s.sizes("index")):
         raise s.refused("an index that the model computes, beside others")
     shape = [s.static(n) for n in s.shape]
     places = np.arange(prod(shape)).reshape(shape)[s["index"]]
     value = g.Reshape(g.Expand(value, g.integers(*places.shape)), g.integers(-1))
-    return reshaped(g, g.ScatterElements(g.Reshape(x, g.integers(-1)), places.reshape(-1), value, axis=0), s.shape)
+    return reshaped(g, g.ScatterElements(g.Reshape(x, g.integers(-1)), places.reshape(-1), value, axis=0, **reduction), s.shape)
 
 
 @entry
 def index_add_to(g, s, x, value):
     index = s.sizes("index")
     if any(i != slice(None) for i in index[:-1] if not is_array(i)) or sum(map(is_array, index)) != 1 or not is_array(index[-1]):
-        raise s.refused("adding at more than one array of places")
+        return put(g, s, x, value, reduction="add")
     axis, ndim = len(index) - 1, len(s.shape)
     order = [axis, *(a for a in range(ndim) if a != axis)]
     turned = lambda name, perm: permuted(g, name, perm) if axis else name
@@ -506,6 +511,7 @@ def index_add_to(g, s, x, value):
 
 
 formulas(
+    scatter=lambda g, s, x: index_add_to(g, s, g.Expand(g.constant(0, s.dtype), g.integers(*s.sizes("shape"))), x),
     take_flat=lambda g, s, x: g.Gather(g.Reshape(x, g.integers(-1)), s.array("positions"), axis=0),
     put_flat=lambda g, s, x, value: reshaped(
         g, g.ScatterElements(g.Reshape(x, g.integers(-1)), g.Reshape(s.array("positions"), g.integers(-1)), g.Reshape(value, g.integers(-1)), axis=0), s.shape),
