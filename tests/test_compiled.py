@@ -1107,6 +1107,25 @@ def test_an_error_of_the_users_own_leaves_what_the_step_leaves():
     assert compiled.latest is not None
 
 
+def test_gradients_of_frozen_parameters():
+    def make(model, optimizer):
+        def step(x, y):
+            optimizer.zero_grad(set_to_none=False)
+            loss = F.mse_loss(model(x), y)
+            loss.backward()
+            norm = nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+            optimizer.step()
+            return loss, norm
+
+        return step
+
+    def between(model, optimizer, k):
+        if k in (4, 9, 13):
+            model[0].requires_grad_(k == 9)
+
+    Task(make).run(*[(X + k, Y) for k in range(18)], between=between)
+
+
 def test_complex_results_are_returned_in_two_parts():
     refused(lambda x: tg.fft.rfft(x), X[0], match="the step returns a ComplexTensor; return tensors")
     step = lambda x: (lambda z: (z.real, z.imag, z.abs()))(tg.fft.rfft(x))

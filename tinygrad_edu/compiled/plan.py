@@ -12,6 +12,7 @@ from ..autograd.node import Node, births
 from ..autograd.tensor import Tensor
 from .places import Snapshot
 from .program import Program
+from .surroundings import leaf_node
 from .text import joined, written
 
 not_ready = object()  # what `attempt` returns where something is not as it was
@@ -26,7 +27,7 @@ class Made:
         self.node = Node(node.op, (), None, {}, node.shape, node.dtype) if inner else None
 
     def tensor(self):
-        return Tensor(self.array, self.node) if self.leaf is None else self.leaf.node.grad
+        return Tensor(self.array, self.node) if self.leaf is None else self.leaf.grad
 
 
 class Plan:
@@ -54,7 +55,7 @@ class Plan:
 
     def tests(self, swap, given, arguments, inputs):
         """What must be so for this plan to be right, as Python; notes where arguments are."""
-        hold, had = self.around.hold, {id(node): g is not None for _, node, g in swap.nodes}
+        hold, had = self.around.hold, {id(leaf): g is not None for _, leaf, g, _ in swap.nodes}
         gradient = lambda text, node: f"{text}.grad is {'not ' if had[id(node)] else ''}None and {text}.note is {hold(node.note)}"
         tests, self.paths, self.locals = [f"len(args) == {len(arguments[0])}"], [], {}
         for place, _, kind, x in given:
@@ -75,8 +76,10 @@ class Plan:
         tests.append(f"dtypes.default is {hold(dtypes.default)}")
         for t in self.around.tensors.values():
             tests.append(f"{hold(t)}.node is None" if t.node is None else f"(node := {hold(t)}.node) is {hold(t.node)}")
-            if id(t.node) in had:
-                tests.append(gradient("node", t.node))
+            if t.node is None and leaf_node(t) is not None:
+                tests.append(f"(node := {hold(t)}.__dict__.get('thawed')) is {hold(leaf_node(t))}")
+            if id(leaf_node(t)) in had:
+                tests.append(gradient("node", leaf_node(t)))
         tests += dict.fromkeys(test for _, test, needed in self.around.items if needed != "apart")
         self.bound = [self.around.space.free("array") for _ in self.externals]
         self.places = [self.place(h, name) for (h, _), name in zip(self.externals, self.bound)]
@@ -88,12 +91,19 @@ class Plan:
         if held is None or held.key != "array":
             return name
         t = held.holder if held.owner is None else held.owner
-        return f"{self.locals.get(id(t)) or self.around.hold(t)}{'.node.grad' if held.owner is not None else ''}.array"
+        return f"{self.name(t) if held.owner is None else self.leaf(t) + '.grad'}.array"
+
+    def name(self, t):
+        """A tensor as Python: an argument, or what the step sees."""
+        return self.locals.get(id(t)) or self.around.hold(t)
+
+    def leaf(self, t):
+        """The node that keeps its gradient, as Python."""
+        return f"{self.name(t)}.node" if id(t) in self.locals else self.around.hold(leaf_node(t))
 
     def write(self, tests):
         """Write the functions that look, run and store."""
-        hold, after, n = self.around.hold, self.after, len(self.after.values)
-        name = lambda t: self.locals.get(id(t)) or hold(t)
+        after, n = self.after, len(self.after.values)
         given, store = joined([f"{t}.array" for _, t in self.paths]), []
         if self.written:  # as memory.note_writes does it
             store += ["memory.last_write = number = births()",
@@ -102,10 +112,9 @@ class Plan:
             changed = joined([f"{self.paths[i][1]}.array" for i in self.written_inputs])
             store.append(f"memory.note_writes(({changed}), 'a compiled step')")
         for t, k in after.grads:
-            node = f"{name(t)}.node" if id(t) in self.locals else hold(t.node)
-            made = f"new(Tensor); g.array = r{k}; g.node = None"  # Tensor(r), quickly
+            node, made = self.leaf(t), f"new(Tensor); g.array = r{k}; g.node = None"  # Tensor(r), quickly
             store.append(f"{node}.grad = None" if k is None else f"g = {node}.grad = {made}")
-        store += [f"{name(t)}.array = r{k}" for t, k in after.rebound]
+        store += [f"{self.name(t)}.array = r{k}" for t, k in after.rebound]
         store.append(f"return {written(after.tree, self.returned)}")
         step = [f"{joined([f'r{k}' for k in range(n)])} = run({given})" if n else f"run({given})", *store]
         look = ["try:", f"    right = ({tests})", "except Exception:", "    right = False"]
@@ -132,9 +141,9 @@ class Plan:
         """A part of the result, or a key or a type of a container in it, as Python."""
         if isinstance(x, Made):
             if x.leaf is not None:
-                return f"{self.locals.get(id(x.leaf)) or self.around.hold(x.leaf)}.node.grad"
+                return f"{self.leaf(x.leaf)}.grad"
             return f"Tensor(r{x.place}, {'None' if x.node is None else self.around.hold(x.node)})"
-        return "None" if x is None else self.locals.get(id(x)) or self.around.hold(x)
+        return "None" if x is None else self.name(x)
 
     # --- arrays ------------------------------------------------------------------------------------------------------
 

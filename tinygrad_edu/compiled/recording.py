@@ -15,7 +15,7 @@ from .errors import CompileError
 from .places import get, put, replaced
 from .plan import Made, Plan
 from .recorder import Recorder, is_recorder, recording_on
-from .surroundings import PLAIN, Surroundings
+from .surroundings import PLAIN, Surroundings, leaf_node
 from .tape import Storage, Tape, Value
 from .text import leaves, mapped
 
@@ -65,10 +65,11 @@ class Swap:
         for name, t in arguments:
             tensors.setdefault(id(t), (t, "input", name))
         self.tensors = [self.hold(t, "array", as_memory(t), kind, name) for t, kind, name in tensors.values()]
-        leaves = [h for h in self.tensors if h.holder.node is not None and h.holder.node.op is None]
-        self.nodes = [(h, h.holder.node, h.holder.node.grad) for h in leaves]
+        leaves = [(h, leaf_node(h.holder), h.holder.node) for h in self.tensors]
+        self.nodes = [(h, leaf, leaf.grad, node) for h, leaf, node in leaves
+                      if leaf is not None and (node is leaf or id(h.holder) in around.tensors)]  # fmt: skip
         self.grads = [self.hold(g, "array", as_memory(g), "external", f"{h.recorder.value.name}_grad_before", h.holder)
-                      for h, _, g in self.nodes if g is not None]  # fmt: skip
+                      for h, _, g, _ in self.nodes if g is not None]  # fmt: skip
         for holder, key, array, path in around.arrays:
             self.hold(holder, key, array, "external", path.rpartition(".")[2])
 
@@ -91,7 +92,7 @@ class Swap:
                 for h in self.held:  # something else may stand there now
                     now = get(h.holder, h.key)
                     put(h.holder, h.key, h.array if now is h.recorder else plain(now))
-                for g in [node.grad for _, node, _ in self.nodes if node.grad is not None]:
+                for g in [leaf.grad for _, leaf, _, _ in self.nodes if leaf.grad is not None]:
                     g.array = plain(g.array)
 
 
@@ -146,11 +147,11 @@ class After:
         self.grads, self.rebound, self.values = [], [], []  # (tensor, its place), (tensor, its place), (name, value)
         self.made: dict = {}  # id of a tensor that the step made → its place among the values
         former = {id(h.holder): h.recorder for h in swap.grads}
-        for h, node, g in swap.nodes:
+        for h, leaf, g, node in swap.nodes:
             if h.holder.node is not node:
                 name = h.recorder.value.name
                 raise CompileError(f"compiled step: the step changes whether {name} requires grad; do that outside")
-            now = node.grad
+            now = leaf.grad
             if now is None or g is None or not same_memory(now.array, former[id(g)]):
                 self.grads.append((h.holder, None if now is None else self.place(now, f"{h.recorder.value.name}_grad")))
         for h in swap.tensors:

@@ -251,14 +251,15 @@ class Surroundings:
         parts = [part for part in leaves(result, "result") if part[1] != "container"]
         found = {(path, 0): x.array if kind == "tensor" else x for path, kind, x in parts}
         for t in (*self.tensors.values(), *tensors):
-            name, grad = self.names.get(id(t), "argument"), t.node.grad if t.node is not None and t.node.op is None else None
+            name, node = self.names.get(id(t), "argument"), leaf_node(t)
+            grad = None if node is None else node.grad
             found |= {(name, id(t)): t.array, (f"{name}_grad", id(t)): grad.array if grad is not None else None}
         return {key: np.array(array) for key, array in (found | {(path, id(a)): a for _, _, a, path in self.arrays}).items()}
 
     def snapshot(self, tensors):
         """All that a step may change: tensors, gradients, arrays, options and state of optimizers, generators."""
         tensors = list({id(t): t for t in (*tensors, *self.tensors.values())}.values())
-        nodes = [t.node for t in tensors if t.node is not None and t.node.op is None]
+        nodes = [node for node in map(leaf_node, tensors) if node is not None]
         grads = [node.grad for node in nodes if node.grad is not None]
         states = [d for o in self.optimizers for d in (*o.param_groups, *(s for s in o.state.values() if isinstance(s, dict)))]
         places = [(node, "grad") for node in nodes]
@@ -266,6 +267,12 @@ class Surroundings:
             places += [(holder, key) for holder in holders for key in keys.split()]
         return Snapshot([*(t.array for t in (*tensors, *grads)), *(a for _, _, a, _ in self.arrays)], places,
                         [*states, *(s.__dict__ for s in self.schedulers)], self.generators)  # fmt: skip
+
+
+def leaf_node(t):
+    """The node that keeps the gradient of a leaf, also while it is frozen; None for other tensors."""
+    node = t.__dict__.get("thawed") if t.node is None else t.node
+    return node if node is not None and node.op is None else None
 
 
 def names_in(code):
