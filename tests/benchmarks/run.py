@@ -299,7 +299,7 @@ WORKLOADS = {
 # --- one column, in a process of its own ------------------------------------------------------------------------------
 
 
-def serve(name, column):
+def serve(name, column, workloads=None):
     """Answer on a pipe: `check` with numbers after five steps, `time` with seconds of processor time per step."""
     import numpy as np
 
@@ -307,7 +307,7 @@ def serve(name, column):
         import torch
 
         torch.set_num_threads(1)
-    build, repeat, _ = WORKLOADS[name]
+    build, repeat, _ = (workloads or WORKLOADS)[name]
     built = build(column)
     print(json.dumps(built is not None), flush=True)
     if built is None:
@@ -333,8 +333,8 @@ def serve(name, column):
 class Worker:
     """The other end of the pipe."""
 
-    def __init__(self, name, column):
-        command = [sys.executable, __file__, "--serve", name, column]
+    def __init__(self, name, column, script=__file__):
+        command = [sys.executable, script, "--serve", name, column]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **THREADS})
         self.ready = self.read()
 
