@@ -400,6 +400,7 @@ def test_timers():
     x = tg.ones(3)
     found = Timer("y = x * 2\n    ", setup="\n        k = 2\n        j = 3\n", globals=dict(x=x), label="double").blocked_autorange(min_run_time=1e-4)
     assert found.number_per_run >= 1 and found.median > 0 and found.mean > 0 and found.task_spec.label == "double"
+    assert Timer("torch.ones(2)").timeit(2).number_per_run == 2  # the name is known there, as in PyTorch
     three = Measurement(2, [2.0, 4.0, 6.0], label="step", sub_label="8", description="ours")
     assert (three.mean, three.median, three.iqr) == (2.0, 2.0, 1.0) and "2.00 s" in repr(three)
     table = Compare([three])

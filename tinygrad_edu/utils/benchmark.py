@@ -79,7 +79,9 @@ class Timer:
         if language not in (Language.PYTHON, "py", "python"):
             raise ValueError(f"Timer: statements are Python here; language={language!r} is not")
         stmt, setup = (text if callable(text) else textwrap.dedent(text).strip() for text in (stmt, setup))
-        self.inner = timeit.Timer(stmt, setup, timer, globals={} if globals is None else globals)
+        import tinygrad_edu
+
+        self.inner = timeit.Timer(stmt, setup, timer, globals={"torch": tinygrad_edu} | (globals or {}))
         self.words = dict(label=label, sub_label=sub_label, description=description, num_threads=num_threads, env=env, stmt=stmt)
 
     def timeit(self, number=1_000_000):
