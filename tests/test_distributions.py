@@ -5,6 +5,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import distributions as D
+from tinygrad_edu.distributions import constraints, transforms
 
 LINE = np.linspace(-40, 40, 80001)
 CONTINUOUS = [D.Normal(0.3, 0.7), D.LogNormal(0.1, 0.4), D.Laplace(-0.5, 0.6), D.Uniform(-1.0, 2.5), D.Exponential(1.7), D.Gamma(2.5, 1.5),
@@ -99,3 +100,88 @@ def test_texts_of_joined_ones():
     mixture = d.MixtureSameFamily(d.Categorical(tg.ones(2)), d.Normal(tg.zeros(2), tg.ones(2)))
     assert repr(mixture) == "MixtureSameFamily(\n  Categorical(probs: Size([2])),\n  Normal(loc: Size([2]), scale: Size([2])))"
     assert repr(d.ComposeTransform([d.ExpTransform(), d.SigmoidTransform().inv])) == "ComposeTransform(\n    ExpTransform(),\n    Inverse(SigmoidTransform())\n)"
+
+
+# --- distributions, transforms and constraints of the user's own, written as for PyTorch --------------------------------------
+
+
+class Ordered(constraints.Constraint):
+    event_dim = 1
+
+    def check(self, value):
+        return (value[..., 1:] > value[..., :-1]).all(-1)
+
+
+class Increasing(transforms.Transform):
+    domain, codomain, bijective = constraints.real_vector, Ordered(), True
+
+    def _call(self, x):
+        return tg.cat([x[..., :1], x[..., 1:].exp()], -1).cumsum(-1)
+
+    def _inverse(self, y):
+        return tg.cat([y[..., :1], (y[..., 1:] - y[..., :-1]).log()], -1)
+
+    def log_abs_det_jacobian(self, x, y):
+        return x[..., 1:].sum(-1)
+
+
+class Cut(D.Distribution):
+    """An exponential distribution up to a limit."""
+
+    arg_constraints = {"rate": constraints.positive}
+    has_rsample = True
+
+    def __init__(self, rate, top, validate_args=None):
+        self.rate, self.top = D.utils.broadcast_all(rate, top)
+        super().__init__(self.rate.size(), validate_args=validate_args)
+
+    @constraints.dependent_property(is_discrete=False, event_dim=0)
+    def support(self):
+        return constraints.interval(0.0, self.top)
+
+    @D.utils.lazy_property
+    def mass(self):
+        return 1 - (-self.rate * self.top).exp()
+
+    def expand(self, batch_shape, _instance=None):
+        new = self._get_checked_instance(Cut, _instance)
+        new.rate, new.top = self.rate.expand(batch_shape), self.top.expand(batch_shape)
+        super(Cut, new).__init__(batch_shape, validate_args=False)
+        new._validate_args = self._validate_args
+        return new
+
+    def rsample(self, sample_shape=()):
+        return -(-tg.rand(self._extended_shape(sample_shape)) * self.mass).log1p() / self.rate
+
+    def log_prob(self, value):
+        if self._validate_args:
+            self._validate_sample(value)
+        return self.rate.log() - self.rate * value - self.mass.log()
+
+
+def test_distributions_of_ones_own():
+    d = Cut(tg.tensor([1.0, 2.0]), 3.0)
+    assert d._batch_shape == (2,) and d.expand((4, 2)).log_prob(tg.ones(4, 2)).shape == (4, 2)
+    x = d.rsample((1000,))
+    assert bool(d.support.check(x).all()) and D.Independent(d, 1).log_prob(x).shape == (1000,)
+    steps = tg.linspace(0.0, 3.0, 3001)
+    assert np.allclose(tg.trapezoid(d.log_prob(steps[:, None].expand(-1, 2)).exp(), steps, dim=0).numpy(), 1, atol=1e-4)
+    with pytest.raises(ValueError, match="every value must be"):
+        d.log_prob(tg.tensor([5.0, 1.0]))
+    with pytest.raises(NotImplementedError, match="must define expand"):
+        type("Other", (D.Normal,), {"__init__": lambda self: D.Normal.__init__(self, 0.0, 1.0)})()._get_checked_instance(D.Normal)
+
+
+def test_transforms_and_constraints_of_ones_own():
+    D.biject_to.register(Ordered(), lambda constraint: Increasing())
+    t, x = D.biject_to(Ordered()), tg.tensor([[0.5, -1.0, 0.2]])
+    y = t(x)
+    assert bool(Ordered().check(y).all()) and np.allclose(t.inv(y).numpy(), x.numpy(), atol=1e-6) and t.domain_dim == t.codomain_dim == 1
+    d = D.TransformedDistribution(D.Normal(tg.zeros(3), 1.0), [Increasing()])
+    expected = D.Normal(0.0, 1.0).log_prob(x).sum(-1) - x[:, 1:].sum(-1)
+    assert d.event_shape == (3,) and np.allclose(d.log_prob(y).numpy(), expected.numpy(), atol=1e-5)
+    assert isinstance(constraints.positive, constraints.greater_than) and isinstance(constraints.unit_interval, constraints.interval)
+    with pytest.raises(NotImplementedError, match="_call"):
+        transforms.Transform()(x)
+    with pytest.raises(NotImplementedError, match="check"):
+        constraints.Constraint().check(x)

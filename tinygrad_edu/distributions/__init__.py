@@ -35,7 +35,7 @@ from .discrete import (
     Poisson,
     RelaxedOneHotCategorical,
 )
-from .distribution import Distribution
+from .distribution import Distribution, lazy, together
 from .divergence import kl_divergence, register_kl
 from .joint import (
     Dirichlet,
@@ -107,7 +107,8 @@ def paths():
             continue
         path = ModuleType(f"{__name__}.{name}", f"PyTorch's import path of {known}.")
         vars(path).update({n: globals()[n] for n in __all__}, probs_to_logits=discrete.to_logits, logits_to_probs=discrete.to_probs,
-                          REGISTERED=divergence.REGISTERED, Registry=registry.Registry, _standard_normal=standard_normal)  # fmt: skip
+                          REGISTERED=divergence.REGISTERED, Registry=registry.Registry, _standard_normal=standard_normal,
+                          broadcast_all=together, lazy_property=lazy)  # fmt: skip
         sys.modules[path.__name__] = globals()[name] = path
 
 

@@ -10,39 +10,114 @@ cat_of, stack_of = functions["cat"], functions["stack"]
 
 
 class Constraint:
-    """`check(value)` is True where the value is allowed; `event_dim` last dimensions are judged together."""
+    """`check(value)` is True where the value is allowed; `event_dim` last dimensions are judged together.
+
+    A subclass has a method `check`, and `event_dim` and `is_discrete` where they differ; or an instance is given them here.
+    """
 
     lower_bound: Any = None
     upper_bound: Any = None
+    event_dim = 0
+    is_discrete = False
 
-    def __init__(self, name, check, event_dim=0, is_discrete=False):
-        self.name, self.check, self.event_dim, self.is_discrete = name, check, event_dim, is_discrete
+    def __init__(self, name=None, check=None, event_dim=None, is_discrete=None):
+        given = dict(name=name, check=check, event_dim=event_dim, is_discrete=is_discrete)
+        self.__dict__.update({k: v for k, v in given.items() if v is not None})
+
+    def check(self, value):
+        """Where the value is allowed."""
+        raise NotImplementedError(f"{type(self).__name__}: a constraint needs a method check(value)")
 
     def __repr__(self):
-        return self.name
+        return self.__dict__.get("name") or type(self).__name__.removeprefix("_")
 
 
-def bounded(name, check, lower_bound=None, upper_bound=None, **options):
-    """A constraint that remembers its bounds."""
-    made = Constraint(name, check, **options)
-    made.lower_bound, made.upper_bound = lower_bound, upper_bound
-    return made
+class Bounded(Constraint):
+    """Numbers between bounds, which it remembers."""
+
+    def __init__(self, lower_bound=None, upper_bound=None):
+        super().__init__()
+        self.lower_bound, self.upper_bound = lower_bound, upper_bound
 
 
-def interval(low, high):
-    """Numbers from low to high."""
-    return bounded(f"between {low} and {high}", lambda x: (x >= low) & (x <= high), low, high)
+class interval(Bounded):  # noqa: N801 (PyTorch's name, as for the others)
+    """Numbers from a bound to another."""
+
+    def check(self, value):
+        """Where both bounds are kept."""
+        return (value >= self.lower_bound) & (value <= self.upper_bound)
+
+    def __repr__(self):
+        return f"between {self.lower_bound} and {self.upper_bound}"
 
 
-def integers(low, high):
-    """Whole numbers from low to high."""
-    return Constraint(f"a whole number from {low} to {high}", lambda x: (x % 1 == 0) & (x >= low) & (x <= high), is_discrete=True)
+class integers(interval):  # noqa: N801
+    """Whole numbers from a bound to another."""
+
+    is_discrete = True
+
+    def check(self, value):
+        """Where both bounds are kept by a whole number."""
+        return (value % 1 == 0) & super().check(value)
+
+    def __repr__(self):
+        return f"a whole number from {self.lower_bound} to {self.upper_bound}"
+
+
+class greater_than(Bounded):  # noqa: N801
+    """Numbers above a bound."""
+
+    def __init__(self, lower_bound):
+        super().__init__(lower_bound)
+
+    def check(self, value):
+        """Where it is exceeded."""
+        return value > self.lower_bound
+
+    def __repr__(self):
+        return f"greater than {self.lower_bound}"
+
+
+class greater_than_eq(greater_than):  # noqa: N801
+    """Numbers from a bound on."""
+
+    def check(self, value):
+        """Where it is reached."""
+        return value >= self.lower_bound
+
+    def __repr__(self):
+        return f"at least {self.lower_bound}"
+
+
+class less_than(Bounded):  # noqa: N801
+    """Numbers below a bound."""
+
+    def __init__(self, upper_bound):
+        super().__init__(None, upper_bound)
+
+    def check(self, value):
+        """Where it is not reached."""
+        return value < self.upper_bound
+
+    def __repr__(self):
+        return f"less than {self.upper_bound}"
+
+
+class half_open_interval(Bounded):  # noqa: N801
+    """Numbers from a bound up to, but without, another."""
+
+    def check(self, value):
+        """Where both bounds are kept."""
+        return (value >= self.lower_bound) & (value < self.upper_bound)
+
+    def __repr__(self):
+        return f"from {self.lower_bound} up to {self.upper_bound}"
 
 
 real = Constraint("a number", lambda x: x == x)
 real_vector = Constraint("a vector of numbers", lambda x: (x == x).all(-1), 1)
-positive = Constraint("greater than 0", lambda x: x > 0)
-nonnegative = Constraint("at least 0", lambda x: x >= 0)
+positive = greater_than(0.0)
+nonnegative = greater_than_eq(0.0)
 unit_interval = interval(0, 1)
 boolean = Constraint("0 or 1", lambda x: (x == 0) | (x == 1), is_discrete=True)
 nonnegative_integer = Constraint("a whole number from 0 on", lambda x: (x % 1 == 0) & (x >= 0), is_discrete=True)
@@ -62,26 +137,6 @@ def dependent_property(function=None, *, is_discrete=False, event_dim=0):
 def is_dependent(constraint):
     """True if only the parameters tell what is allowed."""
     return constraint is dependent
-
-
-def greater_than(lower_bound):
-    """Numbers above a bound."""
-    return bounded(f"greater than {lower_bound}", lambda x: x > lower_bound, lower_bound)
-
-
-def greater_than_eq(lower_bound):
-    """Numbers from a bound on."""
-    return bounded(f"at least {lower_bound}", lambda x: x >= lower_bound, lower_bound)
-
-
-def less_than(upper_bound):
-    """Numbers below a bound."""
-    return bounded(f"less than {upper_bound}", lambda x: x < upper_bound, upper_bound=upper_bound)
-
-
-def half_open_interval(lower_bound, upper_bound):
-    """Numbers from a bound up to, but without, another."""
-    return bounded(f"from {lower_bound} up to {upper_bound}", lambda x: (x >= lower_bound) & (x < upper_bound), lower_bound, upper_bound)
 
 
 integer_interval = integers
@@ -130,8 +185,21 @@ def MixtureSameFamilyConstraint(base_constraint):  # noqa: N802 (PyTorch's name)
     return Constraint(f"for each component {base_constraint}", check, base_constraint.event_dim, base_constraint.is_discrete)
 
 
-def independent(constraint, reinterpreted_batch_ndims):
+class independent(Constraint):  # noqa: N801
     """A constraint for several last dimensions together."""
-    n = reinterpreted_batch_ndims
-    return Constraint(f"each {constraint}", lambda x: constraint.check(x).flatten(-n).all(-1) if n else constraint.check(x),
-                      constraint.event_dim + n, constraint.is_discrete)  # fmt: skip
+
+    def __init__(self, base_constraint, reinterpreted_batch_ndims):
+        super().__init__(event_dim=base_constraint.event_dim + reinterpreted_batch_ndims, is_discrete=base_constraint.is_discrete)
+        self.base_constraint, self.reinterpreted_batch_ndims = base_constraint, reinterpreted_batch_ndims
+
+    def check(self, value):
+        """Where each element is allowed."""
+        found = self.base_constraint.check(value)
+        return found.flatten(-self.reinterpreted_batch_ndims).all(-1) if self.reinterpreted_batch_ndims else found
+
+    def __repr__(self):
+        return f"each {self.base_constraint}"
+
+
+__all__ = [name for name, what in globals().items() if name[0] != "_" and (isinstance(what, Constraint) or
+           getattr(what, "__module__", None) == __name__) and name not in ("Bounded", "integers")]  # fmt: skip

@@ -82,6 +82,22 @@ class Distribution:
         sample_shape = (sample_shape,) if isinstance(sample_shape, int) else tuple(sample_shape)
         return Size(sample_shape + self.batch_shape + self.event_shape)
 
+    def _get_checked_instance(self, cls, _instance=None):
+        """A new object of this class without its __init__, for an `expand` to fill."""
+        if _instance is None and type(self).__init__ is not cls.__init__:
+            raise NotImplementedError(f"{type(self).__name__} has an __init__ of its own and must define expand too")
+        return type(self).__new__(type(self)) if _instance is None else _instance
+
+    def _set_validate(self, value):
+        self.validate = value
+
+    # the names that subclasses written for PyTorch use
+    _batch_shape = property(lambda self: self.batch_shape)
+    _event_shape = property(lambda self: self.event_shape)
+    _validate_args = property(lambda self: self.validate, _set_validate)
+    _extended_shape = property(lambda self: lambda sample_shape=(): self.extended(sample_shape))
+    _validate_sample = property(lambda self: self.checked)
+
     def sample(self, sample_shape=()):
         """Outcomes of shape sample_shape + batch_shape + event_shape, without a gradient."""
         with no_grad():

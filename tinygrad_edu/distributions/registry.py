@@ -33,11 +33,14 @@ class Registry:
         if factory is None:
             return lambda given: self.register(constraint, given)
         self.factories[constraint] = factory
+        if not isinstance(constraint, type) and type(constraint).__module__ != constraints.__name__:
+            self.factories[type(constraint)] = factory  # a class of the user's: for all of its instances
         return factory
 
     def __call__(self, constraint):
-        if constraint in self.factories:
-            return self.factories[constraint](constraint)
+        for known in (constraint, *type(constraint).__mro__):
+            if known in self.factories:
+                return self.factories[known](constraint)
         low, high = constraint.lower_bound, constraint.upper_bound
         if low is not None and high is not None:
             return ComposeTransform([SigmoidTransform(), AffineTransform(low, high - low)])

@@ -14,6 +14,16 @@ from . import constraints
 from .distribution import sum_last
 
 
+class Dimensions:
+    """The number of dimensions of a side that only an instance knows; what the instance is given counts more."""
+
+    def __init__(self, side):
+        self.side = side
+
+    def __get__(self, owner, kind=None):
+        return self if owner is None else getattr(owner, self.side).event_dim
+
+
 class Transform:
     """`t(x)` forward, `t.inv(y)` back, `t.log_abs_det_jacobian(x, y)` = ln |dy/dx|.
 
@@ -26,6 +36,39 @@ class Transform:
 
     def __init__(self, cache_size=0):
         self.cache_size, self.last = cache_size, (None, None)
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        for name in ("domain", "codomain"):  # a class that says what x and y are has said how many dimensions that takes
+            if name in cls.__dict__ and f"{name}_dim" not in cls.__dict__:
+                what = cls.__dict__[name]
+                setattr(cls, f"{name}_dim", Dimensions(name) if isinstance(what, property) else what.event_dim)
+
+    def _call(self, x):
+        """The y of this x: what a subclass defines, as in PyTorch; or else `forward`."""
+        if type(self).forward is Transform.forward:
+            raise NotImplementedError(f"{type(self).__name__}: a transform needs a method _call(x)")
+        return self.forward(x)
+
+    def _inverse(self, y):
+        """The x of this y: what a subclass defines, as in PyTorch; or else `inverse`."""
+        if type(self).inverse is Transform.inverse:
+            raise NotImplementedError(f"{type(self).__name__}: a transform that is to be undone needs a method _inverse(y)")
+        return self.inverse(y)
+
+    def forward(self, x):
+        """The y of this x."""
+        return self._call(x)
+
+    def inverse(self, y):
+        """The x of this y."""
+        return self._inverse(y)
+
+    def log_abs_det_jacobian(self, x, y):
+        """ln |dy/dx|"""
+        raise NotImplementedError(f"{type(self).__name__}: densities need a method log_abs_det_jacobian(x, y)")
+
+    _cache_size = property(lambda self: self.cache_size)
 
     def __call__(self, x):
         if self.cache_size and self.last[0] is x:
