@@ -119,7 +119,15 @@ def silu_rule(g, x):
     return g * (s * (1 + x * (1 - s)))
 
 
-@elementwise(symbol="gelu", floats=True, x=lambda g, x: g * (0.5 * (1 + erf(x * 0.7071067811865476)) + x * (0.3989422804014327 * np.exp(-0.5 * x * x))))  # fmt: skip
+def gelu_rule(g, x, out):
+    """Φ(x) + x · φ(x), where Φ(x) is out / x, and ½ near 0: no second erf"""
+    slope = x * (0.3989422804014327 * np.exp(-0.5 * x * x))
+    if isinstance(x, Tensor):
+        return g * (0.5 * (1 + erf(x * 0.7071067811865476)) + slope)
+    return g * (slope + np.divide(out, x, out=np.full_like(out, 0.5), where=np.abs(x) > 1e-30))
+
+
+@elementwise(symbol="gelu", floats=True, x=gelu_rule)
 def gelu_exact(x):
     """x · Φ(x) = x/2 · (1 + erf(x/√2))"""
     return (0.5 * x) * (1 + erf(x * 0.7071067811865476))
