@@ -420,45 +420,40 @@ def getitem(g, s, x):
     index = expanded_index(g, s, len(s.shapes[0]))
     if any(isinstance(i, bool) for i in index):
         raise s.refused("an index that is True or False itself")
-    slices, gone, new, arrays, axis, place = [], [], [], [], 0, 0
+    slices, numbers, new, arrays = [], [], [], []
+    axis = place = 0  # in x, and in what is left of it when slices and numbers are taken
     for i in index:
         if i is None:
             new.append(place)
             place += 1
             continue
-        size = s.shapes[0][axis]
+        width = rank_of(g, i) if is_array(i) and is_mask(g, i) else 1
         if is_array(i):
             arrays.append((place, i))
-        elif isinstance(i, slice):
-            if i != slice(None):
-                step = 1 if i.step is None else i.step
-                first, last = (0, 2**62) if step > 0 else (-1, -(2**62))
-                slices.append((axis, first if i.start is None else i.start, last if i.stop is None else i.stop, step))
-        else:
-            at = i if isinstance(i, Dim) or i >= 0 else int(i)
-            slices.append((axis, at, at + 1 if at != -1 else 2**62, 1) if not isinstance(at, Dim) else (axis, at, s.later(at), 1))
-            if not any(is_array(j) for j in index) or not isinstance(size, str):
-                gone.append(axis)
-        step_over = rank_of(g, i) if is_array(i) and is_mask(g, i) else 1
-        axis += step_over
-        place += step_over if is_array(i) or isinstance(i, slice) else 0
-    if slices:
-        x = cut(g, x, *zip(*slices))
-    if gone:
-        x = g.Squeeze(x, g.integers(*gone))
-    if new:
-        x = g.Unsqueeze(x, g.integers(*new))
-    return picked(g, s, x, arrays) if arrays else (x if slices or new else g.Identity(x))
+        elif not isinstance(i, slice):
+            numbers.append((axis, i))
+        elif i != slice(None):
+            step = 1 if i.step is None else i.step
+            first, last = (0, 2**62) if step > 0 else (-1, -(2**62))
+            slices.append((axis, first if i.start is None else i.start, last if i.stop is None else i.stop, step))
+        axis += width
+        place += width if is_array(i) or isinstance(i, slice) else 0
+    before = x
+    x = cut(g, x, *zip(*slices)) if slices else x
+    for axis, i in reversed(numbers):
+        x = g.Gather(x, g.Squeeze(g.integers(i)) if isinstance(i, Dim) else g.constant(np.int64(i)), axis=axis)
+    x = g.Unsqueeze(x, g.integers(*new)) if new else x
+    x = picked(g, s, x, arrays) if arrays else x
+    return g.Identity(x) if x is before else x
 
 
 def picked(g, s, x, arrays):
     """x[:, i, j]: the elements that integer arrays or a mask pick, along axes beside each other."""
     places = [p for p, _ in arrays]
     if is_mask(g, arrays[0][1]):
-        (place, mask), = arrays if len(arrays) == 1 else [(None, None)]
-        if place != 0:
+        if len(arrays) > 1 or places[0]:
             raise s.refused("a mask beside other arrays, or after the first axis")
-        return g.GatherND(x, permuted(g, g.NonZero(g.operand(mask)), [1, 0]))
+        return g.GatherND(x, permuted(g, g.NonZero(g.operand(arrays[0][1])), [1, 0]))
     if len(arrays) == 1:
         return g.Gather(x, g.operand(arrays[0][1]), axis=places[0])
     if places != list(range(len(places))):
@@ -475,7 +470,7 @@ def setitem(g, s, x, value):
     index = s.sizes("index")
     if s.dtypes[1] is not None and s.dtypes[1] != s.dtype:
         value = g.Cast(value, to=type_of(s.dtype))
-    if len(index) == 1 and index[0] is Ellipsis or all(i == slice(None) for i in index if isinstance(i, slice)) and all(isinstance(i, slice) for i in index):
+    if all(i is Ellipsis or isinstance(i, slice) and i == slice(None) for i in index):
         return g.Expand(value, g.integers(*s.shape))
     if len(index) == 1 and is_array(index[0]) and is_mask(g, index[0]):
         mask, missing = g.operand(index[0]), len(s.shape) - rank_of(g, index[0])
