@@ -159,8 +159,8 @@ class After:
             if is_recorder(now) and not same_memory(now, h.recorder):  # other arrays are put there by what is asked anew
                 if h.holder.base is not None or h.holder.node is not None:
                     name = h.recorder.value.name
-                    raise CompileError(f"compiled step: the step puts other memory into {name}; write to the memory that is there, "
-                                       "as in x.data.copy_(y), x.data -= y or, inside no_grad(), x -= y")  # fmt: skip
+                    raise CompileError(f"compiled step: the step puts other memory into {name}; write to the memory that is there"
+                                       ", as in x.data.copy_(y), x.data -= y or, inside no_grad(), x -= y")  # fmt: skip
                 self.rebound.append((h.holder, self.place(h.holder, h.recorder.value.name)))
         self.tree = mapped(result, self.leaf)
 
