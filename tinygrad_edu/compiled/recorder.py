@@ -126,13 +126,14 @@ class Recorder(np.lib.mixins.NDArrayOperatorsMixin):
             out = None
         if method == "__call__" and not kwargs and ufunc.nout == 1:
             made = note("ufunc", ufunc, inputs, target=out and out[0])
-        elif out is not None and recording() is not None:
+        elif out is not None and recording() is not None and (method != "__call__" or ufunc.nout > 1):
             raise self.tape.refused(f"calls {ufunc.__name__}.{method} with out=", "leave out= away")
         elif method == "reduce" and not set(kwargs) - {"axis", "keepdims"}:
             made = note("reduce", ufunc, inputs, kwargs)
         else:
-            function, more = getattr(ufunc, method) if method != "__call__" else ufunc, {} if out is None else {"out": out}
-            made = note("function", function, inputs, kwargs | more, inputs[0] if method == "at" else None)
+            target = out[0] if out else inputs[0] if method == "at" else None
+            function, more = getattr(ufunc, method) if method != "__call__" else ufunc, {"out": target} if out else {}
+            made = note("function", function, inputs, kwargs | more, target)
         return out[0] if out else made
 
     def __array_function__(self, function, types, args, kwargs):
