@@ -425,6 +425,10 @@ def test_bytes_beside_numbers_that_do_not_fit():
     assert (byte & -32).tolist() == [192, 0] and (byte | -32).tolist() == [232, 229] and (byte ^ 300).tolist() == [228, 41]
 
 
+def test_half_complex_has_a_name():
+    assert repr(tg.complex32) == "complex32" and tg.ones(1).dtype not in (tg.complex32, tg.bfloat16)
+
+
 def test_trees():
     from tinygrad_edu.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
