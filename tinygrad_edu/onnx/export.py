@@ -6,8 +6,8 @@ import warnings
 import numpy as np
 
 from ..autograd.tensor import Tensor
-from .merging import Differs, Dim, Filled, merged
-from .tracing import Ref, Traced, holds_value, tracing
+from .merging import Differs, Dim, Varying, merged
+from .tracing import Ref, holds_value, tracing
 
 OPSET, IR_VERSION = 18, 10  # stated in every file: newer defaults of the onnx package are refused by older runtimes
 IGNORED = {"normalize": ("mean", "scale"), "embed": ("padding_idx", "scale")}  # what only derivatives need
@@ -46,7 +46,7 @@ class View:
 
     def __getitem__(self, name):
         value = self.params.get(name)
-        if holds_value(value) or isinstance(value, (Ref, Filled)) or hasattr(value, "length"):
+        if holds_value(value) or isinstance(value, Varying):
             raise self.refused(f"{name}=… that depends on the inputs")
         parts = (value.start, value.stop, value.step) if isinstance(value, slice) else value if isinstance(value, tuple) else (value,)
         if any(isinstance(v, Dim) for v in parts):
@@ -343,6 +343,3 @@ def shape_of(same, symbols):
         return merged([tuple(s.shape) for s in same], symbols)
     except Differs:
         return tuple(same[0].shape)
-
-
-__all__ = ["ONNXProgram", "Traced", "export"]

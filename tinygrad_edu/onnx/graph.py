@@ -3,9 +3,9 @@
 from contextlib import contextmanager
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
-from .merging import Counted, Dim, Filled
+from .merging import Dim, Varying
 from .tracing import Ref, path_of
 
 
@@ -16,6 +16,8 @@ def type_of(dtype):
 
 class Graph:
     """Nodes and constants of one graph, or of the body of a loop."""
+
+    type_of = staticmethod(type_of)
 
     def __init__(self, model):
         self.model = model
@@ -77,6 +79,17 @@ class Graph:
             total = self.Mul(total, self.integers(dim.factor))
         return self.Add(total, self.integers(dim.offset)) if dim.offset else total
 
+    def choice(self, condition, x, y, dtype):
+        """x where the condition holds, else y; ONNX Runtime's Where takes no booleans."""
+        if dtype.kind != "b":
+            return self.Where(condition, x, y)
+        return self.Or(self.And(condition, x), self.And(self.Not(condition), y))
+
+    def counted(self, start, count):
+        """int64 numbers one by one, from `start`."""
+        first = self.integers(start)
+        return self.Range(*(self.Squeeze(n) for n in (first, self.Add(first, self.integers(count)), self.integers(1))))
+
     def initializer(self, name, array):
         """Store an array under a name."""
         self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(array).reshape(np.shape(array)), name))
@@ -86,12 +99,8 @@ class Graph:
         """The name of an input of a step: a value, a constant, or None."""
         if isinstance(x, Ref):
             return self.names[x]
-        if isinstance(x, Filled):
-            return self.Expand(self.constant(x.value), self.integers(*x.shape))
-        if isinstance(x, Counted):
-            ends = [self.integers(v) for v in (x.start, x.length, 1)]
-            ends[1] = self.Add(ends[1], ends[0])
-            return self.Cast(self.Range(*[self.Squeeze(e) for e in ends]), to=type_of(x.dtype))
+        if isinstance(x, Varying):
+            return x.said(self)
         return None if x is None else self.constant(x, None if hasattr(x, "dtype") else dtype)
 
     @contextmanager
@@ -107,6 +116,3 @@ class Graph:
         """A graph of its own for a loop: inputs as (name, dtype, shape), outputs as names with the same."""
         value = lambda item: helper.make_tensor_value_info(item[0], type_of(item[1]), item[2])
         return helper.make_graph(self.nodes, name, [value(i) for i in inputs], [value(o) for o in outputs], self.initializers)
-
-
-__all__ = ["Graph", "TensorProto", "type_of"]

@@ -1,7 +1,8 @@
 """Compare runs of one model with other numbers and other sizes: which sizes follow a dynamic axis, and what was frozen and must not be."""
 
+from dataclasses import dataclass
 from math import prod
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -38,19 +39,46 @@ class Dim(int):
         return text + (f"{self.offset:+d}" if self.offset else "")
 
 
-class Filled(NamedTuple):
-    """A constant array of one number, of a shape that follows dynamic axes."""
+@dataclass(frozen=True)
+class Varying:
+    """A constant whose size follows dynamic axes and whose elements have a rule."""
 
-    value: np.ndarray
     shape: tuple
+    dtype: np.dtype
 
 
-class Counted(NamedTuple):
-    """The integers from `start`, one by one, as many as a dynamic axis has."""
+@dataclass(frozen=True)
+class Filled(Varying):
+    """One number everywhere."""
+
+    value: Any
+
+    def said(self, g):
+        return g.Expand(g.constant(self.value), g.integers(*self.shape))
+
+
+@dataclass(frozen=True)
+class Counted(Varying):
+    """Integers one by one, from `start`."""
 
     start: int
-    length: Dim
-    dtype: np.dtype
+
+    def said(self, g):
+        return g.Cast(g.counted(self.start, self.shape[0]), to=g.type_of(self.dtype))
+
+
+@dataclass(frozen=True)
+class Triangle(Varying):
+    """One number up to the diagonal with number `k`, another one above it, as in causal masks."""
+
+    below: Any
+    above: Any
+    k: int
+
+    def said(self, g):
+        rows, columns = (g.counted(0, n) for n in self.shape)
+        inside = g.LessOrEqual(columns, g.Add(g.Unsqueeze(rows, g.integers(1)), g.integers(self.k)))
+        return g.choice(inside, self.below, self.above, self.dtype)
 
 
 class Differs(Exception):
@@ -93,7 +121,12 @@ def merged_arrays(values, symbols):
         raise Differs(f"a constant {first.dtype}{list(first.shape)}")
     shape = merged([v.shape for v in values], symbols)
     if first.size and all((v == first.flat[0]).all() for v in values):
-        return Filled(first.reshape(-1)[:1], shape)
+        return Filled(shape, first.dtype, first.flat[0])
     if first.ndim == 1 and all(np.array_equal(v, first[0] + np.arange(len(v))) for v in values):
-        return Counted(first[0].item(), shape[0], first.dtype)
-    raise Differs(f"a constant {first.dtype}{list(first.shape)}, whose size follows a dynamic axis and whose elements are not all equal,")
+        return Counted(shape, first.dtype, first[0].item())
+    if first.ndim == 2 and first.size:
+        below, above = first[-1, 0], first[0, -1]
+        k = int((first[0] == below).sum()) - 1
+        if all(np.array_equal(v, np.where(np.tri(*v.shape, k, dtype=bool), below, above)) for v in values):
+            return Triangle(shape, first.dtype, below, above, k)
+    raise Differs(f"a constant {first.dtype}{list(first.shape)}, whose size follows a dynamic axis and whose elements have no simple rule,")

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..ops.shapes import strided_positions
 from .graph import Graph, type_of
-from .merging import Dim, Filled
+from .merging import Dim, Varying
 from .tracing import Ref
 
 table: dict = dict(
@@ -18,7 +18,7 @@ table: dict = dict(
     atan="Atan", sinh="Sinh", cosh="Cosh", tanh="Tanh", asinh="Asinh", acosh="Acosh", atanh="Atanh", erf="Erf", floor="Floor", ceil="Ceil",
     positive="Identity", clone="Identity", sigmoid="Sigmoid", relu="Relu", mish="Mish", sub="Sub", div="Div", neg="Neg", pow="Pow",
     maximum="Max", minimum="Min", eq="Equal", lt="Less", le="LessOrEqual", gt="Greater", ge="GreaterOrEqual", isnan="IsNaN", isinf="IsInf",
-    matmul="MatMul", dot_vectors="MatMul", where="Where", det="Det",
+    matmul="MatMul", dot_vectors="MatMul", det="Det",
 )  # fmt: skip
 
 
@@ -150,6 +150,7 @@ formulas(
     heaviside=lambda g, s, x, y: g.Where(g.Less(x, 0), 0, at_zero(g, x, y, 1)),
     ndtr=lambda g, s, x: normal_area(g, x),
     entr=lambda g, s, x: g.Where(g.Greater(x, 0), g.Neg(g.Mul(x, g.Log(g.Max(x, np.finfo(s.dtype).tiny)))), at_zero(g, x, 0, -np.inf)),
+    where=lambda g, s, condition, x, y: g.choice(condition, x, y, s.dtype),
     cast=lambda g, s, x: g.Cast(x, to=type_of(s["dtype"])),
 )  # fmt: skip
 
@@ -395,11 +396,11 @@ def repeat_along(g, s, x):
 
 def rank_of(g, i):
     """How many dimensions an index has."""
-    return len(g.shapes[i]) if isinstance(i, Ref) else len(i.shape) if isinstance(i, Filled) else np.ndim(i)
+    return len(g.shapes[i]) if isinstance(i, Ref) else len(i.shape)
 
 
 def is_array(i):
-    return isinstance(i, (np.ndarray, Ref, Filled)) or hasattr(i, "length")
+    return isinstance(i, (np.ndarray, Ref, Varying))
 
 
 def is_mask(g, i):
