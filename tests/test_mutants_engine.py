@@ -893,10 +893,9 @@ def test_what_a_context_tells():
     assert seen[-1] == [0.0]
     with pytest.raises(RuntimeError, match="mark_dirty must be returned"):
         function_of(None, lambda ctx, x: ctx.mark_dirty(x)).apply(x)
-    with pytest.raises(TypeError, match="must return a Tensor or a tuple of Tensors"):
+    with pytest.raises(TypeError, match="must return a Tensor, or a tuple with Tensors in it"):
         function_of(None, lambda ctx, x: 1.0).apply(x)
-    with pytest.raises(TypeError, match="must return"):
-        function_of(None, lambda ctx, x: (x * 1, 1.0)).apply(x)
+    assert function_of(None, lambda ctx, x: (x * 1, 1.0)).apply(x)[1] == 1.0
     with pytest.raises(NotImplementedError, match="static method forward"):
         tg.autograd.Function.apply(x)
     with pytest.raises(NotImplementedError, match="static method backward"):

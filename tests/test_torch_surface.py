@@ -298,7 +298,6 @@ ERRORS = [
     (lambda: tg.linalg.qr(tg.ones(3, 2, requires_grad=True), "complete"), NotImplementedError, "complete"),
     (lambda: tg.linalg.matrix_norm(tg.ones(2, 2), 3), RuntimeError, "order"),
     (lambda: tg.ones(4).t().as_strided((2,), (1,), 1)[0:].t().as_strided((9,), (1,)), RuntimeError, ""),
-    (lambda: tg.ones(2, 3).t().as_strided((2,), (1,)), RuntimeError, "contiguous"),
     (lambda: tg.diag(tg.ones(1, 1, 1)), RuntimeError, "vector or a matrix"),
     (lambda: tg.tril(tg.ones(3)), RuntimeError, "two dimensions"),
     (lambda: tg.roll(tg.ones(3, 3), (1, 2), 0), RuntimeError, "equally many"),
