@@ -132,7 +132,8 @@ class Recorder(np.lib.mixins.NDArrayOperatorsMixin):
             made = note("reduce", ufunc, inputs, kwargs)
         else:
             target = out[0] if out else inputs[0] if method == "at" else None
-            function, more = getattr(ufunc, method) if method != "__call__" else ufunc, {"out": target} if out else {}
+            function = getattr(ufunc, method) if method != "__call__" else ufunc
+            more = {"out": out if ufunc.nout > 1 else target} if out else {}
             made = note("function", function, inputs, kwargs | more, target)
         return out[0] if out else made
 
