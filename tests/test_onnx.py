@@ -215,6 +215,29 @@ def test_models_of_any_batch(name):
     check(model, data(3, 4), other=[(data(1, 4),), (data(5, 6 if options is LONGER else 4),)], **options)
 
 
+@pytest.mark.parametrize("name", ["perceptron", "residual", "gru", "causal"])
+def test_models_in_double(name):
+    make, data, options = MODELS[name]
+    tg.manual_seed(1)
+    check(make().eval().double(), data(3, 4).double(), other=[(data(2, 4).double(),)], runs=[with_reference], **options)
+
+
+SPECIAL = dict(nan_to_num={}, isnan={}, isinf={}, isfinite={}, signbit={}, sign={}, sinc={}, round={}, trunc={}, relu={}, clip=dict(low=-1.0, high=None))
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+def test_special_values(name):
+    values = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 0.5, 1.5, -2.5], np.float32)
+    with np.errstate(all="ignore"):
+        check(lambda x: registry[name].function(x, **SPECIAL[name]), tg.tensor(values if name != "sinc" else values[3:]))
+
+
+@pytest.mark.parametrize("name", ["fmax", "fmin", "copysign", "atan2", "remainder", "heaviside", "logical_and"])
+def test_special_pairs(name):
+    x, y = np.meshgrid(np.float32([-1, -0.0, 0, 2]), np.float32([-0.5, 0, 3, np.nan] if name in ("fmax", "fmin") else [-0.5, 0.25, 3]))
+    check(lambda x, y: registry[name].function(x, y), tg.tensor(x), tg.tensor(y))
+
+
 def test_names_and_versions():
     tg.manual_seed(0)
     proto = exported(network().eval(), draw(2, 3, 8, 8), input_names=["image"], output_names=["classes"], dynamic_axes={"image": {0: "n"}, "classes": {0: "n"}})

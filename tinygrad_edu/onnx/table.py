@@ -79,7 +79,10 @@ def hard(g, x):
 
 
 def clipped(g, s, x):
-    return g.Clip(x, *(None if s[k] is None else g.constant(s[k], s.dtype) for k in ("low", "high")))
+    low, high = (s[k] if s[k] is None else g.constant(s[k], s.dtype) for k in ("low", "high"))
+    if low is None or high is None:  # a Clip that lacks one would cut infinity off
+        return g.Min(x, high) if low is None else g.Max(x, low)
+    return g.Clip(x, low, high)
 
 
 def integral(s):
@@ -157,7 +160,7 @@ formulas(
 
 @entry
 def atan2(g, s, x, y):
-    angle = g.Where(g.Less(y, 0), g.Where(g.Less(x, 0), -pi, pi), 0)
+    angle = g.Where(g.Less(y, 0), g.Where(negative(g, x), -pi, pi), 0)
     return g.Add(g.Where(g.And(g.Equal(x, 0), g.Equal(y, 0)), 0, g.Atan(g.Div(x, y))), angle)
 
 
