@@ -310,6 +310,8 @@ PROGRAMS = dict(
     chosen=(lambda x: tg.where(x > 0, x < 1, x > -1), lambda: draw(3, 4)),
     integers=(lambda ids: (ids * 2 + 1) // 3 % 4, lambda: tg.randint(0, 9, (3, 4))),
     mixed=(lambda ids: ids * 0.5 + ids.float(), lambda: tg.randint(0, 9, (3, 4))),
+    selected=(lambda x: (x[x > 0] * 2).sum() + x[(x < 0).all(1)].mean(), lambda: -tg.ones(3, 4) + 3 * tg.eye(3, 4)[:1] + draw(3, 4) * 0.1),
+    places=(lambda x: (x > 0).nonzero(), lambda: draw(3, 4)),
     best=(lambda x: x.max(dim=1), lambda: draw(3, 4)),
     argmax=(lambda x: x.argmax(-1), lambda: draw(3, 4)),
     top=(lambda x: x.topk(2), lambda: draw(3, 4)),
@@ -355,6 +357,7 @@ REFUSED = [
     (lambda: exported(lambda x: overwritten(x), draw(4)), "overwritten in place through a view"),
     (lambda: exported(lambda x: x + tg.eye(x.shape[0]), draw(4, 1), dynamic_axes={"x": [0]}), "elements have no simple rule"),
     (lambda: exported(lambda x: sum(x[i] for i in range(len(x))), draw(4, 2), dynamic_axes={"x": {0: "n"}}), "takes other steps for other sizes"),
+    (lambda: exported(lambda x: x[x > 0].reshape(1, -1), draw(4)), "reshape.* size depends on values, as x.mask. gives"),
     (lambda: exported(nn.Linear(2, 2), draw(2, 2), opset_version=11), "opset_version=11"),
     (lambda: exported(nn.Linear(2, 2), draw(2, 2), dynamic_shapes={"y": {0: "n"}}), "'y', and the inputs are input"),
 ]  # fmt: skip

@@ -11,6 +11,8 @@ from .tracing import Ref, holds_value, tracing
 
 OPSET, IR_VERSION = 18, 10  # stated in every file: newer defaults of the onnx package are refused by older runtimes
 IGNORED = {"normalize": ("mean", "scale"), "embed": ("padding_idx", "scale")}  # what only derivatives need
+ANY_SIZE = {"sum", "mean", "prod", "amax", "amin", "logsumexp", "count_nonzero_along", "any_along", "all_along", "eq", "ne", "lt", "le", "gt", "ge",
+            "matmul", "affine", "affine_sigmoid", "cast", "clone", "softmax", "log_softmax"}  # what asks for no size  # fmt: skip
 
 
 class ONNXProgram:
@@ -105,7 +107,7 @@ def export(model, args=(), f=None, *, kwargs=None, input_names=None, output_name
         args, kwargs = args[:-1], args[-1]
     example = Example(model, args, kwargs or {}, input_names)
     dynamic = example.dynamic(dynamic_axes, dynamic_shapes)
-    program = ONNXProgram(translated(example, dynamic, output_names, dynamic_axes, export_params))
+    program = ONNXProgram(Translation(example, dynamic).model(output_names, dynamic_axes, export_params))
     onnx.checker.check_model(program.model_proto, full_check=True)
     if verbose:
         print(onnx.printer.to_text(program.model_proto))
@@ -234,112 +236,140 @@ def runs_of(example, dynamic):
     return runs, {name: [sizes[name] for sizes in table] for name in dynamic}
 
 
-def translated(example, dynamic, output_names, dynamic_axes, export_params):
-    """The ONNX model."""
-    from onnx import helper
+class Translation:
+    """From the runs of an example to an ONNX model."""
 
-    from .graph import Graph, type_of
-    from .table import table
+    def __init__(self, example, dynamic):
+        from .graph import Graph
 
-    runs, symbols = runs_of(example, dynamic)
-    (tracer, outputs, keys), *others = runs
-    if any([s.op for s in t.steps] != [s.op for s in tracer.steps] for t, _, _ in others):
-        if dynamic:
-            raise NotImplementedError("onnx.export: the model takes other steps for other sizes or numbers, so the dynamic axes "
-                                      f"{', '.join(dynamic)} cannot be left open; export it without them, one file per size")  # fmt: skip
-        warnings.warn("onnx.export: the model takes other steps for other numbers: a branch or a loop in Python depends on its inputs, "
-                      "and is frozen as the example takes it", stacklevel=4)  # fmt: skip
-        runs, others = runs[:1], []
-    steps = {s.ref: k for k, s in enumerate(tracer.steps)}
-    g = Graph(example.model)
-    g.taken |= {*example.names, *(output_names or ())}
+        self.example, self.dynamic = example, dynamic
+        self.runs, self.symbols = runs_of(example, dynamic)
+        self.steps, self.outputs, self.keys = self.runs[0][0].steps, *self.runs[0][1:]
+        if any([s.op for s in tracer.steps] != [s.op for s in self.steps] for tracer, *_ in self.runs[1:]):
+            if dynamic:
+                raise NotImplementedError("onnx.export: the model takes other steps for other sizes or numbers, so the dynamic axes "
+                                          f"{', '.join(dynamic)} cannot be left open; export it without them, one file per size")  # fmt: skip
+            warnings.warn("onnx.export: the model takes other steps for other numbers: a branch or a loop in Python depends on its inputs, "
+                          "and is frozen as the example takes it", stacklevel=4)  # fmt: skip
+            self.runs = self.runs[:1]
+        self.graph, self.inputs, self.loose = Graph(example.model), [], set()
 
-    def agreed(values, step=None):
+    def model(self, output_names, dynamic_axes, export_params):
+        """The ONNX model."""
+        from onnx import helper
+
+        from .. import __version__
+
+        self.graph.taken |= {*self.example.names, *(output_names or ())}
+        needed = self.needed()
+        self.add_inputs()
+        self.add_state(needed, export_params)
+        for number, step in enumerate(self.steps):
+            if step.ref in needed:
+                with self.graph.at(step):
+                    self.translate(step, [tracer.steps[number] for tracer, *_ in self.runs])
+        results = [self.output(k, output_names or (), dynamic_axes or {}) for k in range(len(self.outputs))]
+        graph = helper.make_graph(self.graph.nodes, type(self.example.model).__name__, self.inputs, results, self.graph.initializers)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
+                                 producer_name="tinygrad_edu", producer_version=__version__)  # fmt: skip
+
+    def agreed(self, values, step=None):
+        """What all runs have in common, or an error that says where they differ."""
         try:
-            return merged(values, symbols)
+            return merged(values, self.symbols)
         except Differs as what:
-            place = step.place(example.model) if step else " among the outputs"
+            place = f" of {step.op.name}{step.place(self.example.model)}" if step else " among the outputs"
             raise NotImplementedError(
-                f"onnx.export: {what}{' of ' + step.op.name if step else ''}{place} changes with the inputs, and no operator computes it from them, "
-                "or it is random. Call model.eval() where dropout is on; compute with tensors, not with .item(), .numpy() or shapes that a "
-                "dynamic axis changes") from None  # fmt: skip
+                f"onnx.export: {what}{place} changes with the inputs, and no operator computes it from them, or it is random. Call model.eval() "
+                "where dropout is on; compute with tensors, not with .item(), .numpy() or shapes that a dynamic axis changes") from None  # fmt: skip
 
-    inputs, count = [], 0
-    for k, (name, array) in enumerate(zip(example.names, example.started)):
-        g.names[Ref(count)], g.dtypes[Ref(count)], shape = name, array.dtype, list(array.shape)
-        for label, places in dynamic.items():
-            for i, axis in places:
-                if i == k:
-                    g.sizes.setdefault(label, (name, axis))
-                    shape[axis] = Dim.of(symbols[label], {label: symbols[label]} if len(symbols) == 1 else symbols)
-        g.shapes[Ref(count)] = tuple(shape)
-        inputs.append(helper.make_tensor_value_info(name, type_of(array.dtype), [str(n) if isinstance(n, Dim) else n for n in shape]))
-        count += 1
-    needed, stack = set(), [outputs]
-    while stack:
-        x = stack.pop()
-        if isinstance(x, Ref):
-            if x not in needed:
-                needed.add(x)
-                if x in steps:
-                    step = tracer.steps[steps[x]]
-                    stack += [step.inputs, {k: v for k, v in step.params.items() if k not in IGNORED.get(step.op.name, ())}]
-        elif isinstance(x, (tuple, list, dict)):
-            stack += x.values() if isinstance(x, dict) else x
-    seen: dict = {}
-    for name, t in example.state.items():
-        if id(t) in seen:
-            continue
-        seen[id(t)], ref = name, Ref(count)
-        g.names[ref], g.dtypes[ref], g.shapes[ref] = name, t.dtype, tuple(t.shape)
-        count += 1
-        if ref in needed:
-            g.taken.add(name)
-            if export_params:
-                g.initializer(name, np.asarray(t.array))
-            else:
-                inputs.append(helper.make_tensor_value_info(name, type_of(t.dtype), t.shape))
-    for number, step in enumerate(tracer.steps):
-        if step.ref not in needed:
-            continue
-        same = [step, *(t.steps[number] for t, _, _ in others)]
-        operator = table.get(step.op.name)
+    def needed(self):
+        """The values that the outputs depend on."""
+        made, found, stack = {s.ref: s for s in self.steps}, set(), [self.outputs]
+        while stack:
+            x = stack.pop()
+            if isinstance(x, Ref):
+                if x not in found and x in made:
+                    stack += [made[x].inputs, relevant(made[x])]
+                found.add(x)
+            elif isinstance(x, (tuple, list, dict)):
+                stack += x.values() if isinstance(x, dict) else x
+        return found
+
+    def value(self, ref, name, dtype, shape):
+        """A value that no step makes, and how an input of the graph is declared."""
+        from onnx import helper
+
+        g = self.graph
+        g.names[ref], g.dtypes[ref], g.shapes[ref] = name, dtype, tuple(shape)
+        return helper.make_tensor_value_info(name, g.type_of(dtype), [str(n) if isinstance(n, Dim) else n for n in shape])
+
+    def add_inputs(self):
+        for k, (name, array) in enumerate(zip(self.example.names, self.example.started)):
+            shape = list(array.shape)
+            for label, places in self.dynamic.items():
+                for axis in (axis for i, axis in places if i == k):
+                    self.graph.sizes.setdefault(label, (name, axis))
+                    shape[axis] = Dim.of(self.symbols[label], self.symbols)
+            self.inputs.append(self.value(Ref(k), name, array.dtype, shape))
+
+    def add_state(self, needed, export_params):
+        """Parameters and buffers that take part, under their names."""
+        different = {id(t): (name, t) for name, t in reversed(self.example.state.items())}
+        for k, (name, t) in enumerate(reversed(different.values()), len(self.inputs)):
+            declared = self.value(Ref(k), name, t.dtype, t.shape)
+            if Ref(k) in needed:
+                self.graph.taken.add(name)
+                if export_params:
+                    self.graph.initializer(name, np.asarray(t.array))
+                else:
+                    self.inputs.append(declared)
+
+    def translate(self, step, same):
+        """Say one step in ONNX; `same` are that step's records in all runs."""
+        from .table import table
+
+        g, name, place = self.graph, step.op.name, step.place(self.example.model)
+        operator = table.get(name)
         if operator is None:
-            raise NotImplementedError(
-                f"onnx.export: the operator {step.op.name} has no translation to ONNX{step.place(example.model)}; compute it from other operators, "
-                "or add an entry to tinygrad_edu.onnx.table.table")
-        left_out = IGNORED.get(step.op.name, ())
-        params = {k: agreed([s.params[k] for s in same], step) for k in step.params if k not in left_out}
-        shape = agreed([tuple(s.shape) for s in same], step) if step.op.name not in ("nonzero_positions", "getitem") else shape_of(same, symbols)
-        shapes = [agreed([tuple(s.shapes[i]) for s in same], step) for i in range(len(step.shapes))]
-        given = [agreed([s.inputs[i] for s in same], step) for i in range(len(step.inputs))]
+            raise NotImplementedError(f"onnx.export: the operator {name} has no translation to ONNX{place}; compute it from other operators, "
+                                      "or add an entry to tinygrad_edu.onnx.table.table")  # fmt: skip
+        params = {k: self.agreed([s.params[k] for s in same], step) for k in relevant(step)}
+        given = [self.agreed([s.inputs[i] for s in same], step) for i in range(len(step.inputs))]
+        sizes = lambda ref, shapes: (None,) * len(shapes[0]) if self.is_loose(ref) else self.agreed(list(map(tuple, shapes)), step)
+        self.follow_loose(step, given, params, place)
+        shape = sizes(step.ref, [s.shape for s in same])
+        shapes = [sizes(x, [s.shapes[i] for s in same]) for i, x in enumerate(step.inputs)]
         g.shapes[step.ref], g.dtypes[step.ref] = shape, step.dtype
-        with g.at(step):
-            names = [g.operand(x, step.dtype if step.op.name == "where" and i else None) for i, x in enumerate(given)]
-            if isinstance(operator, str):
-                g.names[step.ref] = g.node(operator, names)
-            else:
-                g.names[step.ref] = operator(g, View(step, params, shape, shapes, g, step.place(example.model)), *names)
-    results = []
-    for k, ref in enumerate(outputs):
-        name = output_names[k] if output_names and k < len(output_names) else g.fresh(keys[k])
-        ref = agreed([o[k] for _, o, _ in runs])
-        g.nodes.append(helper.make_node("Identity", [g.operand(ref)], [name], name=g.fresh("Identity")))
-        shape = g.shapes[ref] if isinstance(ref, Ref) else ref.shape
-        labels = dict((dynamic_axes or {}).get(name, {})) if isinstance((dynamic_axes or {}).get(name), dict) else {}
-        dtype = g.dtypes[ref] if isinstance(ref, Ref) else ref.dtype
-        shown = [labels.get(a, str(n)) if isinstance(n, Dim) else n for a, n in enumerate(shape)]
-        results.append(helper.make_tensor_value_info(name, type_of(dtype), shown))
-    import tinygrad_edu
+        names = [g.operand(x, step.dtype if name == "where" and i else None) for i, x in enumerate(given)]
+        view = View(step, params, shape, shapes, g, place)
+        g.names[step.ref] = g.node(operator, names) if isinstance(operator, str) else operator(g, view, *names)
 
-    graph = helper.make_graph(g.nodes, type(example.model).__name__, inputs, results, g.initializers)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
-                             producer_name="tinygrad_edu", producer_version=tinygrad_edu.__version__)  # fmt: skip
+    def is_loose(self, x):
+        return isinstance(x, Ref) and x in self.loose
+
+    def follow_loose(self, step, given, params, place):
+        """A size that depends on values (how many a mask picks) is known to the exported graph alone, and few operators need no more."""
+        mask = [i for i in params.get("index", ()) if isinstance(i, Ref) and self.graph.dtypes[i].kind == "b"] if step.op.name == "getitem" else ()
+        used = any(map(self.is_loose, [*given, *params.values()]))
+        if used and not (step.op.kind == "elementwise" or step.op.name in ANY_SIZE):
+            raise NotImplementedError(f"onnx.export: {step.op.name}{place} is given a tensor whose size depends on values, as x[mask] gives; "
+                                      "use where(mask, x, 0) instead")  # fmt: skip
+        if step.shape and (used or mask or step.op.name == "nonzero_positions"):
+            self.loose.add(step.ref)
+
+    def output(self, k, names, axes):
+        """Give an output its name, and say its type and sizes."""
+        from onnx import helper
+
+        g, name = self.graph, names[k] if k < len(names) else self.graph.fresh(self.keys[k])
+        x = self.agreed([outputs[k] for _, outputs, _ in self.runs])
+        g.nodes.append(helper.make_node("Identity", [g.operand(x)], [name], name=g.fresh("Identity")))
+        shape, dtype = (g.shapes[x], g.dtypes[x]) if isinstance(x, Ref) else (x.shape, x.dtype)
+        labels = axes[name] if isinstance(axes.get(name), dict) else {}
+        return helper.make_tensor_value_info(name, g.type_of(dtype), [labels.get(a, str(n)) if isinstance(n, Dim) else n for a, n in enumerate(shape)])
 
 
-def shape_of(same, symbols):
-    """The shape of a result whose size may depend on the values, where it is the same in all runs; else sizes of which nothing is known."""
-    try:
-        return merged([tuple(s.shape) for s in same], symbols)
-    except Differs:
-        return tuple(same[0].shape)
+def relevant(step):
+    """The parameters that the value depends on."""
+    return {k: v for k, v in step.params.items() if k not in IGNORED.get(step.op.name, ())}
