@@ -215,6 +215,19 @@ def test_models_of_any_batch(name):
     check(model, data(3, 4), other=[(data(1, 4),), (data(5, 6 if options is LONGER else 4),)], **options)
 
 
+@pytest.mark.parametrize("program", [
+    lambda x: x.sum(0) / x.shape[0] + len(x) * 2,
+    lambda x: x.reshape(-1, 2).sum(0) + x.view(x.shape[0], 2, 2).transpose(0, 1).reshape(2, -1).var(1),
+    lambda x: tg.cat([x[: x.shape[0] - 1], x[-1:].expand(x.shape[0] + 1, 4)]),
+    lambda x: x.unsqueeze(1).repeat(1, 3, 1).view(3 * x.shape[0], 4) * tg.zeros(3 * len(x), 1).add(2),
+    lambda x: x + tg.arange(len(x)).float()[:, None],
+    lambda x: F.pad(x, (0, 1)).argsort(0),
+])  # fmt: skip
+def test_sizes_that_follow(program):
+    tg.manual_seed(4)
+    check(program, draw(4, 4), other=[(draw(7, 4),), (draw(2, 4),)], input_names=["x"], dynamic_axes={"x": {0: "n"}})
+
+
 @pytest.mark.parametrize("name", ["perceptron", "residual", "gru", "causal"])
 def test_models_in_double(name):
     make, data, options = MODELS[name]
@@ -357,6 +370,8 @@ REFUSED = [
     (lambda: exported(lambda x: overwritten(x), draw(4)), "overwritten in place through a view"),
     (lambda: exported(lambda x: x + tg.eye(x.shape[0]), draw(4, 1), dynamic_axes={"x": [0]}), "elements have no simple rule"),
     (lambda: exported(lambda x: sum(x[i] for i in range(len(x))), draw(4, 2), dynamic_axes={"x": {0: "n"}}), "takes other steps for other sizes"),
+    (lambda: exported(lambda x: F.pad(x, (0, len(x))), draw(4, 1), dynamic_axes={"x": [0]}), "pad_constant with widths=.* that follows a dynamic axis"),
+    (lambda: exported(lambda x: x / len(x) ** 0.5, draw(4, 1), dynamic_axes={"x": [0]}), "the number 2.0, which is .* in another run, of div"),
     (lambda: exported(lambda x: x[x > 0].reshape(1, -1), draw(4)), "reshape.* size depends on values, as x.mask. gives"),
     (lambda: exported(nn.Linear(2, 2), draw(2, 2), opset_version=11), "opset_version=11"),
     (lambda: exported(nn.Linear(2, 2), draw(2, 2), dynamic_shapes={"y": {0: "n"}}), "'y', and the inputs are input"),

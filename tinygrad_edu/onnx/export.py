@@ -50,8 +50,7 @@ class View:
         value = self.params.get(name)
         if holds_value(value) or isinstance(value, Varying):
             raise self.refused(f"{name}=… that depends on the inputs")
-        parts = (value.start, value.stop, value.step) if isinstance(value, slice) else value if isinstance(value, tuple) else (value,)
-        if any(isinstance(v, Dim) for v in parts):
+        if holds_dim(value):
             raise self.refused(f"{name}={value} that follows a dynamic axis")
         return value
 
@@ -244,7 +243,8 @@ class Translation:
 
         self.example, self.dynamic = example, dynamic
         self.runs, self.symbols = runs_of(example, dynamic)
-        self.steps, self.outputs, self.keys = self.runs[0][0].steps, *self.runs[0][1:]
+        first, self.outputs, self.keys = self.runs[0]
+        self.steps = first.steps
         if any([s.op for s in tracer.steps] != [s.op for s in self.steps] for tracer, *_ in self.runs[1:]):
             if dynamic:
                 raise NotImplementedError("onnx.export: the model takes other steps for other sizes or numbers, so the dynamic axes "
@@ -368,6 +368,13 @@ class Translation:
         shape, dtype = (g.shapes[x], g.dtypes[x]) if isinstance(x, Ref) else (x.shape, x.dtype)
         labels = axes[name] if isinstance(axes.get(name), dict) else {}
         return helper.make_tensor_value_info(name, g.type_of(dtype), [labels.get(a, str(n)) if isinstance(n, Dim) else n for a, n in enumerate(shape)])
+
+
+def holds_dim(x):
+    """True if a size in nested tuples and slices follows a dynamic axis."""
+    if isinstance(x, slice):
+        x = (x.start, x.stop, x.step)
+    return any(map(holds_dim, x)) if isinstance(x, tuple) else isinstance(x, Dim)
 
 
 def relevant(step):

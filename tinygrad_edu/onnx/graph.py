@@ -101,6 +101,8 @@ class Graph:
             return self.names[x]
         if isinstance(x, Varying):
             return x.said(self)
+        if isinstance(x, Dim):
+            return self.Cast(self.Squeeze(self.integers(x)), to=type_of(dtype or self.dtype))
         return None if x is None else self.constant(x, None if hasattr(x, "dtype") else dtype)
 
     @contextmanager

@@ -64,7 +64,8 @@ class Counted(Varying):
     start: int
 
     def said(self, g):
-        return g.Cast(g.counted(self.start, self.shape[0]), to=g.type_of(self.dtype))
+        numbers = g.counted(self.start, next(n for n in self.shape if isinstance(n, Dim)))
+        return g.Reshape(g.Cast(numbers, to=g.type_of(self.dtype)), g.integers(*(-1 if isinstance(n, Dim) else n for n in self.shape)))
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,8 @@ def merged_arrays(values, symbols):
     shape = merged([v.shape for v in values], symbols)
     if first.size and all((v == first.flat[0]).all() for v in values):
         return Filled(shape, first.dtype, first.flat[0])
-    if first.ndim == 1 and all(np.array_equal(v, first[0] + np.arange(len(v))) for v in values):
-        return Counted(shape, first.dtype, first[0].item())
+    if first.size == max(first.shape) and all(np.array_equal(v.reshape(-1), int(first.flat[0]) + np.arange(v.size)) for v in values):
+        return Counted(shape, first.dtype, int(first.flat[0]))
     if first.ndim == 2 and first.size:
         below, above = first[-1, 0], first[0, -1]
         k = int((first[0] == below).sum()) - 1

@@ -347,7 +347,7 @@ formulas(
 def roll(g, s, x):
     shifts, axes, shape = s["shifts"], s["axes"], s.shape
     if axes is None:
-        x, axes, shape = g.Reshape(x, g.integers(-1)), 0, (prod(s.shape),)
+        x, axes, shape = g.Reshape(x, g.integers(-1)), 0, (prod(map(s.static, s.shape)),)
     for shift, axis in zip(*(v if isinstance(v, tuple) else (v,) for v in (shifts, axes))):
         place = -(shift % max(1, s.static(shape[axis])))
         x = g.Concat(cut(g, x, [axis], [place], [2**62]), cut(g, x, [axis], [0], [place]), axis=axis) if place else x
@@ -556,7 +556,7 @@ def huber_error(g, s, x, target):
 
 @entry
 def class_cross_entropy(g, s, x):
-    target, smoothing, classes = s.array("target"), s["label_smoothing"], s.shapes[0][1]
+    target, smoothing, classes = s.array("target"), s["label_smoothing"], s.static(s.shapes[0][1])
     weights = np.ones(classes, s.dtype) if s["weight"] is None else s["weight"].astype(s.dtype)
     logs = g.LogSoftmax(x, axis=1)
     if s["ignore_index"] is not None:
@@ -665,7 +665,7 @@ def unfold(g, s, x):
 @entry
 def fold(g, s, x):
     n, channels, taps, *lengths = s.shapes[0]
-    flat = reshaped(g, x, (n, channels * taps, prod(s.static(m) for m in lengths)))
+    flat = reshaped(g, x, (n, s.static(channels) * taps, prod(s.static(m) for m in lengths)))
     attributes = geometry(s, s["kernel"])
     block = g.integers(*attributes.pop("kernel_shape"))
     return g.Col2Im(flat, g.integers(*s["shape"]), block, dilations=list(s["dilation"]), **attributes)
