@@ -16,7 +16,7 @@ from tests.operator_kit import Case, cases_of  # noqa: E402
 from tinygrad_edu import nn  # noqa: E402
 from tinygrad_edu.autograd.operator import registry  # noqa: E402
 from tinygrad_edu.nn import functional as F  # noqa: E402
-from tinygrad_edu.onnx.export import tensors_in  # noqa: E402
+from tinygrad_edu.onnx.example import tensors_in  # noqa: E402
 from tinygrad_edu.onnx.table import table  # noqa: E402
 
 try:

@@ -1,7 +1,8 @@
 """Models as `.onnx` files, which other programs run: `export`, with the names of `torch.onnx`.
 
-A model is run on example arrays and each operator that it calls is written down (tracing.py); runs with other numbers and other sizes say
-what depends on the inputs in any other way (merging.py); what is left is translated operator by operator (table.py, said with graph.py).
+A model is run on example arrays and each operator that it calls is written down (tracing.py); runs with other numbers and other sizes
+(example.py) say what depends on the inputs in any other way (merging.py); what the outputs need is translated (translation.py) operator by
+operator (table.py), in terms of nodes and constants (graph.py).
 """
 
 from . import tracing
