@@ -10,9 +10,9 @@ import pytest
 
 onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'onnx>=1.17' onnxruntime")
 from onnx.reference import ReferenceEvaluator  # noqa: E402
+from operator_kit import Case, cases_of  # noqa: E402
 
 import tinygrad_edu as tg  # noqa: E402
-from tests.operator_kit import Case, cases_of  # noqa: E402
 from tinygrad_edu import nn  # noqa: E402
 from tinygrad_edu.autograd.operator import registry  # noqa: E402
 from tinygrad_edu.nn import functional as F  # noqa: E402

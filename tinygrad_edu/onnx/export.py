@@ -59,7 +59,8 @@ def export(model, args=(), f=None, *, kwargs=None, input_names=None, output_name
     example = Example(model, args, kwargs or {}, input_names)
     dynamic = example.dynamic(dynamic_axes, dynamic_shapes)
     program = ONNXProgram(Translation(example, dynamic).model(output_names, dynamic_axes, export_params))
-    onnx.checker.check_model(program.model_proto, full_check=True)
+    if program.model_proto.ByteSize() < 2**31:  # the limit of the format: larger models are saved with external_data=True
+        onnx.checker.check_model(program.model_proto, full_check=True)
     if verbose:
         print(onnx.printer.to_text(program.model_proto))
     if f is not None:
