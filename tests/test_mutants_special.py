@@ -637,3 +637,45 @@ def test_gradients_of_odd_operators(odd_operators):
     for function in (odd_operators["facts_of_none"].op.function, general_function(odd_operators["facts_of_none"].op)):
         node = function(x).node
         assert node.saved[0] == (None, None, None), "of what is left out there is no shape, on either way"
+
+
+def test_a_first_input_that_may_be_missing():
+    """The operator computes in the type of an input that is there."""
+    from tinygrad_edu.autograd.operator import general, registry
+
+    try:
+
+        @general(promote=("y",), x=lambda g: g, y=lambda g: g)
+        def optional_second(x, y=None):
+            """x + y"""
+            return x.copy() if y is None else x + y
+
+        x = tg.tensor([1.0, 2.0], requires_grad=True)
+        assert optional_second(x).tolist() == [1.0, 2.0] and optional_second(x, tg.ones(2)).tolist() == [2.0, 3.0]
+        optional_second(x).sum().backward()
+        assert x.grad.tolist() == [1.0, 1.0]
+    finally:
+        registry.pop("optional_second", None)
+
+
+def test_joined_constants_that_numpy_overwrites():
+    """A product of several operands keeps them: what NumPy shares is copied. Joined ones are not kept."""
+    for names, function in (("ij,jk->ik", lambda x, c: tg.einsum("ij,jk->ik", x, c)), ("cat", lambda x, c: tg.cat([x, c]) ** 2)):
+        memory = np.array([[1.0, 2.0], [3.0, 4.0]])
+        x = tg.ones(2, 2, dtype=tg.float64, requires_grad=True)
+        out = function(x, tg.from_numpy(memory))
+        memory[:] = 100
+        out.sum().backward()
+        assert x.grad.tolist() == ([[3.0, 7.0], [3.0, 7.0]] if names != "cat" else [[2.0, 2.0], [2.0, 2.0]])
+
+
+def test_joined_tensors_of_any_kind():
+    x, y = tg.ones(2, requires_grad=True), tg.ones(2, dtype=tg.float64, requires_grad=True)
+    for values in ((x, y), (x, np.ones(2)), (x, tg.ones(2)), (tg.ones(2), tg.ones(2)), (tg.arange(2), tg.arange(2)), (x,), (x, x, y)):
+        out = registry["concatenate"].function(*values)
+        assert out.requires_grad == any(getattr(v, "requires_grad", False) for v in values)
+        assert out.dtype == np.result_type(*(v.dtype for v in values)) and out.shape == (2 * len(values),)
+        if out.requires_grad:
+            assert [p is not None for p in out.node.parents] == [getattr(v, "requires_grad", False) for v in values]
+        with tg.no_grad():
+            assert not registry["concatenate"].function(*values).requires_grad

@@ -90,7 +90,6 @@ def source_of(op):
               f"            if not (remember and ({tracked})): return {finished(op, 'Tensor(out, None)')}"]  # fmt: skip
     kept = {w for wants in op.wants for w in wants}
     held = [f"{x}_node is None and {tensor_check(op, x)}held_by_user({x})" for x in xs if x in kept and len(xs) > 1]
-    held += [f"held_by_user({xs[0]})"] * op.view
     if held:
         lines += [f"            if {' or '.join(held)}:", "    " * 3 + general]
     rules = op.rules if not op.together else (op.together,) * len(xs)
