@@ -237,6 +237,7 @@ def test_zero_dimensional_tensors_have_dimension_0_and_minus_1():
     for name in ("max", "median", "sort", "cummax", "mode"):
         values, indices = getattr(tg, name)(x, 0)
         assert values.item() == 2.0 and indices.item() == 0
+    assert x.amax([]).item() == x.amin(()).item() == 2.0
     assert x.index_fill(0, tg.tensor([0]), 5.0).item() == 5.0 and x.unfold(0, 1, 1).shape == (1,)
 
 

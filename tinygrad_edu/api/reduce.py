@@ -151,7 +151,7 @@ def no_elements(name, input, dim):
 
 def no_extreme(name, input, dim):
     """The same for one dimension, several or all of them."""
-    for d in axes_of(name, input, dim) if isinstance(dim, (tuple, list)) else () if dim is None else (check_dim(name, input, dim),):
+    for d in axes_of(name, input, dim) or () if isinstance(dim, (tuple, list)) else () if dim is None else (check_dim(name, input, dim),):
         no_elements(name, input, d)
 
 
