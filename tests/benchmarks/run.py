@@ -333,8 +333,8 @@ def serve(name, column, workloads=None):
 class Worker:
     """The other end of the pipe."""
 
-    def __init__(self, name, column, script=__file__):
-        command = [sys.executable, script, "--serve", name, column]
+    def __init__(self, name, column, script=None):
+        command = [sys.executable, script or __file__, "--serve", name, column]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **THREADS})
         self.ready = self.read()
 
