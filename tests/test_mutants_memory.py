@@ -732,3 +732,68 @@ def test_a_gradient_is_taken_as_it_is_exactly_where_nobody_else_holds_its_memory
     (h + 0).sum().backward()
     h.grad.add_(1)
     assert x.grad.tolist() == [1.0, 1.0], "what is kept for a result is not its input's"
+
+
+# --- writes through .data to parts of a memory -------------------------------------------------------------------------
+
+
+def drawn_index(rng, shape):
+    """A random index of ints and slices, such as x[1, ::2]."""
+    return tuple(int(rng.integers(n)) if rng.random() < 0.4 else slice(int(rng.integers(n)), None, int(rng.integers(1, 4))) for n in shape)
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_writes_to_parts_are_refused_where_they_touch_what_was_saved(seed):
+    rng = np.random.default_rng(seed)
+    x, numbers = tg.zeros(4, 6, dtype=tg.float64), np.arange(24).reshape(4, 6)
+    saved = drawn_index(rng, (4, 6))
+    for _ in range(rng.integers(0, 3)):  # before anything is saved, every write is free
+        x.data[drawn_index(rng, (4, 6))] = 1.0
+    w = tg.ones_like(x[saved], requires_grad=True)
+    loss, before, touched = (w * x[saved]).sum(), x[saved].tolist(), False
+    for _ in range(rng.integers(1, 4)):
+        index = drawn_index(rng, (4, 6))
+        x.data[index] = 2.0
+        touched |= bool(np.isin(numbers[index], numbers[saved]).any())
+    if touched:
+        with pytest.raises(RuntimeError, match="has overwritten"):
+            loss.backward()
+    else:
+        loss.backward()
+        assert w.grad.tolist() == before
+
+
+@pytest.mark.parametrize("count, refused", [(1, False), (63, False), (64, True), (100, True)])
+def test_only_the_latest_parts_are_remembered(count, refused):
+    """Of more than that, some may have touched anything: back propagation refuses rather than guesses."""
+    x, w = tg.zeros(200), tg.ones(2, requires_grad=True)
+    x.data[5] = 1.0
+    loss = (w * x[:2]).sum()
+    for k in range(count):
+        x.data[10 + k] = 1.0
+    if refused:
+        with pytest.raises(RuntimeError, match="has overwritten"):
+            loss.backward()
+    else:
+        loss.backward()
+
+
+def test_a_whole_write_counts_for_all_parts():
+    for first, second in (((lambda x: x.fill_(2.0)), (lambda x: x.data.__setitem__(5, 1.0))), ((lambda x: x.data.__setitem__(5, 1.0)), (lambda x: x.fill_(2.0)))):
+        x, w = tg.zeros(8), tg.ones(2, requires_grad=True)
+        loss = (w * x[:2]).sum()
+        first(x), second(x)
+        with pytest.raises(RuntimeError, match="has overwritten"):
+            loss.backward()
+        x.data[6] = 1.0
+        (w * x[:2]).sum().backward()  # saved after all of it
+    x, w = tg.zeros(8), tg.ones(2, requires_grad=True)
+    x.fill_(3.0)
+    loss = (w * x[:2]).sum()
+    x.data[5] = 1.0
+    loss.backward()
+    assert w.grad.tolist() == [3.0, 3.0]
+    loss = (w * x[:2]).sum()
+    x.data[tg.tensor([5])] = 1.0  # where an index picks, all may be touched
+    with pytest.raises(RuntimeError, match="has overwritten"):
+        loss.backward()
