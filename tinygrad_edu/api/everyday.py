@@ -228,7 +228,7 @@ def old_constructor(name, dtype):
 for name, kind in KINDS.items():
     old_constructor(f"{name}Tensor", np.dtype(kind))
 
-Tensor.of_data = staticmethod(lambda args, device=None: legacy(args, dtypes.default, device))
+Tensor.of_data = staticmethod(lambda args: legacy(args, dtypes.default))
 
 
 @only_method()

@@ -13,7 +13,7 @@ from ..autograd.tensor import Tensor, array_of
 from ..ops import linalg, reductions, shapes
 from .product import cross as cross_product
 from .product import matmul
-from .spelling import axes_of, both, check_dim, into, ints, named_results, only_function
+from .spelling import axes_of, both, check_dim, into, ints, magnitudes, named_results, only_function
 from .spelling import functions as public
 
 __all__: list = []
@@ -294,7 +294,7 @@ def matrix_exp(A):
 def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     """(Σ |x|^ord)^(1/ord) along dim, of the flattened tensor if dim is None"""
     x = x if dtype is None else x.astype(np.dtype(dtype))
-    x = floats("vector_norm", public["abs"](x) if x.dtype.kind == "c" else x)
+    x = floats("vector_norm", magnitudes(x))
     return reductions.vector_norm(x, axis=axes_of("linalg.vector_norm", x, dim), order=plain(ord), keepdims=keepdim)
 
 

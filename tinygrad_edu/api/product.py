@@ -1,6 +1,5 @@
 """Products of vectors and matrices in PyTorch's spelling."""
 
-
 import numpy as np
 
 from ..autograd.tensor import Tensor, array_of

@@ -39,7 +39,7 @@ from ..autograd import dtypes, memory, modes
 from ..autograd.tensor import Tensor, array_of
 from . import cephes
 from .create import check_device, checked_size, cpu, dtype_of, finished
-from .spelling import both, into, ints, methods, only_function
+from .spelling import both, ints, methods, only_function
 
 DEFAULT_SEED = 67280421310721  # PyTorch's, for programs that set none
 
@@ -440,8 +440,7 @@ def random_filled(name, description, draw_real):
         kind = dtype_of(dtype) if dtype is not None else dtypes.default if out is None else out.dtype
         if kind.kind != "c":
             floating(name, kind)
-        result = finished(draw(source(generator), math.prod(size), kind, True).reshape(size), requires_grad)
-        return result if out is None else into(out, result)
+        return finished(draw(source(generator), math.prod(size), kind, True).reshape(size), requires_grad, out)
 
     def like(input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
         check_device(device)
@@ -493,8 +492,7 @@ def randint(low=None, high=None, size=None, *, generator=None, dtype=None, devic
         low, high = 0, low
     size = ints((size,))
     kind = dtype_of(dtype) if dtype is not None else np.dtype(np.int64) if out is None else out.dtype
-    result = finished(integers(source(generator), math.prod(size), kind, int(low), int(high)).reshape(size), requires_grad)
-    return result if out is None else into(out, result)
+    return finished(integers(source(generator), math.prod(size), kind, int(low), int(high)).reshape(size), requires_grad, out)
 
 
 @only_function()
@@ -522,8 +520,7 @@ def randperm(n, *, generator=None, out=None, dtype=None, device=None, requires_g
     else:  # so many that w mod n would prefer some: 64-bit numbers, and the shuffle that builds its list as it goes
         for i, j in enumerate((generator.double_words(n) % np.arange(1, n + 1, dtype=np.uint64)).tolist()):
             order[i], order[j] = order[j], i
-    result = finished(np.array(order, np.int64 if dtype is None else dtype_of(dtype)), requires_grad)
-    return result if out is None else into(out, result)
+    return finished(np.array(order, np.int64 if dtype is None else dtype_of(dtype)), requires_grad, out)
 
 
 @only_function()
@@ -552,8 +549,7 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, dtype=None, layout=N
         shared = float(std) if not np.shape(std) and len(kinds) == 1 and np.shape(mean) else None
         numbers = normal_numbers(generator, math.prod(shape), kind, 0.0, 1.0 if shared is None else shared).reshape(shape)
         numbers = ((numbers if shared is not None else numbers * std) + mean).astype(kind, copy=False)
-    result = finished(numbers, requires_grad)
-    return result if out is None else into(out, result)
+    return finished(numbers, requires_grad, out)
 
 
 @both()

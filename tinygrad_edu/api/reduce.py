@@ -8,7 +8,7 @@ from ..autograd import dtypes
 from ..autograd.tensor import Tensor, array_of
 from ..ops import indexing, reductions, shapes
 from ..ops.arithmetic import maximum, minimum
-from .spelling import as_tensor, axes_of, both, check_dim, into, methods, named_results, only_function
+from .spelling import as_tensor, axes_of, both, check_dim, into, magnitudes, methods, named_results, only_function
 from .spelling import functions as public
 
 int64 = np.dtype("int64")
@@ -284,7 +284,7 @@ def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
     """(Σ |x|ᵖ)^(1/p) along dim; p = 2 unless given"""
     if dtype is not None:
         input = input.astype(np.dtype(dtype))
-    input = public["abs"](input) if input.dtype.kind == "c" and p != "nuc" else input
+    input = input if p == "nuc" else magnitudes(input)
     if input.dtype.kind in "biu":
         raise RuntimeError(f"norm: expected a floating-point tensor, got {input.dtype}; convert it first, as in x.float()")
     if p == "nuc":

@@ -480,8 +480,7 @@ def as_strided(input, size, stride, storage_offset=None):
     array = memory.as_memory(input)
     own, start = memory.addresses(array).reshape(-1), array if storage_offset is None else memory.owner(array)
     places = start.__array_interface__["data"][0] + (shapes.strided_positions(size, stride, storage_offset or 0) * array.itemsize)
-    order = np.argsort(own, kind="stable")
-    found = order[np.searchsorted(own, places, sorter=order).clip(max=max(own.size - 1, 0))] if own.size else np.zeros_like(places)
+    found = memory.found_at(places, own) if own.size else np.zeros_like(places)
     if places.size and (not own.size or (own[found] != places).any()):
         raise RuntimeError("as_strided: this tensor is a view, and some of the elements lie outside of it; ask the tensor that it is a view of")
     return indexing.take_flat(input, positions=found)

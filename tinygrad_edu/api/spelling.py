@@ -100,6 +100,11 @@ def as_tensor(x):
     return x if isinstance(x, Tensor) else convert(x)
 
 
+def magnitudes(x):
+    """|x| of complex numbers; real ones as they are, for their norms are the same."""
+    return x.abs() if x.dtype.kind == "c" else x
+
+
 def dims_of(dim):
     """A dimension argument for an operator: None, an int, or a tuple of ints; an empty list means all."""
     if dim is None or type(dim) is int:

@@ -113,7 +113,7 @@ def check_unchanged(node):
         value = stack.pop()
         if isinstance(value, (tuple, list)):
             stack += value
-        elif isinstance(value, (np.ndarray, Tensor)) and (written := overwritten(node, value)) is not None:
+        elif (written := overwritten(node, value)) is not None:
             raise RuntimeError(
                 f"backward(): {node.name} saved a value {value.dtype}{list(value.shape)} for its derivative, and "
                 f"{written} has overwritten that memory since; use the form that makes a new tensor (x = x + y instead "
@@ -125,13 +125,13 @@ def overwritten(node, value):
     """What has overwritten a saved value since `node` was made; None if nothing has."""
     if not isinstance(value, (np.ndarray, Tensor)):
         return None
-    memory = owner(as_memory(value) if isinstance(value, Tensor) else value)
+    array = as_memory(value) if isinstance(value, Tensor) else value
+    memory = owner(array)
     written, known = writes.get(id(memory)), handed_out.get(id(memory))
     if known is not None and known[0] > node.birth and known[2]() is memory and checksum(memory) != known[1]:
         return "NumPy, through the array that .numpy() gave,"
     if written is not None and written[0] > node.birth and written[2]() is memory:  # not a dead array that had this id
         latest, other, places = parts.get(id(memory), (None, 0, ()))
-        array = value.array if isinstance(value, Tensor) else value
         if latest is not written or other > node.birth or any(n > node.birth and touches(facts, array) for n, facts in places):
             return written[1]
     return None
@@ -304,9 +304,13 @@ def positions_of(view, array):
     """Which elements of `array` a `view` of its memory shows, as positions in row-major order."""
     if array.flags.c_contiguous:
         return (addresses(view) - array.__array_interface__["data"][0]) // array.itemsize
-    places = addresses(array).reshape(-1)
-    order = np.argsort(places)
-    return order[np.searchsorted(places, addresses(view), sorter=order)]
+    return found_at(addresses(view), addresses(array).reshape(-1))
+
+
+def found_at(places, own):
+    """For each place the position of the address in `own` that is equal to it; where none is, of the next one or the last."""
+    order = np.argsort(own, kind="stable")
+    return order[np.searchsorted(own, places, sorter=order).clip(max=len(own) - 1)]
 
 
 def addresses(array):

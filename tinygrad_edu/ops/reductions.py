@@ -283,7 +283,7 @@ def argsort_along(x, *, axis=-1, descending=False, stable=True):
     if not descending:
         return np.argsort(x, axis=axis, kind="stable")
     n = x.shape[axis] - 1  # sort the mirror image, so that equal elements keep their order
-    return np.ascontiguousarray(np.flip(n - np.argsort(np.flip(x, axis), axis=axis, kind="stable"), axis))
+    return in_rows(np.flip(n - np.argsort(np.flip(x, axis), axis=axis, kind="stable"), axis))
 
 
 @undifferentiable(np.all, promote=())

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...api.create import dtype_of
 from ...api.elementwise import named
-from ...api.spelling import check_dim
+from ...api.spelling import check_dim, magnitudes
 from ...autograd import memory
 from ...autograd.tensor import Tensor, array_of
 from ...ops import activations as ops
@@ -238,8 +238,7 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     >>> tg.nn.functional.normalize(tg.tensor([[3.0, 4.0]]))
     tensor([[0.6000, 0.8000]])
     """
-    lengths = input.abs() if input.dtype.kind == "c" else input
-    size = reductions.vector_norm(lengths, axis=tuple(dim) if isinstance(dim, (tuple, list)) else dim, order=p, keepdims=True)
+    size = reductions.vector_norm(magnitudes(input), axis=tuple(dim) if isinstance(dim, (tuple, list)) else dim, order=p, keepdims=True)
     result = input / where(Tensor(array_of(size) >= eps, None), size, eps)
     return result if out is None else out.copy_(result)
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...api import shape as shapes
-from ...api.spelling import check_dim
+from ...api.spelling import check_dim, magnitudes
 from ...autograd import modes
 from ...autograd.tensor import Tensor, array_of
 from ...ops.products import affine
@@ -76,8 +76,7 @@ def unit(x, dim, eps):
 
 def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     """‖x1 − x2 + eps‖ₚ along the last dimension"""
-    apart = x1 - x2 + eps
-    return vector_norm(apart.abs() if apart.dtype.kind == "c" else apart, axis=-1, order=p, keepdims=keepdim)
+    return vector_norm(magnitudes(x1 - x2 + eps), axis=-1, order=p, keepdims=keepdim)
 
 
 def pdist(input, p=2.0):
