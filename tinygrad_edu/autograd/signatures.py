@@ -72,7 +72,7 @@ def source_of_save(op):
     params = "".join(f", {p}" for p in op.params)
     if op.variadic:
         facts = {want: value_of(op, want) for want in op.wants[0] if want.endswith(op.facts) and want not in op.params}
-        row = "".join(f"{want}, " for want in op.wants[0])
+        row = "".join(f"{want if want in facts else value_of(op, want)}, " for want in op.wants[0])
         rows = f"(lambda {', '.join(facts)}: [({row}) if parents[i] else None for i in range(len(parents))])({', '.join(facts.values())})"
         return f"lambda parents, out, *{op.variadic}{params}: {rows}"  # facts of all inputs are made once, for all rows
     rows = ", ".join(f"({row_of(op, wants)}) if parents[{i}] else None" for i, wants in enumerate(op.wants))
