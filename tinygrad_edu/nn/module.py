@@ -432,26 +432,27 @@ class Module:
             raise TypeError(f"load_state_dict: expected a dictionary of tensors, got {type(state_dict).__name__}")
         state_dict, missing, unexpected, problems = OrderedDict(state_dict), [], [], []
         alone = {}  # modules that load all of their own by themselves, and the beginning of their keys
-        for path, module in self.named_modules(remove_duplicate=False):
+
+        def prefixed():
+            return ((f"{path}." if path else "", module) for path, module in self.named_modules(remove_duplicate=False))
+
+        for prefix, module in prefixed():
             for hook, with_module in hooks_of(module, "_load_pre_hooks"):
-                arguments = (state_dict, path + "." if path else "", {}, strict, missing, unexpected, problems)
+                arguments = (state_dict, prefix, {}, strict, missing, unexpected, problems)
                 hook(module, *arguments) if with_module else hook(*arguments)
             if type(module)._load_from_state_dict is not Module._load_from_state_dict:
                 facts: dict = {}
-                module._load_from_state_dict(state_dict, path + "." if path else "", facts, strict, missing, unexpected, problems)
+                module._load_from_state_dict(state_dict, prefix, facts, strict, missing, unexpected, problems)
                 if "usual" not in facts:
-                    alone[path + "." if path else ""] = module
-        places = {f"{path}.{name}" if path else name: (module, name, t)
-                  for path, module in self.named_modules(remove_duplicate=False) if (path + "." if path else "") not in alone
-                  for name, t in own_state(module)}  # fmt: skip
-        extras = {f"{path}._extra_state" if path else "_extra_state": module
-                  for path, module in self.named_modules(remove_duplicate=False)
+                    alone[prefix] = module
+        places = {prefix + name: (module, name, t) for prefix, module in prefixed() if prefix not in alone for name, t in own_state(module)}
+        extras = {f"{prefix}_extra_state": module for prefix, module in prefixed()
                   if type(module).set_extra_state is not Module.set_extra_state
                   or type(module).get_extra_state is not Module.get_extra_state}  # fmt: skip
         missing += [k for k in (*places, *extras) if k not in state_dict]
         unexpected += [k for k in state_dict if k not in places and k not in extras
-                       and not any(k.startswith(path) and k[len(path) :].partition(".")[0] not in module._modules
-                                   for path, module in alone.items())]  # fmt: skip
+                       and not any(k.startswith(prefix) and k[len(prefix) :].partition(".")[0] not in module._modules
+                                   for prefix, module in alone.items())]  # fmt: skip
         values = {}
         for k, (_, _, target) in places.items():
             if k in state_dict:

@@ -45,7 +45,8 @@ def consume_prefix_in_state_dict_if_present(state_dict, prefix):
         state_dict[key.removeprefix(prefix)] = state_dict.pop(key)
 
 
-REPEATS = dict(consume_prefix_in_state_dict_if_present=consume_prefix_in_state_dict_if_present, _ntuple=repeated, _single=repeated(1), _pair=repeated(2), _triple=repeated(3), _quadruple=repeated(4))
+REPEATS = dict(consume_prefix_in_state_dict_if_present=consume_prefix_in_state_dict_if_present, _ntuple=repeated, _single=repeated(1),
+               _pair=repeated(2), _triple=repeated(3), _quadruple=repeated(4))  # fmt: skip
 PATHS = dict(loss=losses, container=container, module=module, activation=activation, linear=linear, dropout=dropout, sparse=sparse,
              transformer=transformer, batchnorm=normalization, instancenorm=normalization, normalization=normalization,
              conv=convolution, fold=convolution, pooling=pooling, padding=padding, rnn=recurrent, upsampling=resampling,

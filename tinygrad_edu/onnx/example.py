@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 
 from ..autograd.tensor import Tensor
+from ..func import flatten, tree_map
 from .tracing import tracing
 
 
@@ -49,8 +50,7 @@ class Example:
                 given = iter([Tensor(tracer.new(a), None) for a in arrays])
                 for t, array, _ in held.values():
                     t.array = tracer.new(array)
-                fill = lambda x: with_tensors(x, given)
-                args, kwargs = fill(self.args), fill(self.kwargs)
+                args, kwargs = tree_map(lambda x: next(given) if isinstance(x, Tensor) else x, (self.args, self.kwargs))
                 try:
                     result = self.model(*args, **kwargs)
                 except Exception as error:
@@ -92,20 +92,7 @@ def parameter_names(model, count):
 
 def tensors_in(x):
     """The tensors in nested tuples, lists and dicts, in order."""
-    if isinstance(x, Tensor):
-        return [x]
-    return [t for v in (x.values() if isinstance(x, dict) else x) for t in tensors_in(v)] if isinstance(x, (tuple, list, dict)) else []
-
-
-def with_tensors(x, given):
-    """The same nest with other tensors."""
-    if isinstance(x, Tensor):
-        return next(given)
-    if isinstance(x, dict):
-        return type(x)((k, with_tensors(v, given)) for k, v in x.items())
-    if isinstance(x, tuple) and hasattr(x, "_fields"):
-        return type(x)(*(with_tensors(v, given) for v in x))
-    return type(x)(with_tensors(v, given) for v in x) if isinstance(x, (tuple, list)) else x
+    return [leaf for leaf in flatten(x)[0] if isinstance(leaf, Tensor)]
 
 
 def names_of(result):
