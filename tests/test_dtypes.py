@@ -1,5 +1,8 @@
 """Which type a result has: PyTorch's promotion, with weak numbers and one default type."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -68,3 +71,29 @@ def test_casts_carry_gradients():
     (x.double() * 3).sum().backward()
     assert x.grad.dtype == tg.float32 and x.grad.tolist() == [3.0, 3.0]
     assert not x.long().requires_grad and not (x > 0).requires_grad and not x.argmax().requires_grad
+
+
+def test_a_dtype_says_what_pytorch_programs_ask():
+    """One object of each type, with PyTorch's questions, equal to NumPy's of that name and taken by NumPy."""
+    x = tg.ones(2)
+    assert x.dtype is tg.float32 is tg.float and isinstance(x.dtype, tg.dtype) and str(x.dtype) == repr(x.dtype) == "float32"
+    for name, kind in [("float16", "f"), ("float64", "f"), ("complex64", "c"), ("int64", "i"), ("uint8", "u"), ("bool", "b")]:
+        ours, numpy = getattr(tg, name), np.dtype(name)
+        assert (ours.is_floating_point, ours.is_complex, ours.is_signed) == (kind == "f", kind == "c", kind in "ifc")
+        assert ours.itemsize == numpy.itemsize and ours == numpy == ours and {ours: 1}[numpy] == {numpy: 1}[ours] == 1
+        assert np.zeros(2, ours).dtype == numpy and ours == numpy.type and ours != np.dtype("int8") and tg.dtype(name) is ours
+        assert np.issubdtype(ours, numpy.type) and ours.type is numpy.type  # NumPy's own attributes
+        assert pickle.loads(pickle.dumps(ours)) is copy.deepcopy(ours) is ours
+    assert tg.float64.to_complex() is tg.complex128 and tg.complex64.to_real() is tg.float32 is tg.float32.to_real()
+    assert tg.result_type(x, 1.0) is tg.promote_types(tg.int8, tg.float32) is tg.get_default_dtype() is tg.float32
+    with pytest.raises(AttributeError, match="bogus"):
+        tg.float32.bogus  # noqa: B018
+
+
+def test_types_that_numpy_does_not_have_can_be_named():
+    assert isinstance(tg.bfloat16, tg.dtype) and tg.bfloat16.is_floating_point and tg.complex32.is_complex and tg.bfloat16.itemsize == 2
+    assert tg.bfloat16 == tg.bfloat16 != tg.float16 and tg.float32 != tg.bfloat16 and copy.deepcopy(tg.bfloat16) is tg.bfloat16
+    with pytest.raises(TypeError, match="NumPy has no numbers of this type; use float32"):
+        tg.zeros(2, dtype=tg.bfloat16)
+    with pytest.raises(TypeError, match="bfloat16"):
+        np.zeros(2, tg.bfloat16)

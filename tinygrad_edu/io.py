@@ -31,7 +31,7 @@ from math import prod
 import numpy as np
 
 from .api.create import check_device
-from .autograd import memory
+from .autograd import dtypes, memory
 from .autograd.size import Size
 from .autograd.tensor import Tensor, as_memory
 from .nn.parameter import Parameter
@@ -145,8 +145,8 @@ class Arrays:
             return {"bytes": base64.b64encode(x).decode()}
         if kind is complex:
             return {"complex": [x.real, x.imag]}
-        if isinstance(x, np.dtype):
-            return {"dtype": x.str}
+        if isinstance(x, (np.dtype, dtypes.dtype)):
+            return {"dtype": x.str} if isinstance(x, np.dtype) else {"type": x.name}
         if any(x is outer for outer in around):
             raise TypeError(f"save: {path} contains itself; a file holds trees only")
         around = (*around, x)
@@ -241,6 +241,8 @@ class Builder:
             return complex(*value)
         if kind == "dtype":
             return np.dtype(value)
+        if kind == "type":
+            return dtypes.dtype(value)
         raise ValueError(f"an unknown kind {kind!r}")
 
     def tensor(self, value):

@@ -16,27 +16,8 @@ dtype_names = {
     "int": np.int32, "int64": np.int64, "long": np.int64, "bool": np.bool_, "complex64": np.complex64,
     "complex128": np.complex128, "uint16": np.uint16, "uint32": np.uint32, "uint64": np.uint64,
 }  # fmt: skip
-dtype_names = {name: np.dtype(kind) for name, kind in dtype_names.items()}  # type: ignore[misc]
-
-
-class Unsupported:
-    """A type of numbers that NumPy does not have: programs may name it, and making tensors of it is an error.
-
-    >>> import tinygrad_edu as tg
-    >>> tg.bfloat16
-    bfloat16
-    """
-
-    is_floating_point, is_complex, itemsize = True, False, 2
-
-    def __init__(self, name):
-        self.name = name
-
-    def __repr__(self):
-        return self.name
-
-
-bfloat16 = Unsupported("bfloat16")
+dtype_names = {name: dtypes.dtype(kind) for name, kind in dtype_names.items()}  # type: ignore[misc]
+bfloat16, complex32 = dtypes.Unsupported("bfloat16", "f", 2), dtypes.Unsupported("complex32", "c", 4)
 
 
 KNOWN_DEVICES = "cpu cuda hpu ipu lazy meta mkldnn mps mtia privateuseone vulkan xla xpu".split()
@@ -91,7 +72,7 @@ def dtype_of(dtype):
     """A NumPy dtype from ours, NumPy's or Python's types."""
     if dtype is float:
         return dtypes.float64
-    if dtype.__class__ is Unsupported:
+    if dtype.__class__ is dtypes.Unsupported:
         raise TypeError(f"dtype={dtype}: NumPy has no numbers of this type; use float32, which has its range, or float16")
     wanted = np.dtype(dtype)
     if wanted.kind not in "biufc":

@@ -324,13 +324,13 @@ methods["is_floating_point"], methods["is_complex"] = is_floating_point, is_comp
 @only_function()
 def result_type(*values):
     """The dtype that arithmetic with these tensors or numbers gives"""
-    return dtypes.common([array_of(v) for v in values])
+    return dtypes.of[dtypes.common([array_of(v) for v in values])]
 
 
 @only_function()
 def promote_types(type1, type2):
     """The dtype that holds both"""
-    return dtypes.promote(np.dtype(type1), np.dtype(type2))
+    return dtypes.of[dtypes.promote(np.dtype(type1), np.dtype(type2))]
 
 
 @only_function()

@@ -69,7 +69,7 @@ class iinfo:
         return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
 
 
-public["finfo"], public["iinfo"], public["dtype"] = finfo, iinfo, np.dtype
+public["finfo"], public["iinfo"], public["dtype"] = finfo, iinfo, dtypes.dtype
 for name in "contiguous_format preserve_format channels_last strided sparse_coo sparse_csr sparse_csc sparse_bsr sparse_bsc jagged".split():
     public[name] = name  # accepted where PyTorch takes a memory format or layout; memory is what NumPy makes it
 for name, fact in dict(is_cpu=True, is_mps=False, is_meta=False, is_xpu=False, is_nested=False).items():

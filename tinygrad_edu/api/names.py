@@ -261,7 +261,7 @@ public.update(
     sym_sum=lambda args: sum(args),
     sym_ite=lambda b, t, f: t if b else f,
     bfloat16=create.bfloat16,
-    complex32=create.Unsupported("complex32"),
+    complex32=create.complex32,
     cfloat=create.dtype_names["complex64"],
     cdouble=create.dtype_names["complex128"],
     channels_last_3d="channels_last_3d",

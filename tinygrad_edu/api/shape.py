@@ -6,7 +6,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from ..autograd import memory
+from ..autograd import dtypes, memory
 from ..autograd.operands import ShapeError
 from ..autograd.tensor import Tensor, array_of
 from ..ops import indexing, reductions, shapes
@@ -25,7 +25,7 @@ public["reshape"] = methods["reshape"] = reshape
 @only_method("view")
 def view(self, *shape):
     """The same memory in another shape; an error where that is impossible"""
-    if len(shape) == 1 and isinstance(shape[0], (np.dtype, type)):
+    if len(shape) == 1 and isinstance(shape[0], (dtypes.dtype, np.dtype, type)):
         return Tensor(self.array.view(shape[0]), None)
     out = shapes.reshape(self, shape=ints(shape))
     if out.base is None and self.array.size and isinstance(self.array, np.ndarray) and not np.shares_memory(out.array, self.array):

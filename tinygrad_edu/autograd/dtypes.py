@@ -4,6 +4,89 @@ from functools import lru_cache
 
 import numpy as np
 
+
+class dtype:
+    """A type of numbers, such as `tinygrad_edu.float32`: what `x.dtype` is.
+
+    There is one object of each type, equal to NumPy's dtype of that name, and NumPy takes it wherever it takes one of its own.
+    `is_floating_point`, `is_complex`, `is_signed` and `itemsize` (in bytes) are PyTorch's; other attributes are NumPy's.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.ones(2).dtype, tg.float32.is_floating_point, tg.float32.itemsize, tg.float32.to_complex()
+    (float32, True, 4, complex64)
+    >>> tg.ones(2).dtype is tg.dtype("float32"), tg.float32 == np.dtype("float32"), np.zeros(2, tg.float32).dtype
+    (True, True, dtype('float32'))
+    """
+
+    __slots__ = ("dtype", "name", "kind", "itemsize", "is_floating_point", "is_complex", "is_signed")
+    dtype: np.dtype
+    name: str
+    kind: str
+
+    def __new__(cls, kind):
+        return of[np.dtype(kind)]
+
+    def __getattr__(self, name):
+        if name == "dtype" or name.startswith("__"):
+            raise AttributeError(f"{self.name} has no attribute {name!r}")
+        return getattr(self.dtype, name)
+
+    def __eq__(self, other):
+        return self is other or self.dtype == other
+
+    def __hash__(self):
+        return hash(self.dtype)
+
+    def __repr__(self):
+        return self.name
+
+    def __reduce__(self):
+        return dtype, (self.name,)
+
+    def to_real(self):
+        """The type of the real part of such numbers."""
+        return of[np.empty(0, self.dtype).real.dtype]
+
+    def to_complex(self):
+        """The type of complex numbers whose parts are of this type."""
+        return of[np.result_type(self.dtype, np.complex64)]
+
+
+class Unsupported(dtype):
+    """A type of numbers that NumPy does not have: programs may name it, and making tensors of it is an error.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.bfloat16, tg.bfloat16.itemsize
+    (bfloat16, 2)
+    """
+
+    __slots__ = ()
+    __eq__, __hash__ = object.__eq__, object.__hash__
+
+    def __new__(cls, name, kind, itemsize):
+        return described(object.__new__(cls), name, kind, itemsize)
+
+    def __reduce__(self):
+        return self.name
+
+
+def described(made, name, kind, itemsize):
+    """A new dtype with what can be asked of it."""
+    made.name, made.kind, made.itemsize = name, kind, itemsize
+    made.is_floating_point, made.is_complex, made.is_signed = kind == "f", kind == "c", kind in "ifc"
+    return made
+
+
+class Types(dict):
+    """Our dtype of each of NumPy's, made when it is first asked for."""
+
+    def __missing__(self, kind):
+        made = self[kind] = described(object.__new__(dtype), kind.name, kind.kind, kind.itemsize)
+        made.dtype = kind
+        return made
+
+
+of = Types()
 float16, float32, float64 = np.dtype("float16"), np.dtype("float32"), np.dtype("float64")
 numbers = (bool, int, float, complex)
 default = float32
@@ -12,7 +95,7 @@ ranks = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
 
 def get_default_dtype():
     """The dtype that Python floats become: float32 unless `set_default_dtype` changed it."""
-    return default
+    return of[default]
 
 
 def set_default_dtype(dtype):
@@ -20,7 +103,7 @@ def set_default_dtype(dtype):
 
     >>> import tinygrad_edu as tg
     >>> tg.set_default_dtype(tg.float64); tg.tensor(1.5).dtype
-    dtype('float64')
+    float64
     >>> tg.set_default_dtype(tg.float32)
     """
     global default

@@ -224,7 +224,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
             g = found[x.node]
             results.append(g if create_graph else Tensor(memory.owned(x.node, g), None))
         elif materialize_grads:
-            results.append(Tensor(np.zeros_like(x.array), leaf(x.array.shape, x.dtype) if create_graph else None))
+            results.append(Tensor(np.zeros_like(x.array), leaf(x.array.shape, x.array.dtype) if create_graph else None))
         elif allow_unused:
             results.append(None)
         else:

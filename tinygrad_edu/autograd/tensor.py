@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from . import dtypes
 from .node import Node, leaf, note_of
 from .size import Size
 
@@ -34,7 +35,7 @@ class Tensor:
         self.node = node
 
     shape = property(lambda self: Size(self.array.shape), doc="The sizes of the dimensions, a tuple.")
-    dtype = property(lambda self: self.array.dtype, doc="The type of the elements: a NumPy dtype.")
+    dtype = property(lambda self: dtypes.of[self.array.dtype], doc="The type of the elements, such as `tinygrad_edu.float32`.")
     ndim = property(lambda self: self.array.ndim, doc="The number of dimensions.")
     itemsize = property(lambda self: self.array.itemsize, doc="Bytes per element.")
     nbytes = property(lambda self: self.array.nbytes, doc="Bytes of all elements.")
@@ -66,7 +67,7 @@ class Tensor:
                 self.__dict__.pop("base", None)
                 self.shared = False
             before = self.__dict__.pop("thawed", None)
-            self.node = before if before and before.shape == self.array.shape else leaf(self.array.shape, self.dtype)
+            self.node = before if before and before.shape == self.array.shape else leaf(self.array.shape, self.array.dtype)
 
     @property
     def is_leaf(self):
@@ -104,7 +105,7 @@ class Tensor:
                 f"{self.dtype}{list(self.array.shape)}; they must have the same shape and dtype"
             )
         if node is None:
-            node = self.__dict__["thawed"] = leaf(self.array.shape, self.dtype)
+            node = self.__dict__["thawed"] = leaf(self.array.shape, self.array.dtype)
         node.grad = value
 
     def __len__(self):

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 
+from ..autograd import dtypes
 from .errors import Changed, shown
 from .passes import PIECE, Chain, alive, chained, checks_first, elementwise, once, repeated, written_by
 from .tape import Value, repeat
@@ -187,7 +188,7 @@ class Program:
 
     def hold(self, x):
         """A name for an object that is no text."""
-        return self.space.hold(x, x.name if isinstance(x, np.dtype) else "")
+        return self.space.hold(x, x.name if isinstance(x, (np.dtype, dtypes.dtype)) else "")
 
     def number(self, x, dtype):
         """A number as a 0-d array of the dtype in which it is used: NumPy takes half the time for those."""

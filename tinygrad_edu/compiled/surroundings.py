@@ -14,6 +14,7 @@ import types
 import numpy as np
 
 from ..api.random import Generator, default_generator
+from ..autograd import dtypes
 from ..autograd.recorder import own_code
 from ..autograd.tensor import Tensor
 from ..nn.hooks import EVERYWHERE
@@ -25,7 +26,7 @@ from .places import Snapshot
 from .text import Space, leaves
 
 NUMBERS = (bool, int, float, complex, np.generic)
-PLAIN = (*NUMBERS, str, bytes, type(None), np.dtype, type, types.BuiltinFunctionType, slice, range)
+PLAIN = (*NUMBERS, str, bytes, type(None), np.dtype, dtypes.dtype, type, types.BuiltinFunctionType, slice, range)
 EQUAL = (*NUMBERS, list, dict, set, tuple)  # what may be equal to something else
 CODE = (types.FunctionType, property, staticmethod, classmethod, functools.cached_property)
 LARGE = 1000  # containers with more items than this are compared as a whole
