@@ -83,6 +83,45 @@ def test_large_permutations_and_many_random_seeds():
     same_as_torch("randn float32", lambda t: [t.randn(20), t.randn(5)], seeds)
 
 
+MIXED = {
+    "randn": lambda t, n, g: t.randn(n, generator=g),
+    "randn float64": lambda t, n, g: t.randn(n, dtype=t.float64, generator=g),
+    "rand": lambda t, n, g: t.rand(n, generator=g),
+    "rand float64": lambda t, n, g: t.rand(n, dtype=t.float64, generator=g),
+    "randint": lambda t, n, g: t.randint(0, 10**9, (n,), generator=g),
+    "randperm": lambda t, n, g: t.randperm(n, generator=g),
+    "bernoulli_": lambda t, n, g: t.zeros(n).bernoulli_(0.3, generator=g),
+    "normal_": lambda t, n, g: t.zeros(n).normal_(1.0, 2.0, generator=g),
+}
+
+
+def mixture(n):
+    """n calls of all kinds for few and many numbers, in random order."""
+    rng = np.random.RandomState(n)
+    names = list(MIXED)
+    return [(names[rng.randint(len(names))], int(rng.choice([0, 1, 3, 16, 20, 64, 700, 9000], p=[0.02, *[0.19] * 5, 0.02, 0.01]))) for _ in range(n)]
+
+
+def test_numbers_that_were_made_ahead_are_those_of_the_next_words():
+    """A copy of the generator has nothing made ahead: both draw the same, wherever they are, and are at the same place afterwards."""
+    g = tg.Generator().manual_seed(3)
+    for name, n in mixture(200):
+        copied = g.clone_state()
+        mine, other = MIXED[name](tg, n, g), MIXED[name](tg, n, copied)
+        assert mine.equal(other), (name, n)
+        assert g.get_state().equal(copied.get_state()), (name, n)
+
+
+def test_calls_of_all_kinds_draw_from_one_stream_as_in_torch():
+    torch = pytest.importorskip("torch")
+    vectors = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
+    ours, theirs = tg.Generator().manual_seed(3), torch.Generator().manual_seed(3)
+    for name, n in mixture(400):
+        mine, other = MIXED[name](tg, n, ours).numpy(), MIXED[name](torch, n, theirs).numpy()
+        compare(name, [mine], [other], vectors and n >= 16 and "float64" not in name or not name.startswith(ROUNDED))
+    assert torch.equal(torch.from_numpy(ours.get_state().numpy()[24:5016].copy()), theirs.get_state()[24:5016])  # the words
+
+
 def test_layers_start_from_the_weights_of_torch():
     torch = pytest.importorskip("torch")
     torch.manual_seed(0), tg.manual_seed(0)

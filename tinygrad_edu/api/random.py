@@ -36,14 +36,13 @@ import threading
 import numpy as np
 
 from ..autograd import dtypes, memory, modes
-from ..autograd.tensor import Tensor, array_of
+from ..autograd.tensor import Tensor, array_of, as_memory
 from . import cephes
 from .create import check_device, checked_size, cpu, dtype_of, finished
 from .spelling import both, ints, methods, only_function
+from .twister import PIECE, Twister, Way
 
 DEFAULT_SEED = 67280421310721  # PyTorch's, for programs that set none
-
-PIECE = 2**15  # how many numbers are worked on at a time: what the processor's cache holds
 
 # The layout of PyTorch's generator state, so that states can be saved by one library and continued by the other.
 STATE = np.dtype(
@@ -76,8 +75,9 @@ class Generator:
         if not -(2**63) <= seed < 2**64:
             raise RuntimeError(f"manual_seed({seed}): the seed must be between -2**63 and 2**64 - 1")
         with self.lock:
-            self.first_seed = seed % 2**64
-            self.twister = self.spare_normal = None
+            self.first_seed, self.spare_normal = seed % 2**64, None
+            if self.twister is not None:
+                self.twister.seed(seed % 2**32)
         return self
 
     def initial_seed(self):
@@ -89,18 +89,18 @@ class Generator:
         return self.manual_seed(np.random.SeedSequence().entropy % 2**64).initial_seed()
 
     def started(self):
-        """NumPy's Mersenne Twister, at the next word."""
+        """The stream of words, at the next one."""
         if self.twister is None:
-            self.twister = np.random.MT19937(0)
-            np.random.RandomState(self.twister).seed(self.first_seed % 2**32)
+            self.twister = Twister()
+            self.twister.seed(self.first_seed % 2**32)
         return self.twister
 
     def get_state(self):
         """What `set_state` needs to continue from here: a tensor of 5056 bytes, PyTorch's format."""
         with self.lock:
-            twister, state = self.started().state["state"], np.zeros(1, STATE)
-            state["seed"], state["seeded"], state["words"] = self.first_seed, 1, twister["key"]
-            state["next"], state["left"] = twister["pos"], 625 - twister["pos"]
+            (words, position), state = self.started().state(), np.zeros(1, STATE)
+            state["seed"], state["seeded"], state["words"] = self.first_seed, 1, words
+            state["next"], state["left"] = position, 625 - position
             if self.spare_normal is not None:
                 state["normal"], state["has_normal"] = self.spare_normal, 1
         return Tensor(state.view(np.uint8), None)
@@ -116,8 +116,7 @@ class Generator:
         if not state["seeded"] or not 0 <= position <= 624:
             raise RuntimeError("set_state: these bytes are not the state of a generator; pass what get_state() returned")
         with self.lock:
-            key = state["words"].astype(np.uint32)
-            self.started().state = {"bit_generator": "MT19937", "state": {"key": key, "pos": position}}
+            self.started().set_state(state["words"], position)
             self.first_seed = int(state["seed"])
             self.spare_normal = float(state["normal"]) if state["has_normal"] else None
         return self
@@ -132,45 +131,44 @@ class Generator:
     def words(self, n):
         """The next n words, as uint64."""
         with self.lock:
-            return self.started().random_raw(n)
+            return self.started().words(n)
+
+    def numbers(self, way, n):
+        """What a way of making numbers makes of the next n groups of words."""
+        with self.lock:
+            return self.started().numbers(way, n)
 
     def double_words(self, n):
         """The next n 64-bit numbers; each takes two words, the higher half first."""
-        words = self.words(2 * n)
-        return (words[::2] << np.uint64(32)) | words[1::2]
+        return joined(self.words(2 * n))
 
     def doubles(self, n):
         """n float64 numbers, uniform on [0, 1)."""
-        return (self.double_words(n) & np.uint64(2**53 - 1)).astype(np.int64).astype(np.float64) * 2.0**-53
+        return self.numbers(DOUBLES, n)
 
     def singles(self, n):
         """n float32 numbers, uniform on [0, 1)."""
-        return (self.words(n).astype(np.int32) & np.int32(2**24 - 1)).astype(np.float32) * np.float32(2.0**-24)
+        return self.numbers(SINGLES, n)
 
     def normals(self, n):
         """n standard normal float64 numbers one after the other; the spare one of the last pair is kept."""
         with self.lock:
-            values = np.empty(n)
-            spare = self.spare_normal is not None and n > 0
+            spare = [self.spare_normal] if self.spare_normal is not None and n else []
+            values = self.numbers(PAIRS, (n - len(spare) + 1) // 2)
             if spare:
-                values[0], self.spare_normal = self.spare_normal, None
-            pairs = (n - spare + 1) // 2
-            u = self.doubles(2 * pairs)
-            cosines, sines = box_muller(np.log1p(-u[1::2]), u[::2])
-            values[spare::2], values[spare + 1 :: 2] = cosines, sines[: (n - spare) // 2]
-            if (n - spare) % 2:
-                self.spare_normal = float(sines[-1])
+                values, self.spare_normal = np.concatenate([spare, values]), None
+            if values.size > n:
+                values, self.spare_normal = values[:n], float(values[n])
             return values
 
     def blocks_of_normals(self, n, kind):
         """n ≥ 16 standard normal numbers, made from blocks of 16 uniform ones; float32 unless float64 is wanted."""
+        way, whole = DOUBLE_BLOCKS if kind == np.float64 else SINGLE_BLOCKS, n // 16
         with self.lock:
-            whole = n - n % 16
-            values = uniform_numbers(self, n if kind in (np.float32, np.float64) else whole, kind)
-            for start in range(0, whole, PIECE):
-                box_muller_blocks(values[start : min(start + PIECE, whole)])
-            if n != whole:
-                values = np.concatenate([values[: n - 16], box_muller_blocks(uniform_numbers(self, 16, kind))])
+            values = self.numbers(way, whole)
+            if n % 16:
+                self.words((n % 16) * way.words // 16 if kind in (np.float32, np.float64) else 0)
+                values = np.concatenate([values[: n - 16], self.numbers(way, 1)])
         return values
 
 
@@ -246,6 +244,33 @@ def box_muller_blocks(u):
     return u
 
 
+def box_muller_pairs(u):
+    """Turn pairs of uniform numbers (angle, radius) into normal ones."""
+    pairs = u.reshape(-1, 2)
+    return np.stack(box_muller(np.log1p(-pairs[:, 1]), pairs[:, 0]), -1).reshape(-1)
+
+
+def joined(words):
+    """64-bit numbers from pairs of words, the higher half first."""
+    return (words[::2] << 32) | words[1::2]
+
+
+def doubles_of(words):
+    """float64 numbers, uniform on [0, 1), from pairs of words."""
+    return (joined(words) & (2**53 - 1)).astype(np.int64) * 2.0**-53
+
+
+def singles_of(words):
+    """float32 numbers, uniform on [0, 1), from words."""
+    return (words.astype(np.int32) & (2**24 - 1)).astype(np.float32) * np.float32(2.0**-24)
+
+
+SINGLES, DOUBLES = Way(1, 1, singles_of), Way(2, 1, doubles_of)
+PAIRS = Way(4, 2, lambda words: box_muller_pairs(doubles_of(words)))
+SINGLE_BLOCKS = Way(16, 16, lambda words: box_muller_blocks(singles_of(words)))
+DOUBLE_BLOCKS = Way(32, 16, lambda words: box_muller_blocks(doubles_of(words)))
+
+
 def uniform_numbers(generator, n, kind):
     """n numbers, uniform on [0, 1): float64 if that is the type, else float32."""
     return generator.doubles(n) if kind == np.float64 else generator.singles(n)
@@ -254,15 +279,20 @@ def uniform_numbers(generator, n, kind):
 def uniform_between(generator, n, kind, low, high):
     """n numbers of a float type, uniform on [low, high)."""
     wide = np.float64 if kind == np.float64 else np.float32
-    if not low <= high or not max(-low, high, high - low) <= np.finfo(kind).max:
+    if low == 0 and high == 1 and kind == wide:
+        return uniform_numbers(generator, n, wide)
+    if not low <= high or not max(-low, high, high - low) <= largest(kind):
         raise RuntimeError(f"uniform_({low}, {high}): expected from <= to, and a range that {kind} can hold")
     low, high = wide(low), wide(high)
-    values = uniform_numbers(generator, n, wide)
-    if low == 0 and high == 1 and kind == wide:
-        return values
-    values = fused(values, high - low, low).astype(kind, copy=False)
+    values = fused(uniform_numbers(generator, n, wide), high - low, low).astype(kind, copy=False)
     values[values == kind.type(high)] = kind.type(low)  # rounding may reach the upper end, which is not in the range
     return values
+
+
+@functools.cache
+def largest(kind):
+    """The largest number of a float type."""
+    return float(np.finfo(kind).max)
 
 
 def normal_numbers(generator, n, kind, mean=0.0, std=1.0, contiguous=True):
@@ -289,7 +319,7 @@ def integers(generator, n, kind, low, high):
     drawn = generator.double_words(n) if count >= 2**28 else generator.words(n)
     if count < 2**64:
         drawn = drawn % np.uint64(count) + np.uint64(low % 2**64)  # wraps around, as 64-bit integers do
-    return drawn.view(np.int64).astype(kind)
+    return drawn.view(np.int64).astype(kind, copy=False)
 
 
 def all_integers(generator, n, kind):
@@ -299,6 +329,7 @@ def all_integers(generator, n, kind):
     return (drawn % np.uint64(count) if count < 2**64 else drawn).astype(kind)
 
 
+@functools.cache
 def bounds_of(kind):
     """The least and the greatest of the consecutive integers that a type can hold: −2²⁴ and 2²⁴ for float32."""
     if kind.kind == "b":
@@ -310,11 +341,10 @@ def bounds_of(kind):
 
 def below(generator, n, chance):
     """True with probability `chance` (a number, or n of them): a mask of n elements."""
-    if not np.all((chance >= 0) & (chance <= 1)):
+    several = isinstance(chance, np.ndarray)
+    if not (((chance >= 0) & (chance <= 1)).all() if several else 0 <= chance <= 1):
         raise RuntimeError("bernoulli: every probability must be between 0 and 1")
-    if isinstance(chance, np.ndarray) and chance.dtype != np.float64:
-        return generator.singles(n) < chance
-    return generator.doubles(n) < chance
+    return (generator.singles(n) if several and chance.dtype != np.float64 else generator.doubles(n)) < chance
 
 
 def positive(name, value, what):
@@ -714,16 +744,19 @@ def overwriting(draw):
 
     @functools.wraps(draw)
     def method(self, *args, generator=None, **kwargs):
-        if modes.state.grad and memory.in_graph(self):
+        in_graph = modes.state.grad and memory.in_graph(self)
+        if in_graph:
             memory.check_update(self, name)
-        array, order = np.asarray(self.array), layout_of(self)
+        array, order = as_memory(self), layout_of(self)
         contiguous = array.flags.c_contiguous or self.base is None or not as_usual(self.base.array)
-        args = [argument(a, array, order) for a in args]
-        kwargs = {key: argument(a, array, order) for key, a in kwargs.items()}
+        args, kwargs = [argument(a, array, order) for a in args], {key: argument(a, array, order) for key, a in kwargs.items()}
         with np.errstate(over="ignore", divide="ignore"):  # float16 soon reaches inf, as it does in PyTorch
             numbers = draw(source(generator), array.size, array.dtype, contiguous, *args, **kwargs)
             numbers = arranged(numbers, array.shape, order).astype(array.dtype, copy=False)
-        return methods["copy_"](self, Tensor(numbers, None))
+        if in_graph:
+            return methods["copy_"](self, Tensor(numbers, None))
+        memory.fill(self, Ellipsis, numbers, name)
+        return self
 
     methods[name] = method
     return draw
