@@ -1,7 +1,7 @@
 """An optional speed-up: for each operator a function of its own, with the common case written out.
 
 `apply` in operator.py says what happens; this file only writes that down, once per operator, for calls whose arguments
-are tensors of one floating-point type (or numbers) while nothing is recorded. Everything else goes to `apply`. Replace
+are tensors of one type (or numbers that do not change it) while nothing is recorded. Everything else goes to `apply`. Replace
 the body of `function_of` by `return general_function(op)` and nothing changes but half a microsecond per call.
 """
 
@@ -16,6 +16,7 @@ from .node import Node, births
 from .tensor import Tensor
 
 dtype_of, FLOATS = attrgetter("dtype"), {dtypes.float32, dtypes.float64}
+OTHERS = {np.dtype(kind) for kind in ("int64", "bool", "int32", "uint8")}  # in these, arrays of one type go into an operator as they are
 
 
 def general_function(op):
@@ -37,7 +38,7 @@ def function_of(op):
     """
     namespace = dict(op=op, forward=op.forward, apply=operator.apply, Tensor=Tensor, Node=Node, modes=modes,
                      explained=operands.explained, held_by_user=operands.held_by_user, NO_PARAMS=operator.NO_PARAMS, new=object.__new__, births=births,
-                     float32=dtypes.float32, float64=dtypes.float64, ndarray=np.ndarray, register_view=memory.register_view, all_tensors=all_tensors,
+                     float32=dtypes.float32, float64=dtypes.float64, int64=np.dtype("int64"), others=OTHERS, ndarray=np.ndarray, register_view=memory.register_view, all_tensors=all_tensors,
                      dtype_of=dtype_of, floats=FLOATS, specialize=specialize, __name__=__name__)  # fmt: skip
     function = FunctionType(first_call.__code__, namespace, op.name)
     namespace["this_function"] = function
@@ -74,7 +75,7 @@ def source_of(op):
     lines = [f"def {op.name}({', '.join(head)}):"]
     args = op.variadic if op.variadic else "(" + "".join(f"{x}, " for x in xs) + ")"
     general = f"    return apply(op, {args}, {params})"
-    if not op.differentiable or op.variadic and op.keeps_values:
+    if op.variadic and (op.keeps_values or not op.differentiable):
         return "\n".join([*lines, general])
     if op.variadic:
         return "\n".join([*lines, *joined(op, keywords, params), general])
@@ -86,8 +87,10 @@ def source_of(op):
               *classified(op),
               "        if plain:",
               f"            try: out = forward({call}{keywords})",
-              f"            except Exception as error: raise explained(error, op, ({call},), {params})",
-              f"            if not (remember and ({tracked})): return {finished(op, 'Tensor(out, None)')}"]  # fmt: skip
+              f"            except Exception as error: raise explained(error, op, ({call},), {params})"]  # fmt: skip
+    if not op.differentiable:
+        return "\n".join([*lines, "            return Tensor(out, None)", general])
+    lines += [f"            if not (remember and ({tracked})): return {finished(op, 'Tensor(out, None)')}"]
     kept = {w for wants in op.wants for w in wants}
     held = [f"{x}_node is None and {tensor_check(op, x)}held_by_user({x})" for x in xs if x in kept and len(xs) > 1]
     if held:
@@ -136,7 +139,7 @@ def finished(op, result):
 def number_allowed(op):
     """True if either of the two inputs may be a Python number while the other is a tensor."""
     facts = any(want.endswith(op.facts) for wants in op.wants for want in wants)  # a number has no shape
-    return op.kind == "elementwise" and len(op.inputs) == len(op.promoted) == 2 and not facts
+    return op.kind in ("elementwise", "constant") and len(op.inputs) == len(op.promoted) == 2 and not facts
 
 
 def condition(op):
@@ -151,25 +154,29 @@ def tensor_check(op, x):
 
 def classified(op):
     """The lines that take arrays and nodes out of the arguments, and find out whether all have one floating-point type."""
+    floats = "kind is float32 or kind is float64"
     if number_allowed(op):
         x, y = op.inputs
+        for_numbers = "({n}.__class__ is float or {n}.__class__ is int) and (" + floats + ")"
+        if not op.floats:
+            for_numbers += " or {n}.__class__ is int and kind is int64 and {x}_array.__class__ is ndarray"
         lines = [f"        if isinstance({x}, Tensor):",
                  f"            {x}_array = {x}.array; {x}_node = {x}.node; kind = {x}_array.dtype",
                  f"            if isinstance({y}, Tensor):",
                  f"                {y}_array = {y}.array; {y}_node = {y}.node",
-                 f"                plain = {y}_array.dtype is kind and (kind is float32 or kind is float64)",
+                 f"                plain = {y}_array.dtype is kind and ({floats}{' or kind in others' * (not op.floats)})",
                  "            else:",
                  f"                {y}_array = {y}; {y}_node = None",
-                 f"                plain = ({y}.__class__ is float or {y}.__class__ is int) and (kind is float32 or kind is float64)",
+                 f"                plain = {for_numbers.format(n=y, x=x)}",
                  f"        elif isinstance({y}, Tensor):",
                  f"            {y}_array = {y}.array; {y}_node = {y}.node; kind = {y}_array.dtype",
                  f"            {x}_array = {x}; {x}_node = None",
-                 f"            plain = ({x}.__class__ is float or {x}.__class__ is int) and (kind is float32 or kind is float64)",
+                 f"            plain = {for_numbers.format(n=x, x=y)}",
                  "        else: plain = False"]  # fmt: skip
         return lines
     first = op.promoted[0] if op.promoted and op.inputs[op.promoted[0]] not in op.defaults else 0  # where(condition, x, y) computes with x
     x = op.inputs[first]
-    plain = "kind is float64 or kind is float32" if not op.view else f"{x}_array.__class__ is ndarray and kind.kind != 'c'"
+    plain = f"{x}_array.__class__ is ndarray and kind.kind != 'c'" if op.view else floats if op.floats else floats + " or kind in others"
     lines = [f"        {x}_array = {x}.array; {x}_node = {x}.node; kind = {x}_array.dtype; plain = {plain}"]
     for i, x in enumerate(op.inputs):
         if i == first:

@@ -266,13 +266,13 @@ def logcumsumexp(x, *, axis):
 @undifferentiable(np.argmax)
 def argmax_along(x, *, axis=None, keepdims=False):
     """The index of the first maximum along axis"""
-    return np.asarray(np.argmax(x, axis=axis, keepdims=keepdims))
+    return np.asarray(x.argmax(axis=axis, keepdims=keepdims))
 
 
 @undifferentiable(np.argmin)
 def argmin_along(x, *, axis=None, keepdims=False):
     """The index of the first minimum along axis"""
-    return np.asarray(np.argmin(x, axis=axis, keepdims=keepdims))
+    return np.asarray(x.argmin(axis=axis, keepdims=keepdims))
 
 
 @undifferentiable(np.argsort)
@@ -289,13 +289,13 @@ def argsort_along(x, *, axis=-1, descending=False, stable=True):
 @undifferentiable(np.all, promote=())
 def all_along(x, *, axis=None, keepdims=False):
     """True where every element along axis is nonzero"""
-    return np.all(x, axis=axis, keepdims=keepdims)
+    return np.logical_and.reduce(x, axis=axis, keepdims=keepdims)
 
 
 @undifferentiable(np.any, promote=())
 def any_along(x, *, axis=None, keepdims=False):
     """True where some element along axis is nonzero"""
-    return np.any(x, axis=axis, keepdims=keepdims)
+    return np.logical_or.reduce(x, axis=axis, keepdims=keepdims)
 
 
 @undifferentiable(np.count_nonzero, promote=())
