@@ -43,7 +43,7 @@ def test_gradients_of_both_orders():
     assert gradgradcheck(lambda x, y: Product.apply(x, y, 2.0), (x, y))
     out = Product.apply(x, tg.ones(2, dtype=tg.float64))
     out.sum().backward()
-    assert x.grad.tolist() == [1.0, 1.0] and out.grad_fn.name == "Product"
+    assert x.grad.tolist() == [1.0, 1.0] and out.node.name == "Product"
 
 
 def test_several_results():

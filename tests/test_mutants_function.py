@@ -717,7 +717,7 @@ def test_refused_second_derivatives_are_steps_like_others():
     found = tg.autograd.grad(pair.apply(x, y, 1.0).sum(), (x, y), create_graph=True)
     assert [g.item() for g in found] == [3.0, 2.0]
     for g in found:
-        assert repr(g.grad_fn).endswith("float64[1]") and g.grad_fn.name == "once_differentiable" == g.grad_fn.op.formula == g.grad_fn.op.doc
+        assert repr(g.node).endswith("float64[1]") and g.node.name == "once_differentiable" == g.node.op.formula == g.node.op.doc
         for target in (x, y):
             for create_graph in (False, True):
                 with pytest.raises(RuntimeError, match="it has no second derivative"):

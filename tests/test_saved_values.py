@@ -201,3 +201,119 @@ def test_levels():
     with pytest.raises(RuntimeError, match="not the last one"):
         fw.exit_dual_level(level=1)
     fw.exit_dual_level(level=0)
+
+
+# --- grad_fn: the graph as PyTorch shows it -----------------------------------------------------------------------------------------
+
+
+def test_walk_of_grad_fn():
+    x, w = leaf(2), tg.ones(2, requires_grad=True)
+    y = ((x * w).exp() + 1).sum()
+    step = y.grad_fn
+    assert isinstance(step, graph.Node) and step is y.grad_fn and type(step).__name__ == step.name() == "SumBackward0"
+    assert repr(step).startswith("<SumBackward0 object at 0x") and x.grad_fn is None and tg.ones(1).grad_fn is None
+    seen, names, stack = set(), [], [step]
+    while stack:
+        fn = stack.pop()
+        if fn not in seen:
+            seen.add(fn)
+            names.append(fn.name())
+            stack += [parent for parent, _ in fn.next_functions if parent is not None]
+    ends = [fn for fn in seen if fn.name().endswith("AccumulateGrad")]
+    assert names[:4] == ["SumBackward0", "AddBackward0", "ExpBackward0", "MulBackward0"] and len(names) == 6
+    assert {id(fn.variable) for fn in ends} == {id(x), id(w)} and ends[0].next_functions == ()
+    with pytest.raises(AttributeError, match="no attribute 'variable'"):
+        _ = step.variable
+    with pytest.raises(AttributeError, match="no attribute 'foo'"):
+        _ = step.foo
+    end = (tg.ones(1, requires_grad=True) * 1).grad_fn.next_functions[0][0]
+    with pytest.raises(RuntimeError, match="no longer alive"):
+        _ = end.variable
+
+
+@pytest.mark.parametrize(
+    "name, make",
+    [("PowBackward0", lambda x: x**2), ("PowBackward1", lambda x: x**x), ("PowBackward2", lambda x: 2**x), ("RsubBackward1", lambda x: 1 - x),
+     ("MaxBackward1", lambda x: x.max()), ("MinBackward1", lambda x: x.min()), ("AmaxBackward0", lambda x: x.amax(0)), ("SubBackward0", lambda x: x - 1),
+     ("PowBackward0", lambda x: x.square()), ("UnfoldBackward0", lambda x: x.unfold(0, 2, 1)), ("CopySlices", lambda x: written(x * 1))],
+)  # fmt: skip
+def test_names_of_steps(name, make):
+    assert make(leaf(2).abs().detach().requires_grad_()).grad_fn.name() == name
+
+
+def written(x):
+    x[0] = 1
+    return x
+
+
+def test_hooks_of_steps():
+    x, y, seen = leaf(2), tg.tensor([2.0, 3.0], dtype=tg.float64, requires_grad=True), []
+    out = x * y
+    total = out.sum()
+    handle = out.grad_fn.register_hook(lambda inputs, results: seen.append((inputs, results)))
+    total.backward(retain_graph=True)
+    inputs, results = seen.pop()
+    assert [g.tolist() for g in inputs] == [y.tolist(), x.tolist()] == [x.grad.tolist(), y.grad.tolist()] and results[0].tolist() == [1.0, 1.0]
+    handle.remove()
+    out.grad_fn.register_hook(lambda inputs, results: (inputs[0] * 10, None))
+    out.grad_fn.register_prehook(lambda results: (results[0] * 3,))
+    x.grad = y.grad = None
+    total.backward(retain_graph=True)
+    assert not seen and x.grad.tolist() == (30 * y).tolist() and y.grad.tolist() == [0.0, 0.0]
+    (g,) = tg.autograd.grad(total, x, create_graph=True)
+    assert tg.autograd.grad(g.sum(), y)[0].tolist() == [30.0, 30.0], "hooks work on tensors with a history too"
+
+
+def test_hooks_of_steps_with_one_rule_for_all_inputs():
+    x, weight = tg.randn(3, 4, requires_grad=True), tg.ones(4, requires_grad=True)
+    out, seen = nn.functional.layer_norm(x, (4,), weight), []
+    out.grad_fn.register_hook(lambda inputs, results: seen.append([None if g is None else tuple(g.shape) for g in inputs]))
+    out.grad_fn.next_functions[0][0].register_hook(lambda inputs, results: seen.append(tuple(results[0].shape)))
+    (out**2).sum().backward()
+    assert (3, 4) in seen[0] and (4,) in seen[0] and seen[1] == (3, 4)
+
+
+def test_saved_values_of_steps():
+    x, y = leaf(2), leaf(2)
+    product, power, e = x * y, x**2, x.exp()
+    assert product.grad_fn._saved_self is not None and product.grad_fn._saved_self.equal(x) and product.grad_fn._saved_other.equal(y)
+    assert power.grad_fn._saved_self.equal(x) and power.grad_fn._saved_exponent == 2 and e.grad_fn._saved_result.equal(e)
+    assert tg.autograd.grad(e.grad_fn._saved_result.sum(), x, retain_graph=True)[0].equal(e), "a saved result knows its history"
+    with pytest.raises(AttributeError, match="not saved"):
+        _ = (x + y).grad_fn._saved_self
+    e.sum().backward()
+    with pytest.raises(RuntimeError, match="freed"):
+        _ = e.grad_fn._saved_result
+
+
+def test_steps_of_functions():
+    class Halves(tg.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.word = "kept"
+            ctx.save_for_backward(x)
+            return x[:1] * 2, x[1:] * 3
+
+        @staticmethod
+        def backward(ctx, a, b):
+            return tg.cat([a * 2, b * 3])
+
+    x = leaf(2)
+    a, b = Halves.apply(x)
+    step = a.grad_fn
+    assert step is b.grad_fn and step.name() == "HalvesBackward" and step.word == "kept" and step.saved_tensors[0] is x
+    assert [n for _, n in (a + b).grad_fn.next_functions] == [0, 1] and (a + b).grad_fn.next_functions[1][0] is step
+
+
+def test_hooks_on_several_gradients():
+    x, y, seen = leaf(2), leaf(2), []
+    handle = graph.register_multi_grad_hook((x, y), seen.append)
+    (x * 2 + y * 3).sum().backward()
+    assert [g.tolist() for g in seen[0]] == [[2.0, 2.0], [3.0, 3.0]] and len(seen) == 1
+    handle.remove()
+    first = graph.register_multi_grad_hook((x, y), seen.append, mode="any")
+    (x * 2 + y * 3).sum().backward()
+    assert len(seen) == 2 and seen[1].tolist() in ([2.0, 2.0], [3.0, 3.0])
+    first.remove()
+    with pytest.raises(ValueError, match="mode"):
+        graph.register_multi_grad_hook((x, y), print, mode="none")

@@ -1,10 +1,9 @@
 """Tensor's operators, methods and in-place forms, its place in NumPy's world, and how it prints."""
 
-from itertools import count
-
 import numpy as np
 
 from ..autograd import dtypes, engine, memory, modes
+from ..autograd.grad_fn import gradient_function, registered
 from ..autograd.node import note_of
 from ..autograd.operator import numpy_functions
 from ..autograd.size import Size
@@ -236,37 +235,12 @@ def retain_grad(self):
         note_of(self.node).retain = True
 
 
-handle_ids = count()
-
-
-class RemovableHandle:
-    """What a registration returns: `remove()` takes it back."""
-
-    def __init__(self, registered):
-        self.registered = registered
-        self.id = next(handle_ids)  # not id(self): a handle that nobody keeps would give its number to the next one
-
-    def remove(self):
-        """Take the registration back."""
-        self.registered.pop(self.id, None)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.remove()
-
-
 @only_method()
 def register_hook(self, hook):
     """Call `hook(gradient)` when this tensor's gradient is computed; what it returns, if anything, replaces it."""
     if self.node is None:
         raise RuntimeError("register_hook: this tensor does not require grad, so no gradient will pass here")
-    note = note_of(self.node)
-    note.hooks = {} if note.hooks is None else note.hooks
-    handle = RemovableHandle(note.hooks)
-    note.hooks[handle.id] = hook
-    return handle
+    return registered(note_of(self.node), "hooks", hook)
 
 
 @only_method()
@@ -274,11 +248,7 @@ def register_post_accumulate_grad_hook(self, hook):
     """Call `hook(tensor)` after `backward()` has added to this leaf's `.grad`."""
     if self.node is None or self.node.op is not None:
         raise RuntimeError("register_post_accumulate_grad_hook: only leaves that require grad accumulate gradients")
-    note = note_of(self.node)
-    note.after = {} if note.after is None else note.after
-    handle = RemovableHandle(note.after)
-    note.after[handle.id] = (hook, self)
-    return handle
+    return registered(note_of(self.node), "after", (hook, self))
 
 
 def data(self):
@@ -312,6 +282,7 @@ def set_data(self, value):
 
 
 methods["data"] = property(data, set_data)
+methods["grad_fn"] = property(gradient_function, doc="The step of the graph that made this tensor, or None for a leaf or a constant.")
 
 # --- numbers out -----------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ..autograd import dtypes
+from ..autograd.grad_fn import grad_name
 from .spelling import only_function, only_method
 
 DEFAULTS = dict(precision=4, threshold=1000, edgeitems=3, linewidth=80, sci_mode=None)
@@ -81,39 +82,6 @@ def body(array, indent, short, text, width):
     rows = [*range(edge), None, *range(n - edge, n)] if cut else range(n)
     parts = ["..." if i is None else body(array[i], indent + 1, short, text, width) for i in rows]
     return "[" + ("," + "\n" * (array.ndim - 1) + " " * (indent + 1)).join(parts) + "]"
-
-
-PYTORCHS = dict(
-    reshape="View", swapaxes="Transpose", moveaxis="Permute", broadcast_to="Expand", concatenate="Cat", clip="Clamp", cast="ToCopy",
-    tile="Repeat", vector_norm="LinalgVectorNorm", gelu_exact="Gelu", log1p="Log1P", squared_error="MseLoss",
-    class_cross_entropy="NllLoss", convolution_transpose="Convolution", max_pool="MaxPool2DWithIndices", avg_pool="AvgPool2D",
-    embed="Embedding", pad_constant="ConstantPadNd", gather_along="Gather", scatter_add_along="ScatterAdd", index_add_to="IndexAdd",
-    dot_vectors="Dot", logsigmoid="LogSigmoid", inv="LinalgInvEx", det="LinalgDet", cholesky="LinalgCholeskyEx", setitem="CopySlices",
-)  # fmt: skip
-
-
-def grad_name(node):
-    """The name of a node as PyTorch prints it: MulBackward0."""
-    name, params = node.name, node.params
-    if node.op.kind == "function":  # a program's own, under the name of its class
-        return f"{name.partition('[')[0]}Backward"
-    number = int(name in ("sum", "mean", "prod") and params.get("axis") is not None or name == "clip")
-    if name == "getitem":
-        word = picking(params["index"])
-    elif name in ("matmul", "affine"):
-        word = ("Dot", "Mv", "Mm", "Bmm", "UnsafeView")[min(len(node.shape), 4)]
-        word = "Addmm" if word == "Mm" and name == "affine" else word
-    else:
-        word = PYTORCHS.get(name) or "".join(part.capitalize() for part in name.split("_"))
-    return word if name == "setitem" else f"{word}Backward{number}"
-
-
-def picking(index):
-    """What PyTorch calls the last step of x[index]."""
-    if any(isinstance(i, np.ndarray) for i in index):
-        return "Index"
-    steps = [i for i in index if i is not Ellipsis and i != slice(None)]
-    return "Unsqueeze" if steps and steps[-1] is None else "Select" if steps and isinstance(steps[-1], int) else "Slice"
 
 
 @only_method()

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import memory, modes
-from .node import Node
+from .grad_fn import GradientFunction as Node
+from .grad_fn import register_multi_grad_hook, shown
 from .tensor import Tensor
 
 __all__ = ["GradientEdge", "Node", "allow_mutation_on_saved_tensors", "disable_saved_tensors_hooks", "get_gradient_edge",
-           "increment_version", "save_on_cpu", "saved_tensors_hooks"]  # fmt: skip
+           "increment_version", "register_multi_grad_hook", "save_on_cpu", "saved_tensors_hooks"]  # fmt: skip
 
 
 class Handle:
@@ -176,7 +177,7 @@ def get_gradient_edge(tensor):
     """Where the gradient of a tensor arrives, without keeping the tensor"""
     if tensor.node is None:
         raise RuntimeError("It is not possible to get the gradient edge for a Tensor that does not require gradients; use requires_grad_()")
-    return GradientEdge(tensor.node)
+    return GradientEdge(shown(tensor.node))
 
 
 def increment_version(tensor):

@@ -4,9 +4,9 @@ import weakref
 
 import numpy as np
 
-from ..api.methods import RemovableHandle
 from ..autograd import modes
 from ..autograd.function import Function
+from ..autograd.grad_fn import RemovableHandle
 from ..autograd.tensor import Tensor
 
 EVERYWHERE: dict = {"_forward_pre_hooks": {}, "_forward_hooks": {}, "_backward_hooks": {}}  # hooks that all modules call

@@ -206,7 +206,7 @@ def registration(kind):
     """The method that registers one kind of hook."""
 
     def register(self, hook, prepend=False):
-        from ..api.methods import RemovableHandle
+        from ..autograd.grad_fn import RemovableHandle
 
         hooks = self.__dict__.setdefault("hooks", {}).setdefault(kind, {})
         handle = RemovableHandle(hooks)

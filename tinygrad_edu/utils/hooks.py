@@ -1,5 +1,5 @@
 """PyTorch's import path of what a registration of a hook returns."""
 
-from ..api.methods import RemovableHandle
+from ..autograd.grad_fn import RemovableHandle
 
 __all__ = ["RemovableHandle"]
