@@ -173,3 +173,21 @@ def test_a_target_changed_after_the_loss_is_noticed():
 def test_all_ignored_is_nan_as_in_pytorch():
     assert np.isnan(F.cross_entropy(tg.ones(2, 3), tg.tensor([-100, -100])).item())
     assert np.isnan(F.nll_loss(tg.ones(2, 3), tg.tensor([-100, -100])).item())
+    scores = tg.ones(2, 3, requires_grad=True)
+    F.cross_entropy(scores, tg.tensor([-100, -100])).backward()
+    assert scores.grad.tolist() == [[0, 0, 0]] * 2
+
+
+def test_ctc_takes_log_probabilities_as_normalized():
+    """PyTorch's gradient: exp log_probs − the share of the alignments, which sums to 0 at each step that was read."""
+    scores = tg.randn(4, 2, 3, generator=tg.Generator().manual_seed(3), dtype=tg.float64)
+    log_probs = scores.log_softmax(2).requires_grad_()
+    F.ctc_loss(log_probs, tg.tensor([[1, 2], [2, 0]]), (4, 3), (2, 1)).backward()
+    grad = log_probs.grad.numpy()
+    np.testing.assert_allclose(grad.sum(2), 0, atol=1e-14)
+    assert grad[:3].any() and not grad[3, 1].any()
+
+
+def test_one_margin_keeps_the_form_of_its_target():
+    assert F.multi_margin_loss(tg.ones(3), tg.tensor([2]), reduction="none").shape == (1,)
+    assert F.multi_margin_loss(tg.ones(3), tg.tensor(2), reduction="none").shape == ()

@@ -229,6 +229,7 @@ def test_reparametrised_layers_are_those_of_pytorch(text):
 
 
 def test_reparametrisation_can_be_taken_back():
+    assert nn.utils.weight_norm(nn.Linear(3, 2), dim=-1).weight_g.shape == ()  # −1 is None there
     for way, back in ((nn.utils.weight_norm, nn.utils.remove_weight_norm), (nn.utils.spectral_norm, nn.utils.remove_spectral_norm)):
         m, x = way(nn.Linear(3, 2)).eval(), tg.randn(4, 3)
         before = m(x)
@@ -273,3 +274,24 @@ def test_calls_are_as_short_as_before_once_all_hooks_are_removed():
         assert model(x).node.name == short
     model.register_state_dict_post_hook(lambda *args: None)
     assert model(x).node.name == short, "a hook that no call sees"
+
+
+def test_modules_begin_with_their_constructor():
+    class Forgetful(nn.Module):
+        def __init__(self, part):
+            self.part = part
+
+    for part in (nn.Linear(1, 1), nn.Parameter(tg.ones(1))):
+        with pytest.raises(AttributeError, match=r"call super\(\).__init__\(\) first"):
+            Forgetful(part)
+
+
+def test_a_computed_parameter_without_an_inverse_cannot_be_assigned():
+    class Doubled(nn.Module):
+        def forward(self, x):
+            return 2 * x
+
+    layer = nn.Linear(2, 2)
+    nn.utils.parametrize.register_parametrization(layer, "weight", Doubled())
+    with pytest.raises(RuntimeError, match="right_inverse"):
+        layer.weight = tg.ones(2, 2)

@@ -149,8 +149,11 @@ def test_learning_rate_as_a_tensor():
 
 def test_groups():
     a, b, c = (nn.Parameter(tg.ones(2)) for _ in range(3))
-    optimizer = optim.SGD([dict(params=[a]), dict(params=b, lr=0.5)], lr=0.1)
+    optimizer = optim.SGD([dict(params=[("a", a)]), dict(params=[("b", b)], lr=0.5)], lr=0.1)
+    with pytest.raises(ValueError, match="names in all or in none"):
+        optimizer.add_param_group(dict(params=[c]))
     optimizer.add_param_group(dict(params=[("c", c)], lr=1.0))
+    assert list(optimizer.param_groups[2])[:3] == ["params", "lr", "param_names"]  # what is given comes first, then the defaults
     (a.sum() + b.sum() + c.sum()).backward()
     optimizer.step()
     assert [t[0].item() for t in (a, b, c)] == pytest.approx([0.9, 0.5, 0.0])
@@ -403,7 +406,6 @@ def leaf():
 ERRORS = [
     (lambda: optim.SGD(leaf()), TypeError, "several tensors"),
     (lambda: optim.SGD([]), ValueError, "empty"),
-    (lambda: optim.SGD({leaf()}), TypeError, "a set has no order"),
     (lambda: optim.SGD([dict(params={leaf()})]), TypeError, "a set has no order"),
     (lambda: optim.SGD([leaf() * 2]), ValueError, "only leaves can be trained.*mul"),
     (lambda: optim.SGD([3.0]), TypeError, "trains tensors, got float"),
@@ -465,3 +467,21 @@ def test_averaged_models():
     assert rows[2][0] == pytest.approx((1 + 2 + 5) / 3) and rows[-1][-1] == pytest.approx(0.05)
     weights = [1.0, 2.0, 5.0]
     assert averaged(tg, avg_fn="get_ema_avg_fn")[2][0] == pytest.approx(0.8 * (0.8 * weights[0] + 0.2 * weights[1]) + 0.2 * weights[2])
+
+
+def test_adagrad_moves_complex_parameters():
+    z = tg.tensor([1.0 + 2.0j], requires_grad=True)
+    optimizer = optim.Adagrad([z], lr=0.1)
+    (z.abs() ** 2).sum().backward()
+    optimizer.step()
+    assert z[0].item() == pytest.approx(0.9 + 1.9j)  # the sum of squares of each part: a step of lr in both
+
+
+def test_hooks_of_steps_see_the_arguments_with_the_optimizer_first():
+    seen = []
+    optimizer = optim.SGD([tg.ones(1, requires_grad=True)], lr=0.1)
+    optimizer.register_step_pre_hook(lambda o, args, kwargs: seen.append(args[0] is o))
+    optimizer.register_step_post_hook(lambda o, args, kwargs: seen.append(len(args)))
+    optimizer.step()
+    optimizer.step(lambda: 1)
+    assert seen == [True, 1, True, 2]

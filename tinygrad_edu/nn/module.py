@@ -50,13 +50,12 @@ class Module:
     tensor(6., grad_fn=<MulBackward0>)
     """
 
-    training = True
     _hooked = False  # True where hooks are registered: calls then take the longer way
     _kept_buffers: dict = {}  # the buffers: name → whether state_dict has it
     _vacant: dict = {}  # parameters and modules registered as None: name → Parameter or Module
 
     def __init__(self):
-        pass
+        self.__dict__["training"] = True
 
     def forward(self, *inputs):
         """Compute the result; each subclass defines it."""
@@ -80,6 +79,9 @@ class Module:
     def __setattr__(self, name, value):
         held = self.__dict__
         if isinstance(value, (Parameter, Module)):
+            if "training" not in held:
+                raise AttributeError(f"{type(self).__name__}.{name} = …: a module keeps its parameters and modules from Module.__init__ on; "
+                                     "call super().__init__() first")  # fmt: skip
             kind = Parameter if isinstance(value, Parameter) else Module
             if not isinstance(held.get(name), kind) and self._vacant.get(name) is not kind:
                 held.pop(name, None)  # its place in the order is that of this assignment
@@ -344,6 +346,11 @@ class Module:
     def cuda(self, device=None):
         """Refused: everything lives on the CPU."""
         raise RuntimeError('cuda(): modules live on the CPU here; use .to("cpu"), or nothing at all')
+
+    def to_empty(self, *, device, recurse=True):
+        """The module itself: everything lives on the CPU, where it has its values."""
+        check_device(device)
+        return self
 
     def share_memory(self):
         """The module itself: threads share memory as it is."""

@@ -90,7 +90,8 @@ def cross_entropy_rule(g, input, target, weight, ignore_index, label_smoothing, 
         slope *= g / n if reduction == "mean" else g
         return slope.T
     counts, total = class_counts(input.shape, input.dtype, target, weight, ignore_index, label_smoothing)
-    g = g / total if reduction == "mean" else g.reshape((-1, 1)) if reduction == "none" else g
+    mean = reduction == "mean"  # of no rows at all, its value is NaN, and its slope 0 as in PyTorch
+    g = g * (1 / total if total else 0) if mean else g.reshape((-1, 1)) if reduction == "none" else g
     return (softmax(input, axis=1) * counts.sum(axis=1, keepdims=True) - counts) * g
 
 
@@ -109,7 +110,7 @@ def class_counts(shape, dtype, target, weight, ignore_index, label_smoothing):
 CLASSES = np.array([2, 0, 2, 1])
 
 
-@general(symbol="ce", floats=True, samples=[((4, 3), dict(target=CLASSES)), ((4, 3), dict(target=CLASSES, reduction="none", label_smoothing=0.1)),
+@general(symbol="cross entropy", floats=True, samples=[((4, 3), dict(target=CLASSES)), ((4, 3), dict(target=CLASSES, reduction="none", label_smoothing=0.1)),
                                            ((4, 3), dict(target=CLASSES, weight=np.array([0.3, 1.0, 2.0]), ignore_index=1)),
                                            ((4, 3), dict(target=CLASSES, weight=np.array([0.3, 1.0, 2.0]), label_smoothing=0.2, reduction="sum"))],
          input=cross_entropy_rule)  # fmt: skip

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..autograd.modes import enable_grad, no_grad
 from ..autograd.tensor import Tensor
-from .optimizer import Elementwise, Optimizer, check_flags, check_options, decayed, number, scalar_type
+from .optimizer import Elementwise, Optimizer, as_reals, check_flags, check_options, decayed, number, scalar_type
 
 
 class RMSprop(Elementwise):
@@ -83,7 +83,7 @@ class Adagrad(Elementwise):
                                       differentiable=differentiable, fused=fused))  # fmt: skip
         for group in self.param_groups:
             for p in group["params"]:
-                self.begin(self.state[p], np.asarray(p.array), group)
+                self.begin(self.state[p], as_reals(np.asarray(p.array)), group)
 
     def begin(self, state, p, group):
         state["step"] = Tensor(scalar_type().type(0), None)

@@ -68,6 +68,7 @@ class LRScheduler:
     def _initial_step(self):
         self._step_count = 0
         self._is_initial = True
+        self._get_lr_called_within_step = False  # of PyTorch's states, which programs print and compare
         try:
             self.step()
         finally:
@@ -323,7 +324,6 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 
     def step(self, epoch=None):
         """Set the next rates; `epoch` may be a fraction, as in epoch + batch / batches."""
-        self._step_count += 1
         self.move(epoch)
 
     def move(self, epoch=None):
@@ -505,13 +505,14 @@ class ReduceLROnPlateau(LRScheduler):
         if mode not in ("min", "max") or threshold_mode not in ("rel", "abs"):
             raise ValueError('ReduceLROnPlateau: mode must be "min" or "max" and threshold_mode "rel" or "abs", '
                              f"got {mode!r} and {threshold_mode!r}")  # fmt: skip
-        self.optimizer, self.factor, self.patience, self.cooldown, self.eps = optimizer, factor, patience, cooldown, eps
+        self.factor, self.optimizer = factor, optimizer
         self.default_min_lr = None if isinstance(min_lr, (list, tuple)) else min_lr
         self.min_lrs = per_group("min_lr", optimizer, min_lr)
-        self.mode, self.threshold, self.threshold_mode = mode, threshold, threshold_mode
-        self.mode_worse = self.best = math.inf if mode == "min" else -math.inf
-        self.last_epoch = self.cooldown_counter = self.num_bad_epochs = 0
+        self.patience, self.cooldown, self.eps, self.last_epoch = patience, cooldown, eps, 0
         self._last_lr = options(optimizer, "lr")
+        self.mode_worse = math.inf if mode == "min" else -math.inf
+        self.mode, self.threshold, self.threshold_mode, self.best = mode, threshold, threshold_mode, self.mode_worse
+        self.cooldown_counter = self.num_bad_epochs = 0
 
     def better(self, value):
         """True if a value is better than the best so far by more than the threshold."""

@@ -36,9 +36,11 @@ class Optimizer:
         self.hooks = {}
         self.numbers: dict = {}  # the constants of one step of one group
         self.scratch: dict = {}
+        if self.defaults.get("foreach") and self.defaults.get("fused"):
+            raise RuntimeError(f"{type(self).__name__}: foreach=True and fused=True exclude each other; both are ways to do one step, so give one")
         if isinstance(params, Tensor):
             raise TypeError(f"{type(self).__name__}: params must be several tensors or groups, as in [x]; got one Tensor")
-        groups = [dict(params=params)] if isinstance(params, set) else list(params)
+        groups = list(params)
         if not groups:
             raise ValueError(f"{type(self).__name__}: the list of parameters is empty; it needs at least one tensor to train")
         for group in groups if isinstance(groups[0], dict) else [dict(params=groups)]:
@@ -60,6 +62,8 @@ class Optimizer:
         if params and isinstance(params[0], tuple):
             param_group = {**param_group, "param_names": [n for n, _ in params]}
             params = [p for _, p in params]
+        if self.param_groups and ("param_names" in param_group) != ("param_names" in self.param_groups[0]):
+            raise ValueError(f"{type(self).__name__}: some groups have named parameters and some have none; give names in all or in none")
         for p in params:
             if not isinstance(p, Tensor):
                 raise TypeError(f"{type(self).__name__}: an optimizer trains tensors, got {type(p).__name__}")
@@ -75,7 +79,8 @@ class Optimizer:
         for name, default in self.defaults.items():
             if default is required and name not in param_group:
                 raise ValueError(f"{type(self).__name__}: give {name}, for all parameters or for this group")
-        self.param_groups.append({**self.defaults, **param_group, "params": params})
+        given = {**param_group, "params": params}
+        self.param_groups.append(given | {k: v for k, v in self.defaults.items() if k not in given})
         self.has_complex = self.has_complex or any(p.dtype.kind == "c" for p in params)
 
     def zero_grad(self, set_to_none=True):
@@ -118,7 +123,7 @@ class Optimizer:
         if first is not None:
             first.used = self.last_step
         if self.hooks:
-            self.run_hooks("step_post", (), {})
+            self.run_hooks("step_post", (self,) if closure is None else (self, closure), {})
         return loss
 
     def update_group(self, params, arrays, grads, group):
@@ -148,8 +153,8 @@ class Optimizer:
 
     def before_step(self, closure):
         """Run the hooks that come before a step; they may replace its arguments."""
-        args, kwargs = self.run_hooks("step_pre", (closure,) if closure is not None else (), {})
-        return args[0] if args else kwargs.get("closure")
+        args, kwargs = self.run_hooks("step_pre", (self, closure) if closure is not None else (self,), {})
+        return args[1] if len(args) > 1 else kwargs.get("closure")
 
     def run_hooks(self, kind, args, kwargs):
         """Call the hooks of a kind, which may replace the arguments of step()."""
@@ -194,6 +199,10 @@ class Optimizer:
         for hook in list(self.hooks.get("load_state_dict_post", {}).values()):
             hook(self)
 
+    def __getstate__(self):
+        """What copies and pickles hold: all but hooks and what one step keeps for the next."""
+        return {**self.__dict__, "hooks": {}, "numbers": {}, "scratch": {}}
+
     def __repr__(self):
         lines = [f"{type(self).__name__} ("]
         for i, group in enumerate(self.param_groups):
@@ -234,11 +243,11 @@ def hooked(step):
     @functools.wraps(step)
     def run(self, *args, **kwargs):
         if self.hooks:
-            args, kwargs = self.run_hooks("step_pre", args, kwargs)
+            (_, *args), kwargs = self.run_hooks("step_pre", (self, *args), kwargs)
         result = step(self, *args, **kwargs)
         self.last_step = births()
         if self.hooks:
-            self.run_hooks("step_post", args, kwargs)
+            self.run_hooks("step_post", (self, *args), kwargs)
         return result
 
     return run

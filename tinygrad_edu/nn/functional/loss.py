@@ -383,6 +383,7 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
     if input.ndim > 2:
         raise ShapeError(f"multi_margin_loss: the input must be (n, c) or (c), got {list(input.shape)}")
     rows, index, shape, _ = class_rows("multi_margin_loss", input, target.reshape(()) if input.ndim == 1 else target, weight, None)
+    shape = target.shape if input.ndim == 1 else shape  # (1,) or ()
     excess = (margin - pick(rows, classes=index).unsqueeze(-1) + rows).clamp(min=0)
     if p == 2:
         excess = excess * excess
@@ -419,6 +420,7 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
     """−ln of the probability of a label sequence, summed over all its alignments (Graves et al. 2006)
 
     log_probs (t, n, c) or (t, c); targets (n, s) or all labels in a row; the mean divides each loss by its target's length.
+    The gradient with respect to log_probs is PyTorch's: that of a function of normalized ones, Σ exp log_probs = 1 at each step.
     """
     check_reduction("ctc_loss", reduction)
     single = log_probs.ndim == 2
@@ -442,6 +444,8 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
             raise RuntimeError(f"ctc_loss: the target lengths sum up to {lengths.sum()}, and targets holds {len(labels)} labels")
         rows = np.split(labels, np.cumsum(lengths)[:-1])
     values = paths(log_probs, rows, inputs, lengths, blank)
+    read = where(Tensor(np.arange(steps).reshape((-1, 1)) < inputs, None), exp(log_probs).sum(dim=2), 0.0).sum(dim=0)
+    values = values + (read - read.detach())  # adds 0, and to the slope what log_softmax would take out again: PyTorch's gradient
     if zero_infinity:
         values = where(Tensor(array_of(values) < np.inf, None), values, 0.0)
     if reduction == "mean":

@@ -21,6 +21,8 @@ class Scored(NamedTuple):
     loss: Tensor
 
 
+Scored.__name__ = "_ASMoutput"  # what PyTorch prints
+
 class AdaptiveLogSoftmaxWithLoss(Module):
     """Log-probabilities of n_classes, sorted by frequency, in clusters that end at `cutoffs` (Grave et al. 2017)
 

@@ -9,9 +9,10 @@ from ..parameter import Parameter
 
 
 def length(v, dim):
-    """The norm over all dimensions but one; over all of them for dim=None."""
-    axes = None if dim is None else tuple(a for a in range(v.ndim) if a != dim % v.ndim)
-    return vector_norm(v, axis=axes, order=2, keepdims=dim is not None)
+    """The norm over all dimensions but one; over all of them for dim=None, and for −1 as in PyTorch."""
+    if dim is None or dim == -1:
+        return vector_norm(v, axis=None, order=2)
+    return vector_norm(v, axis=tuple(a for a in range(v.ndim) if a != dim % v.ndim), order=2, keepdims=True)
 
 
 def as_matrix(weight, dim):

@@ -33,6 +33,9 @@ class ParametrizationList(ModuleList):
         """Set the originals so that they give `value`, by the modules' right_inverse."""
         with modes.no_grad():
             for module in reversed(list(self)):
+                if not hasattr(module, "right_inverse"):
+                    raise RuntimeError(f"{type(module).__name__} computes this parameter, and it cannot be assigned to: give "
+                                       f"{type(module).__name__} a method right_inverse(value)")  # fmt: skip
                 value = module.right_inverse(value)
             for i, t in enumerate([value] if self.is_tensor else value):
                 (self.original if self.is_tensor else getattr(self, f"original{i}")).copy_(t)
@@ -122,11 +125,17 @@ def register_parametrization(module, tensor_name, parametrization, *, unsafe=Fal
     delattr(module, tensor_name)
     if not is_parametrized(module):
         kind = type(module)
-        module.__class__ = type(f"Parametrized{kind.__name__}", (kind,), {"__module__": kind.__module__, "unparametrized": kind})
+        members = {"__module__": kind.__module__, "unparametrized": kind, "__getstate__": refuse_pickling}
+        module.__class__ = type(f"Parametrized{kind.__name__}", (kind,), members)
         module.parametrizations = ModuleDict()
     setattr(type(module), tensor_name, computed(tensor_name))
     module.parametrizations[tensor_name] = held
     return module
+
+
+def refuse_pickling(module):
+    """A parametrized module has a class of its own, which no pickle can name."""
+    raise RuntimeError(f"{type(module).__name__}: a parametrized module cannot be pickled; save its state_dict(), or call remove_parametrizations first")
 
 
 def is_parametrized(module, tensor_name=None):

@@ -54,6 +54,8 @@ class DataLoader:
     [3, 4] [9, 16]
     """
 
+    ready = False  # True after __init__, when what chooses the batches is fixed
+
     def __init__(self, dataset, batch_size=1, shuffle=None, sampler=None, batch_sampler=None, num_workers=0, collate_fn=None,
                  pin_memory=False, drop_last=False, timeout=0, worker_init_fn=None, multiprocessing_context=None, generator=None, *,
                  prefetch_factor=None, persistent_workers=False, pin_memory_device="", in_order=True):  # fmt: skip
@@ -91,6 +93,12 @@ class DataLoader:
         self.multiprocessing_context, self.in_order, self.iterable = multiprocessing_context, in_order, iterable
         self.collate_fn = collate_fn or (default_convert if batch_sampler is None else default_collate)
         self.kept = None  # the workers' datasets and seeds, with persistent_workers
+        self.ready = True
+
+    def __setattr__(self, name, value):
+        if self.ready and name in ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers"):
+            raise ValueError(f"DataLoader.{name} = …: it has chosen its batches already; make a new DataLoader")
+        super().__setattr__(name, value)
 
     def __len__(self):
         if not self.iterable:

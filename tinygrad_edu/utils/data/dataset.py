@@ -44,7 +44,7 @@ def same_length(name, parts):
     """The one length of several datasets."""
     lengths = [len(p) for p in parts]
     if len(set(lengths)) > 1:
-        raise ValueError(f"{name}: the parts must hold equally many examples, and they hold {lengths}")
+        raise AssertionError(f"{name}: the parts must hold equally many examples, and they hold {lengths}")
     return lengths[0]
 
 
@@ -115,10 +115,10 @@ class ConcatDataset(Dataset):
     def __init__(self, datasets):
         self.datasets = list(datasets)
         if not self.datasets:
-            raise ValueError("ConcatDataset: expected at least one dataset, got none")
+            raise AssertionError("ConcatDataset: expected at least one dataset, got none")
         for d in self.datasets:
             if isinstance(d, IterableDataset):
-                raise TypeError(f"ConcatDataset: {type(d).__name__} has no examples by number; chain it with ChainDataset")
+                raise AssertionError(f"ConcatDataset: {type(d).__name__} has no examples by number; chain it with ChainDataset")
         self.cumulative_sizes = list(accumulate(len(d) for d in self.datasets))
 
     def __len__(self):
