@@ -11,7 +11,8 @@ import numpy as np
 from ..autograd import memory, modes
 from ..autograd.function import Function, once_differentiable
 from ..autograd.node import leaf
-from ..autograd.tensor import Tensor, array_of
+from ..autograd.tensor import Tensor, array_of, as_memory
+from .methods import rebuilt
 from .spelling import as_tensor, both, only_function
 from .spelling import functions as public
 from .spelling import methods as tensor_methods
@@ -92,6 +93,10 @@ class ComplexTensor(Tensor):
         return ComplexTensor(self.re, -self.im)
 
     conj_physical = conj
+    __copy__ = None
+
+    def __reduce_ex__(self, protocol):
+        return rebuilt, (Tensor, as_memory(self), self.requires_grad)
 
     def resolve_conj(self):
         """The tensor itself: conjugates are computed at once."""

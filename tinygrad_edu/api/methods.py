@@ -563,20 +563,39 @@ def device_of(self):
 methods["device"] = property(device_of)
 
 
+OURS = {"views", "base", "shared", "thawed", "detached", "frozen", "used", "re", "im"}  # what Tensor itself keeps among the attributes
+
+
+def attributes_of(x):
+    """The attributes that the user has given a tensor."""
+    return {name: value for name, value in x.__dict__.items() if name not in OURS}
+
+
 @only_method()
 def __deepcopy__(self, memo):
-    """A copy of a leaf or constant; results of a graph cannot be copied with their history."""
+    """A copy of a leaf or constant; results of a graph cannot be copied with their history. Shared memory is shared among the copies."""
     if self.node is not None and self.node.op is not None:
         raise RuntimeError("deepcopy: only leaves can be copied, not results of a graph; use .detach().clone()")
     import copy
 
     new = type(self).__new__(type(self))
-    new.array = as_memory(self).copy(order="K")
-    new.node = None
-    for key, value in self.__dict__.items():
-        if key not in ("views", "base", "shared", "thawed"):
-            new.__dict__[key] = copy.deepcopy(value, memo)
     memo[id(self)] = new
+    array = as_memory(self)
+    whole = memory.owner(array)
+    if whole is array and self.base is None and not self.views or not whole.flags.forc:
+        new.array = array.copy(order="K")
+    else:
+        roots = memo.setdefault("memory", {})
+        if id(whole) not in roots:
+            roots[id(whole)] = Tensor(whole.copy(order="K"), None)
+        root = roots[id(whole)].array
+        offset = array.ctypes.data - whole.ctypes.data
+        new.array = np.ndarray(array.shape, array.dtype, root if root.flags.c_contiguous else root.T, offset, array.strides)
+        new.array.flags.writeable = array.flags.writeable
+        memory.share(roots[id(whole)], new)
+        new.detached = True
+    new.node = None
+    new.__dict__.update(copy.deepcopy(attributes_of(self), memo))
     if self.node is not None:
         new.requires_grad = True
         if self.node.grad is not None:
@@ -587,15 +606,26 @@ def __deepcopy__(self, memo):
 
 
 @only_method()
+def __copy__(self):
+    """Another tensor in the same memory, with the same attributes."""
+    new = rebuilt(type(self), as_memory(self), False, attributes_of(self))
+    memory.share(self if self.base is None else self.base, new)
+    new.detached = True
+    new.requires_grad = self.requires_grad
+    return new
+
+
+@only_method()
 def __reduce_ex__(self, protocol):
-    return rebuilt, (type(self), as_memory(self), self.requires_grad)
+    return rebuilt, (type(self), as_memory(self), self.requires_grad, attributes_of(self))
 
 
-def rebuilt(kind, array, requires_grad):
+def rebuilt(kind, array, requires_grad, attributes=()):
     """The tensor that was pickled; a result of a graph is a leaf now."""
     t = Tensor.__new__(kind)
     t.array, t.node = array, None
     t.requires_grad = requires_grad
+    t.__dict__.update(attributes)
     return t
 
 

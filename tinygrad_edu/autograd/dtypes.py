@@ -64,10 +64,12 @@ class Unsupported(dtype):
     __eq__, __hash__ = object.__eq__, object.__hash__
 
     def __new__(cls, name, kind, itemsize):
-        return described(object.__new__(cls), name, kind, itemsize)
+        if name not in of:
+            of[name] = described(object.__new__(cls), name, kind, itemsize)
+        return of[name]
 
     def __reduce__(self):
-        return self.name
+        return Unsupported, (self.name, self.kind, self.itemsize)
 
 
 def described(made, name, kind, itemsize):

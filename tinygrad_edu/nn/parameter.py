@@ -3,7 +3,7 @@
 from functools import cache
 
 from ..autograd.node import leaf
-from ..autograd.tensor import Tensor
+from ..autograd.tensor import Tensor, as_memory
 
 
 class Parameter(Tensor):
@@ -83,13 +83,17 @@ def complex_parameter():
     """The class of parameters with complex numbers."""
     from ..api.complexes import ComplexLeaf
 
-    return type("Parameter", (ComplexLeaf, Parameter), {"__slots__": (), "__module__": __name__, "__doc__": Parameter.__doc__})
+    def __reduce_ex__(self, protocol):
+        return Parameter, (Tensor(as_memory(self), None), self.requires_grad)
+
+    members = {"__slots__": (), "__module__": __name__, "__doc__": Parameter.__doc__, "__reduce_ex__": __reduce_ex__}
+    return type("Parameter", (ComplexLeaf, Parameter), members)
 
 
 class Buffer(Tensor):
     """A tensor that a Module saves but does not train, such as a running mean."""
 
-    __slots__ = ("persistent",)
+    __slots__ = ()
 
     def __new__(cls, data=None, *, persistent=True):
         return Tensor.__new__(cls)
