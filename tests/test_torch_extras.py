@@ -518,3 +518,50 @@ def test_types_in_scripted_functions():
     check = tg.jit.isinstance
     assert check([1, 2], list[int]) and not check([1, "2"], list[int]) and check({"a": 1}, dict[str, int])
     assert check((1, "a"), tuple[int, str]) and check(None, Optional[int]) and check(True, bool)  # noqa: UP045
+
+
+def test_devices_that_are_not_there():
+    from tinygrad_edu.random import fork_rng
+
+    for module in (tg.mps, tg.xpu, tg.cuda):
+        assert not module.is_available() and module.device_count() == 0
+        module.manual_seed(0), module.empty_cache(), module.synchronize()
+    with fork_rng():
+        tg.rand(1)
+    layer = nn.Linear(2, 1)
+    assert layer.to_empty(device="cpu") is layer
+
+
+def events_in(folder):
+    """The records of the files that TensorBoard reads: for each its length, a checksum of that, the record, its checksum."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    for file in sorted(folder.rglob("events*")):
+        data, at = file.read_bytes(), 0
+        while at < len(data):
+            length = int.from_bytes(data[at : at + 8], "little")
+            yield Event.FromString(data[at + 12 : at + 12 + length])
+            at += 16 + length
+
+
+def test_a_training_recorded_for_tensorboard(tmp_path):
+    pytest.importorskip("tensorboardX", reason="needs tensorboardX: pip install 'tinygrad_edu[tensorboard]'")
+    from tinygrad_edu.utils.tensorboard import SummaryWriter
+
+    weights = leaf(8)
+    with SummaryWriter(tmp_path) as writer:
+        for step in range(3):
+            writer.add_scalar("loss", (weights * step).mean(), tg.tensor(step))
+        writer.add_histogram("weights", weights, 3)
+        writer.add_image("picture", tg.rand(3, 4, 5), 3)
+        writer.add_pr_curve("curve", tg.tensor([0, 1, 1]), tg.tensor([0.1, 0.6, 0.9]))
+        writer.add_hparams({"lr": 0.1, "size": tg.tensor(4)}, {"accuracy": tg.tensor(0.5)})
+        assert writer.log_dir == writer.get_logdir() == str(tmp_path)
+        with pytest.raises(ValueError, match="pass one as input_to_model"):
+            writer.add_graph(nn.Linear(2, 1))
+    values = {(v.tag, event.step): v for event in events_in(tmp_path) for v in event.summary.value}
+    mean = weights.mean().item()
+    assert [values["loss", step].simple_value for step in range(3)] == pytest.approx([0, mean, 2 * mean])
+    assert values["weights", 3].histo.num == 8 and values["weights", 3].histo.sum == pytest.approx(8 * mean)
+    assert (values["picture", 3].image.height, values["picture", 3].image.width) == (4, 5)
+    assert values["accuracy", 0].simple_value == 0.5 and ("curve", 0) in values

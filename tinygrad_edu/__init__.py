@@ -40,7 +40,7 @@ LATER = dict.fromkeys(LAYERS, "nn.functional") | dict.fromkeys(PLAIN_LAYERS, "nn
     nn="nn", optim="optim", distributed="distributed", distributions="distributions", viz="viz", explain="viz", summary="viz",
     io="io", load="io", save="io", func="func", vmap="func", utils="utils", amp="amp", autocast="amp", GradScaler="amp",
     compiler="compiler", compile="compiler", jit="jit", profiler="profiler", sparse="sparse", sparse_coo_tensor="sparse", signal="signal", fft="fft", types="types",
-    testing="testing", multiprocessing="multiprocessing", version="version", hub="hub", onnx="onnx", functional="functional", serialization="serialization", _assert="api.names", _check="api.names", _assert_async="api.names", SymInt="api.names", SymFloat="api.names", SymBool="api.names",
+    testing="testing", multiprocessing="multiprocessing", mps="mps", xpu="xpu", version="version", hub="hub", onnx="onnx", functional="functional", serialization="serialization", _assert="api.names", _check="api.names", _assert_async="api.names", SymInt="api.names", SymFloat="api.names", SymBool="api.names",
 )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ def accepted(doc):
     return nothing
 
 
-manual_seed = manual_seed_all = accepted("there is no such device to seed; `manual_seed` of the package seeds the CPU.")
+manual_seed = manual_seed_all = seed = seed_all = accepted("there is no such device to seed; `manual_seed` of the package seeds the CPU.")
 synchronize = accepted("everything has been computed when a call returns.")
 empty_cache = reset_peak_memory_stats = reset_max_memory_allocated = ipc_collect = accepted("there is no such memory.")
 

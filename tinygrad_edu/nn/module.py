@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..api.create import bfloat16, dtype_of
+from ..api.create import bfloat16, check_device, dtype_of
 from ..autograd import memory, modes
 from ..autograd.lines import short
 from ..autograd.tensor import Tensor
