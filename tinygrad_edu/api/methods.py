@@ -11,7 +11,7 @@ from ..autograd.tensor import Tensor, array_of, as_memory
 from ..ops import arithmetic as ar
 from ..ops import products, shapes
 from . import everyday, linalg
-from .create import check_device, dtype_of, stored
+from .create import check_device, cpu, dtype_of, stored
 from .create import device as device_type
 from .spelling import functions as public
 from .spelling import methods, only_method
@@ -23,18 +23,19 @@ def comparison(operator):
     """x == y and its kin: element by element with numbers, tensors and arrays; anything else is not comparable."""
 
     def compare(self, other):
-        if isinstance(other, (Tensor, np.ndarray, *dtypes.numbers, np.generic)):
-            return operator(self, other)
-        return NotImplemented
+        return operator(self, other) if isinstance(other, COMPARABLE) else NotImplemented
 
     return compare
+
+
+COMPARABLE = (Tensor, np.ndarray, *dtypes.numbers, np.generic)
 
 
 def bitwise(operator, logical):
     """x & y and its kin: logic for booleans, bits for integers."""
 
     def compute(self, other):
-        return (logical if self.dtype == bool and array_of(other).__class__ is bool else operator)(self, other)
+        return (logical if other.__class__ is bool and self.dtype == bool else operator)(self, other)
 
     return compute
 
@@ -149,20 +150,26 @@ for name, target in dict(iadd="add_", isub="sub_", imul="mul_", itruediv="div_",
 def copy_(self, src, non_blocking=False):
     """Overwrite the tensor with the values of another, broadcast to its shape."""
     source = src if isinstance(src, Tensor) else Tensor(np.asarray(src), None)
-    methods["__setitem__"](self, Ellipsis, source)
+    old, new = self.array, source.array
+    if old.dtype == new.dtype and new.shape in ((), old.shape) and not (modes.state.grad and (source.node is not None or memory.in_graph(self))):
+        memory.fill(self, Ellipsis, new, "copy_")
+    else:
+        methods["__setitem__"](self, Ellipsis, source)
     return self
 
 
 @only_method()
 def fill_(self, value):
     """Overwrite every element with one number."""
-    return copy_(self, value if isinstance(value, Tensor) else Tensor(np.asarray(stored("fill_", value, self.dtype)), None))
+    if isinstance(value, (bool, int, float)):
+        value = np.asarray(stored("fill_", value, self.array.dtype), self.array.dtype)
+    return copy_(self, value)
 
 
 @only_method()
 def zero_(self):
     """Overwrite every element with 0."""
-    return fill_(self, 0)
+    return copy_(self, np.zeros((), self.array.dtype))
 
 
 @only_method()
@@ -553,14 +560,7 @@ methods["pin_memory"] = lambda self: self
 methods["apply_"] = lambda self, f: copy_(self, Tensor(np.vectorize(f)(self.array), None))
 
 
-def device_of(self):
-    """Where the tensor lives: the CPU."""
-    from .create import cpu
-
-    return cpu
-
-
-methods["device"] = property(device_of)
+methods["device"] = property(lambda self: cpu, doc="Where the tensor lives: the CPU.")
 
 
 OURS = {"views", "base", "shared", "thawed", "detached", "frozen", "used", "re", "im"}  # what Tensor itself keeps among the attributes
