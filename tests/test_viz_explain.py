@@ -34,7 +34,7 @@ ARTICLE = """\
        = 0.02147
 
   ∂L/∂y = −0.9526
-    ^    x · 2 = 0.4763 · 2 = 0.9526
+    ^    (1 − y) · 2 = (1 − 0.5237) · 2 = 0.9526
     −    −1
   ∂y/∂h1 = 0.2494
     σ    y · (1 − y) = 0.5237 · (1 − 0.5237) = 0.2494
@@ -72,16 +72,16 @@ def test_paths_of_a_diamond_are_summed():
 LATEX = r"""\begin{aligned}
 \text{path 1} &= \frac{\partial L}{\partial c} \cdot \frac{\partial c}{\partial b} \cdot \frac{\partial b}{\partial a} \\
 &= 6 \cdot 1 \cdot 3 = 18 \\
-\text{path 2} &= \frac{\partial L}{\partial c} \cdot \frac{\partial c}{\partial a} \\
+\text{path 2} &= \frac{\partial L}{\partial c} \cdot \left.\frac{\partial c}{\partial a}\right|_{\text{direct}} \\
 &= 6 \cdot 1 = 6 \\
-\text{path 3} &= \frac{\partial L}{\partial b} \cdot \frac{\partial b}{\partial a} \\
+\text{path 3} &= \left.\frac{\partial L}{\partial b}\right|_{\text{direct}} \cdot \frac{\partial b}{\partial a} \\
 &= 8 \cdot 3 = 24 \\
 \frac{\partial L}{\partial a} &= 18 + 6 + 24 = 48 \\
 \frac{\partial L}{\partial c} &= b = 6 \\
 \frac{\partial c}{\partial b} &= 1 \\
 \frac{\partial b}{\partial a} &= 3 \\
-\frac{\partial c}{\partial a} &= 1 \\
-\frac{\partial L}{\partial b} &= c = 8
+\left.\frac{\partial c}{\partial a}\right|_{\text{direct}} &= 1 \\
+\left.\frac{\partial L}{\partial b}\right|_{\text{direct}} &= c = 8
 \end{aligned}"""
 
 NAIVE = """\
@@ -109,9 +109,72 @@ def test_golden_latex_and_mathml():
     assert e.latex == LATEX
     table = ET.fromstring(e.mathml)[0]
     rows = ["".join(row.itertext()) for row in table]
-    assert rows == ["path 1=∂L∂c·∂c∂b·∂b∂a", "=6·1·3=18", "path 2=∂L∂c·∂c∂a", "=6·1=6", "path 3=∂L∂b·∂b∂a", "=8·3=24", "∂L∂a=18 + 6 + 24=48",
-                    "∂L∂c=b=6", "∂c∂b=1", "∂b∂a=3", "∂c∂a=1", "∂L∂b=c=8"]  # fmt: skip
+    assert rows == ["path 1=∂L∂c·∂c∂b·∂b∂a", "=6·1·3=18", "path 2=∂L∂c·∂c∂a|direct", "=6·1=6", "path 3=∂L∂b|direct·∂b∂a", "=8·3=24", "∂L∂a=18 + 6 + 24=48",
+                    "∂L∂c=b=6", "∂c∂b=1", "∂b∂a=3", "∂c∂a|direct=1", "∂L∂b|direct=c=8"]  # fmt: skip
     assert e._repr_mimebundle_()["text/latex"] == f"$${LATEX}$$"
+
+
+TWICE = """\
+∂L/∂a = ∂L/∂p · ∂p/∂a
+      = 14 · 3
+      = 42
+
+  ∂L/∂p = 6 + 6 + 2 = 14, over 3 ways
+   way 1:
+    −    1
+    ×    p = 6
+   way 2:
+    −    1
+    ×    p = 6
+   way 3:
+    −    −1
+    ×    −2
+  ∂p/∂a = 3
+    ×    3"""
+
+
+def test_ways_between_two_names_are_one_factor():
+    a = tg.tensor(2.0, requires_grad=True)
+
+    def f():
+        p = a * 3.0
+        return p * p - p * -2.0
+
+    e = tg.explain(f, a)
+    assert e.text == TWICE and e.count == 1 and e.total == e.gradient == 42
+    assert r"\frac{\partial L}{\partial p} &= p + p + 2 = 6 + 6 + 2 = 14" in e.latex
+    (path,) = e.paths
+    assert [f.value for f in path.factors] == [3, 14] and [f.count for f in path.factors] == [1, 3] and not any(f.direct for f in path.factors)
+    html = e._repr_mimebundle_()["text/html"]
+    assert html.count("<math") == 1 and "<details>" in html and "over 3 ways" in html
+
+    def squared():
+        p = a * 1.0
+        q = p
+        for _ in range(3):
+            q = q * 1.0 * q
+        return q
+
+    e = tg.explain(squared, a, names={})
+    assert e.count == 1 and e.total == e.gradient == 8 * 2**7 and "over 2 ways" in e.text
+
+
+def test_a_factor_that_leaves_other_paths_out_says_so():
+    x = tg.tensor(2.0, requires_grad=True)
+    e = tg.explain(lambda: x * x * x, x)
+    assert e.count == 2 and e.total == 12
+    assert "path 2 of 2:  ∂L/∂x (direct)\n            = 4\n" in e.text and "∂v1/∂x = 2 + 2 = 4, over 2 ways" in e.text
+
+
+def test_slopes_of_products_name_the_element_they_are():
+    tg.manual_seed(0)
+    model, data = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1)), tg.rand(2, 2)
+    assert "linear data[1, 0] = " in tg.explain(lambda: model(data).sum(), model[0].weight, index=(2, 0), model=model).text
+    assert "linear 2.weight[0, 2] = " in tg.explain(lambda: model(data).sum(), model[0].bias, index=2, model=model).text
+    table, v = tg.rand(2, 4, 3), tg.rand(3, requires_grad=True)
+    assert "@    table[1, 2, 1] = " in tg.explain(lambda: (table @ v)[1, 2], v, index=1).text
+    turned = tg.rand(3, 4)
+    assert "@    turned[1, 2] = " in tg.explain(lambda: (v @ turned)[2], v, index=1).text
 
 
 def test_golden_naive_order():

@@ -298,6 +298,37 @@ def test_results_in_parts_are_drawn_played_and_explained(name):
         assert abs(tg.explain(f, v, index=k).total - v.grad.numpy()[k]) < 1e-12 * max(1, abs(v.grad.numpy()[k]))
 
 
+def test_data_reaches_the_picture_as_views_targets_and_indices():
+    """What forward does to its input first (x.flatten(1), seq[t]) must not cut it off; nor are targets left out."""
+    model, x, y = nn.Linear(4, 3), tg.rand(2, 2, 2), tg.tensor([0, 2])
+    source = viz.draw(lambda x: nn.functional.cross_entropy(model(x.flatten(1)), y), x, model=model, level="shapes", legend=False).source
+    assert 'label="x\\n[2, 2, 2]"' in source and "as [2, 4]" in source and 'label="y\\n' in source and 'label="target\\n "' in source
+    attention = nn.MultiheadAttention(4, 1, batch_first=True)
+    q = tg.rand(1, 2, 4)
+    boxes = viz.draw(lambda q: attention(q, q, q)[0], q, model=attention, level="modules", legend=False).source
+    assert 'label="q\\n[1, 2, 4]"' in boxes and "as [2, 1, 4]" in boxes
+    table = nn.Embedding(5, 2)
+    assert 'label="y\\n' in viz.draw(lambda: table(y).sum(), legend=False).source
+    assert 'label="[1, 1]"' in viz.draw(lambda: table(tg.tensor([1, 1])).sum(), legend=False).source
+
+
+def test_values_are_those_before_a_write_in_place():
+    def f():
+        a = tg.ones(2, requires_grad=True) * 2
+        a[0] = 5.0
+        a.mul_(3)
+        return a.sum()
+
+    source = viz.draw(f, legend=False).source
+    assert all(words in source for words in ("[2, 2]", "[5, 2]", "[15, 6]", "[ ]=")) and "label=constant" not in source
+
+
+def test_two_inputs_of_an_operator_are_left_and_right():
+    x, y = tg.tensor(2.0, requires_grad=True), tg.tensor(3.0, requires_grad=True)
+    source = viz.draw(lambda: y - x, legend=False).source
+    assert "left" in source and "right" in source and 'label="x\\n "' not in source
+
+
 def test_names_of_unpacked_results():
     v = tg.tensor([1.0, 5.0, 3.0, 2.0], requires_grad=True)
 

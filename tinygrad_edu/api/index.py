@@ -6,6 +6,7 @@ import numpy as np
 
 from ..autograd import memory, modes
 from ..autograd.node import Node
+from ..autograd.recorder import record
 from ..autograd.tensor import Tensor, array_of
 from ..ops import arithmetic, indexing
 from .create import stored
@@ -68,12 +69,17 @@ def setitem(self, index, value):
         array[...] = source
         memory.note_write(array, "x[…] = value")
         return
+    written_down = tracked and modes.special and (modes.state.recording or modes.state.anomaly)
+    before = array.copy() if written_down else None
     memory.fill(self, index, source, "x[…] = value")
     if tracked:
         op = indexing.setitem.op
         parents = (self.node, value.node)
         saved = op.save(parents, array, array, value.array, index=index)
-        memory.rebind(self, Node(op, parents, saved, dict(index=index), array.shape, array.dtype))
+        node = Node(op, parents, saved, dict(index=index), array.shape, array.dtype)
+        if written_down:
+            record(node, array.copy(), (before, value.array), (self, value))
+        memory.rebind(self, node)
 
 
 def single(array, index):

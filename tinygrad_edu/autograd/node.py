@@ -49,12 +49,12 @@ class Note:
 
     __slots__ = (
         "hooks", "retain", "after", "explained", "value", "inputs", "name",
-        "line", "module", "gradient", "givers", "spot", "names",
+        "line", "module", "gradient", "givers", "origins", "spot", "names",
     )
 
     def __init__(self):
         self.hooks = self.after = self.value = self.inputs = self.name = self.line = self.gradient = self.spot = None
-        self.module = self.givers = self.names = ()
+        self.module = self.givers = self.origins = self.names = ()
         self.retain = self.explained = False
 
 

@@ -17,17 +17,17 @@ def record(node, out, arrays, args):
     note.spot, note.module = spot_of(frame), modes.state.module
     note.line = frame and (frame.f_code.co_filename, frame.f_lineno)
     note.givers = [ref(a) if isinstance(a, (Tensor, np.ndarray)) else None for a in args]
+    note.origins = [ref(a.base) if isinstance(a, Tensor) and a.node is None and a.base is not None else None for a in args]
     if modes.state.anomaly:
         note.names = [variable(a, frame) for a in args]
     if modes.state.recording:
-        note.value = out
-        note.inputs = [copied(a, p) for a, p in zip(arrays, node.parents)]
+        note.value = out if node.op.kind == "function" else copied(out)  # what a Function kept is found again by its identity
+        note.inputs = [copied(a) for a in arrays]
 
 
-def copied(array, parent):
-    """A recorded input; a small leaf or constant is copied, so that a later step of training does not change the picture."""
-    small = isinstance(array, np.ndarray) and array.size <= 10_000 and (parent is None or parent.op is None)
-    return array.copy() if small else array
+def copied(array):
+    """A recorded array; a small one is copied, so that x += 1 or a later step of training does not change the picture."""
+    return array.copy() if isinstance(array, np.ndarray) and array.size <= 10_000 else array
 
 
 FOLDER = __file__[: -len("autograd/recorder.py")]

@@ -1,5 +1,6 @@
 """explain(loss, w): the chain rule with the numbers of one computation: every path, its factors, their product, the sum."""
 
+from heapq import heappop, heappush
 from html import escape
 
 import numpy as np
@@ -8,7 +9,11 @@ from ..autograd.tensor import Tensor
 from . import formula, text, trace
 
 MOST = 8  # paths that are written out; of more, the sum is grouped by what w enters first
+LONGEST = 90  # letters of a formula that is written out
+WAYS = 4  # ways from one named tensor to the next that are written out
 LARGEST = 20_000  # single derivatives that are looked at element by element
+PRODUCTS = {"affine", "matmul"}  # operators in which every slope is a single element of the other input
+SPELLED = {"add", "sub", "mul", "div", "neg", "square"}  # operators whose unnamed results are written as what they are: (1 − y)
 
 
 class Step:
@@ -19,19 +24,32 @@ class Step:
         self.slot, self.factor = slot, factor
 
 
-class Path:
-    """One way from w to the loss: its steps, oldest first, and the product of their factors."""
+class Factor:
+    """One factor of a path: the derivative of a named tensor for the one before it, over all ways between the two.
 
-    def __init__(self, steps):
-        self.steps = steps
+    `ways` are lists of steps, oldest first (None where there are more than are written out), `count` says how many there are;
+    `direct` is set where other paths lead from one to the other too, through a named tensor, which this factor leaves out.
+    """
+
+    def __init__(self, node, element, parent, parent_element):
+        self.node, self.element, self.parent, self.parent_element = node, element, parent, parent_element
+        self.value, self.count, self.ways, self.direct = 0.0, 0, [], False
+
+
+class Path:
+    """One way from w to the loss through named tensors: its factors, oldest first, and their product."""
+
+    def __init__(self, factors):
+        self.factors = factors
         self.product = 1.0
-        for step in reversed(steps):
-            self.product = self.product * step.factor
+        for factor in reversed(factors):
+            self.product = self.product * factor.value
 
     @property
     def died(self):
         """The first step, seen from the loss, that multiplies by zero; None if the path is alive."""
-        return next((s for s in reversed(self.steps) if s.factor == 0), None)
+        dead = (f for f in reversed(self.factors) if f.value == 0)
+        return next((step for f in dead for way in f.ways or () for step in reversed(way) if step.factor == 0), None)
 
 
 class Explanation:
@@ -58,9 +76,9 @@ class Explanation:
     @property
     def mathml(self):
         """The same in MathML, which browsers typeset by themselves."""
-        rows = "".join(f"<mtr><mtd columnalign='right'>{a}</mtd><mtd><mo>=</mo></mtd><mtd columnalign='left'>{b}</mtd></mtr>"
+        rows = "".join(f'<mtr><mtd style="text-align:right">{a}</mtd><mtd><mo>=</mo></mtd><mtd style="text-align:left">{b}</mtd></mtr>'
                        for a, b in self.math_lines)  # fmt: skip
-        return f'<math xmlns="http://www.w3.org/1998/Math/MathML" display="block"><mtable>{rows}</mtable></math>'
+        return f'<math xmlns="http://www.w3.org/1998/Math/MathML"><mtable displaystyle="true">{rows}</mtable></math>'
 
     def __str__(self):
         return self.text
@@ -69,7 +87,9 @@ class Explanation:
         return self.text
 
     def _repr_mimebundle_(self, include=None, exclude=None, **options):
-        return {"text/plain": self.text, "text/html": f"{self.mathml}<pre>{escape(self.text)}</pre>", "text/latex": f"$${self.latex}$$"}
+        html = (f'<div style="overflow-x:auto;margin:.6em 0">{self.mathml}</div>'
+                f"<details><summary>Operator by operator, as text</summary><pre>{escape(self.text)}</pre></details>")  # fmt: skip
+        return {"text/plain": self.text, "text/html": html, "text/latex": f"$${self.latex}$$"}
 
 
 def explain(loss, w, *args, index=None, order="youngest first", names=None, model=None, most=MOST, digits=4):
@@ -214,17 +234,65 @@ class Writer:
             counts[key] = sum(counts.get((parent, k), 0) for _, parent, k, _ in reach[key])
         return reach, counts
 
-    def enumerate(self, reach, counts):
-        """All paths, from the loss down to w; without recursion."""
+    def factors(self, reach, counts):
+        """{(node, element): [the factors from it to the named tensors before it]} for the loss and every named tensor on the way.
+
+        None where there is too much to add up.
+        """
+        found, stack, looked = {}, [(self.root, 0)], 0
+        while stack:
+            start = stack.pop()
+            if start in found or start not in reach:
+                continue
+            ends, slopes, ways, many = {}, {start: 1.0}, {start: [()]}, {start: 1}
+            waiting = [(-start[0].birth, start[1], start)]
+            while waiting:  # back propagation from one named tensor to those before it, element by element
+                key = heappop(waiting)[2]
+                for slot, parent, k, factor in reach[key]:
+                    below = (parent, k)
+                    looked += 1
+                    if not counts.get(below):
+                        continue
+                    longer = [(Step(key[0], key[1], parent, k, slot, factor), *way) for way in ways[key]]
+                    if parent in self.inner:
+                        end = ends.setdefault(below, Factor(*start, *below))
+                        end.value += slopes[key] * factor
+                        end.count += many[key]
+                        end.ways += longer
+                        continue
+                    if below not in slopes:
+                        heappush(waiting, (-parent.birth, k, below))
+                    slopes[below] = slopes.get(below, 0.0) + slopes[key] * factor
+                    many[below] = many.get(below, 0) + many[key]
+                    ways[below] = [*ways.get(below, []), *longer][: WAYS + 1]
+            if looked > 5 * LARGEST:
+                return None
+            for end in ends.values():
+                end.ways = sorted(end.ways, key=lambda way: [step.slot for step in reversed(way)]) if end.count <= WAYS else None
+            found[start] = list(ends.values())
+            stack += ends
+        return found
+
+    def named_paths(self, factors):
+        """All paths through named tensors, from the loss down to w, without recursion; None where there are more than are written out."""
+        counts = {(self.w, self.element): 1}
+        for key in sorted(factors, key=lambda k: k[0].birth):
+            counts[key] = sum(counts.get((f.parent, f.parent_element), 0) for f in factors[key])
+        if counts.get((self.root, 0), 0) > self.most:
+            return None
         paths, stack = [], [((self.root, 0), ())]
         while stack:
             key, tail = stack.pop()
             if key == (self.w, self.element):
                 paths.append(Path(list(tail)))
                 continue
-            for slot, parent, k, factor in reversed(reach.get(key, [])):
-                if counts.get((parent, k)):
-                    stack.append(((parent, k), (Step(key[0], key[1], parent, k, slot, factor), *tail)))
+            for factor in reversed(factors.get(key, [])):
+                if counts.get((factor.parent, factor.parent_element)):
+                    stack.append(((factor.parent, factor.parent_element), (factor, *tail)))
+        longer = {((p.factors[i].parent, p.factors[i].parent_element), (p.factors[k].node, p.factors[k].element))
+                  for p in paths for i in range(len(p.factors)) for k in range(i + 1, len(p.factors))}  # fmt: skip
+        for factor in (f for p in paths for f in p.factors):
+            factor.direct = ((factor.parent, factor.parent_element), (factor.node, factor.element)) in longer
         return paths
 
     # --- writing -----------------------------------------------------------------------------------------------------
@@ -237,9 +305,9 @@ class Writer:
         count = counts.get((self.root, 0), 0) if counts is not None else None
         if count == 0:
             return self.nothing()
-        if count is not None and count <= self.most:
-            return self.by_paths(self.enumerate(reach, counts))
-        return self.by_uses(count, counts)
+        factors = self.factors(reach, counts) if counts is not None else None
+        paths = self.named_paths(factors) if factors is not None else None
+        return self.by_paths(paths) if paths is not None else self.by_uses(count, counts)
 
     def number(self, x):
         """A number in the explanation's precision."""
@@ -250,26 +318,19 @@ class Writer:
         words = self.number(x)
         return f"({words})" if words.startswith("−") else words
 
-    def derivative(self, a, b, kind="text"):
+    def derivative(self, a, b, kind="text", direct=False):
         """∂a/∂b, for (name, name)."""
         if kind == "text":
-            return f"∂{a}/∂{b}"
+            return f"∂{a}/∂{b}" + (" (direct)" if direct else "")
         if kind == "latex":
-            return rf"\frac{{\partial {formula.tex_name(a)}}}{{\partial {formula.tex_name(b)}}}"
-        return f"<mfrac><mrow><mo>∂</mo>{formula.ml_name(a)}</mrow><mrow><mo>∂</mo>{formula.ml_name(b)}</mrow></mfrac>"
+            words = rf"\frac{{\partial {formula.tex_name(a)}}}{{\partial {formula.tex_name(b)}}}"
+            return rf"\left.{words}\right|_{{\text{{direct}}}}" if direct else words
+        words = f"<mfrac><mrow><mo>∂</mo>{formula.ml_name(a)}</mrow><mrow><mo>∂</mo>{formula.ml_name(b)}</mrow></mfrac>"
+        return f"<msub><mrow>{words}<mo>|</mo></mrow><mtext>direct</mtext></msub>" if direct else words
 
-    def segments(self, path):
-        """The path cut at named tensors: [(from, to, steps, product)], the loss's end first."""
-        out, steps = [], []
-        for step in path.steps:
-            steps.append(step)
-            if step.node in self.inner:
-                product = 1.0
-                for s in reversed(steps):
-                    product *= s.factor
-                out.append((self.name(steps[0].parent, steps[0].parent_element), self.name(step.node, step.element), steps, product))
-                steps = []
-        return out[::-1]
+    def slope(self, factor, kind="text"):
+        """∂a/∂b of a factor."""
+        return self.derivative(self.name(factor.node, factor.element), self.name(factor.parent, factor.parent_element), kind, factor.direct)
 
     def by_paths(self, paths):
         """Few paths: each written out."""
@@ -279,76 +340,90 @@ class Writer:
         lines, tex, math = [], [], []
         many = len(paths) > 1
         for number, path in enumerate(paths):
-            parts = self.segments(path)
-            chain = " · ".join(self.derivative(b, a) for a, b, _, _ in parts) or "1"
-            numbers = " · ".join(self.factor(p) for *_, p in parts) or "1"
-            if many:
-                lines.append(f"path {number + 1} of {len(paths)}:  {chain}")
-                lines.append(f"{' ' * len(f'path {number + 1} of {len(paths)}:')}= {numbers}")
-                lines.append(f"{' ' * len(f'path {number + 1} of {len(paths)}:')}= {self.number(path.product)}")
-            else:
-                lines += [f"{left} = {chain}", f"{pad} = {numbers}", f"{pad} = {self.number(path.product)}"]
+            parts = path.factors[::-1]
+            chain = " · ".join(map(self.slope, parts)) or "1"
+            numbers = " · ".join(self.factor(f.value) for f in parts) or "1"
+            result = self.number(path.product)
+            below = [numbers, result] if len(parts) > 1 else [result]
+            head = f"path {number + 1} of {len(paths)}:  " if many else f"{left} = "
+            lines += [head + chain, *(" " * (len(head) - 2) + f"= {words}" for words in below)]
             if path.died is not None:
                 lines.append("  " + self.death(path.died))
             head = self.derivative(root, w, "latex") if not many else rf"\text{{path {number + 1}}}"
-            tex.append(f"{head} &= " + r" \cdot ".join(self.derivative(b, a, "latex") for a, b, _, _ in parts))
-            tex.append("&= " + r" \cdot ".join(formula.tex_number(self.factor(p)) for *_, p in parts) + f" = {formula.tex_number(self.number(path.product))}")
+            tex.append(f"{head} &= " + (r" \cdot ".join(self.slope(f, "latex") for f in parts) or "1"))
+            shown = " = ".join(formula.tex_number(words) for words in below[1:]) or formula.tex_number(result)
+            tex.append("&= " + (r" \cdot ".join(formula.tex_number(self.factor(f.value)) for f in parts) + " = " if len(parts) > 1 else "") + shown)
             head = self.derivative(root, w, "mathml") if not many else f"<mtext>path {number + 1}</mtext>"
-            math.append((head, "<mo>·</mo>".join(self.derivative(b, a, "mathml") for a, b, _, _ in parts) or "<mn>1</mn>"))
-            math.append(("", "<mo>·</mo>".join(f"<mn>{self.factor(p)}</mn>" for *_, p in parts) + f"<mo>=</mo><mn>{self.number(path.product)}</mn>"))
+            math.append((head, "<mo>·</mo>".join(self.slope(f, "mathml") for f in parts) or "<mn>1</mn>"))
+            product = "<mo>·</mo>".join(f"<mn>{self.factor(f.value)}</mn>" for f in parts) + "<mo>=</mo>" if len(parts) > 1 else ""
+            math.append(("", f"{product}<mn>{result}</mn>"))
         if many:
             total = sum(p.product for p in paths)
             summed = " + ".join(self.factor(p.product) for p in paths)
             lines += ["", f"{left} = {summed}", f"{pad} = {self.number(total)}"]
             tex.append(f"{self.derivative(root, w, 'latex')} &= {summed.replace('−', '-')} = {formula.tex_number(self.number(total))}")
             math.append((self.derivative(root, w, "mathml"), f"<mn>{summed}</mn><mo>=</mo><mn>{self.number(total)}</mn>"))
-        seen = set()
-        details = []
-        for path in paths:
-            for a, b, steps, product in self.segments(path):
-                if (a, b, len(steps), steps[0].node) in seen:
-                    continue
-                seen.add((a, b, len(steps), steps[0].node))
-                details.append(f"  {self.derivative(b, a)} = {self.number(product)}")
-                for step in reversed(steps):
-                    words, latex_words, math_words = self.reason(step)
-                    details.append(f"    {step.node.op.symbol:<4} {words}")
-                    if latex_words and len(steps) == 1:
-                        tex.append(rf"{self.derivative(b, a, 'latex')} &= {latex_words}")
-                        math.append((self.derivative(b, a, "mathml"), math_words))
+        seen, details = set(), []
+        for factor in (f for path in paths for f in path.factors[::-1]):
+            if id(factor) not in seen:
+                seen.add(id(factor))
+                details += self.details(factor)
+                found = self.formula_of_factor(factor)
+                if found is not None:
+                    tex.append(f"{self.slope(factor, 'latex')} &= {formulas(found, factor.value, 'latex', self.digits)}")
+                    math.append((self.slope(factor, "mathml"), formulas(found, factor.value, "mathml", self.digits)))
         return self.finish([*lines, "", *details], tex, math, paths, len(paths), sum(p.product for p in paths))
 
+    def details(self, factor):
+        """The lines that say where one factor comes from: each operator on each way."""
+        head = f"  {self.slope(factor)} = {self.number(factor.value)}"
+        if factor.ways is None:
+            return [f"{head}, over {factor.count:,} ways"]
+        steps = [[f"    {step.node.op.symbol:<4} {self.reason(step)}" for step in reversed(way)] for way in factor.ways]
+        if len(steps) == 1:
+            return [head, *steps[0]]
+        products = [float(np.prod([step.factor for step in way])) for way in factor.ways]
+        lines = [f"  {self.slope(factor)} = {' + '.join(map(self.factor, products))} = {self.number(factor.value)}, over {len(steps)} ways"]
+        for number, way in enumerate(steps):
+            lines += way if all(len(w) == 1 for w in steps) else [f"   way {number + 1}:", *way]
+        return lines
+
     def reason(self, step):
-        """How one factor comes about: the rule's formula, with numbers put in, as text, LaTeX and MathML."""
-        found = self.formula_of(step)
-        result = self.number(step.factor)
-        if found is None:
-            return f"{step.node.op.formula}:  {result}", "", ""
-        words, numbers = formula.written(found, False, self.digits), formula.written(found, True, self.digits)
-        if len(words) > 90:
-            return f"{step.node.op.formula}:  {result}", "", ""
-        chain = [words, *(x for x in (numbers, result) if x != words)]
-        chain = [x for k, x in enumerate(chain) if k == 0 or x != chain[k - 1]]
-        tex = [formula.latex(found), formula.latex(found, True), formula.tex_number(result)]
-        math = [formula.mathml(found), formula.mathml(found, True), f"<mn>{result}</mn>"]
-        tex = [x for k, x in enumerate(tex) if k == 0 or x != tex[k - 1]]
-        math = [x for k, x in enumerate(math) if k == 0 or x != math[k - 1]]
-        return " = ".join(chain), " = ".join(tex), "<mo>=</mo>".join(math)
+        """How one step's factor comes about: the rule's formula, with numbers put in."""
+        found, result = self.formula_of(step), self.number(step.factor)
+        if found is None or len(formula.written(found, False, self.digits)) > LONGEST:
+            return f"{step.node.op.formula}:  {result}"
+        return formulas(found, step.factor, "text", self.digits)
+
+    def formula_of_factor(self, factor):
+        """The formula of a whole factor: the product of its steps, added up over the ways; None where one of them has none, or it is long."""
+        total = None
+        for way in factor.ways or ():
+            product = None
+            for step in reversed(way):
+                found = self.formula_of(step)
+                if found is None or np.size(found.value) > 1 and (len(way) > 1 or len(factor.ways) > 1):
+                    return None
+                product = found if product is None else formula.made("·", formula.value_of(product) * formula.value_of(found), product, found)
+            total = product if total is None else formula.made("+", formula.value_of(total) + formula.value_of(product), total, product)
+        return total if total is not None and len(formula.written(total, False, self.digits)) <= LONGEST else None
 
     def formula_of(self, step):
         """The rule of a step, run on symbols; None where that does not give the very factor."""
         node = step.node
         if node.op.together or node.op.kind == "function":
             return None
+        if node.op.name in PRODUCTS:
+            return self.partner(step)
         saved = trace.arguments_of(node)[step.slot]
         called = {}
         for i, x in enumerate(node.op.inputs if not node.op.variadic else []):
             parent = trace.parents(node)[i] if i < len(trace.parents(node)) else None
             if parent is not None:
-                called[x] = self.names.nodes.get(parent) or self.auto.get(parent) or ("w" if parent is self.w else x)
+                called[x] = self.called(node, step.element, parent) or self.spelled(node, step.element, parent) or unnamed(parent, x)
             else:
                 called[x] = self.names.constant(node, i) or x
-        out_name = self.names.nodes.get(node) or self.auto.get(node) or "out"
+        out_name = self.named(node, step.element if node.op.kind == "elementwise" else None) or "out"
         if node.op.kind == "elementwise":
             saved = tuple(self.at(node, v, step.element) for v in saved)
             found = formula.rule_on_symbols(node.op, step.slot, saved, called, out_name=out_name)
@@ -365,6 +440,52 @@ class Writer:
             right = value.size > step.parent_element and np.isclose(value.reshape(-1)[step.parent_element], step.factor, rtol=1e-5)
         return found if right else None
 
+    def partner(self, step):
+        """What one element of a matrix product's input is multiplied with on the way to one element of the result: weight[2, 1]."""
+        node = step.node
+        if not trace.recorded(node) or step.slot > 1:
+            return None
+        arrays, other = trace.given(node), 1 - step.slot
+        out, own = (np.unravel_index(k, n.shape) for k, n in ((step.element, node), (step.parent_element, step.parent)))
+        if node.op.name == "affine":
+            place = (*out[-1:], *own[-1:]) if other == 1 else (*out[:-1], own[-1])
+        else:
+            ends = np.ndim(arrays[0]) > 1, np.ndim(arrays[1]) > 1  # a vector has no row, or no column
+            row, column = out[-1 - ends[1]] if ends[0] else None, out[-1] if ends[1] else None
+            place = (own[-1], column) if other == 1 else (row, own[-1 - ends[1]])
+            place = (*out[: len(out) - sum(ends)], *(i for i in place if i is not None))[-np.ndim(arrays[other]) :]
+        parent = trace.parents(node)[other]
+        words = self.named(parent) if parent is not None else self.names.constant(node, other)
+        words = words or unnamed(parent, trace.place_name(node.op, other))
+        if len(place) != np.ndim(arrays[other]) or any(i >= n for i, n in zip(place, np.shape(arrays[other]))):
+            return None
+        value = np.asarray(arrays[other])[place]
+        shown = f"{words}[{', '.join(map(str, place))}]" if np.size(arrays[other]) > 1 else words
+        return formula.name(shown, value) if np.isclose(float(value), step.factor, rtol=1e-5, equal_nan=True) else None
+
+    def named(self, node, element=None):
+        """The name of a tensor and, where it has several, of its element; None if it has none."""
+        known = node in self.names.nodes or node in self.auto or node is self.w
+        return self.name(node, element) if known else None
+
+    def called(self, node, element, parent):
+        """The name of an input, with the element that goes into an element of the result where it is clear."""
+        return self.named(parent, self.own_element(node, element, parent) if node.op.kind == "elementwise" else None)
+
+    def spelled(self, node, element, parent):
+        """An unnamed input of an elementwise step as what it was made from, such as 1 − y, where that is short; else None."""
+        if node.op.kind != "elementwise" or parent.op is None or parent.op.name not in SPELLED or not trace.recorded(parent):
+            return None
+        place, arguments = self.own_element(node, element, parent), []
+        for i, (source, value) in enumerate(zip(trace.parents(parent), trace.given(parent))):
+            words = self.called(parent, place, source) if source is not None else self.names.constant(parent, i)
+            value = self.at(parent, value, place)
+            if source is not None and not words:
+                return None
+            arguments.append(formula.name(words, value) if words else formula.symbol(value))
+        found = formula.symbol(parent.op.forward(*arguments, **parent.params))
+        return found if len(formula.written(found)) <= 24 else None
+
     def at(self, node, value, element):
         """One element of something that an elementwise rule gets."""
         if not isinstance(value, np.ndarray) or not value.ndim:
@@ -376,7 +497,7 @@ class Writer:
 
     def death(self, step):
         """Why a path carries nothing."""
-        words = self.reason(step)[0]
+        words = self.reason(step)
         return f"died at {step.node.op.name}: its derivative for {self.name(step.parent, step.parent_element)} is 0 here  ({words})"
 
     def by_uses(self, count, counts):
@@ -497,4 +618,20 @@ class Writer:
         return grads, log
 
 
-__all__ = ["Explanation", "Path", "Step", "explain"]
+def unnamed(node, slot):
+    """What stands for an input without a name: the operator that made it, or the name of its place."""
+    return f"{node.op.symbol}(…)" if node is not None and node.op is not None and node.op.symbol.isidentifier() else slot
+
+
+def formulas(found, value, kind, digits):
+    """A formula, the same with numbers put in, and its value, joined by =, without repetitions."""
+    write, sign = dict(text=(formula.written, " = "), latex=(formula.latex, " = "), mathml=(formula.mathml, "<mo>=</mo>"))[kind]
+    result = text.number(float(value), digits)
+    result = result if kind == "text" else formula.tex_number(result) if kind == "latex" else f"<mn>{result}</mn>"
+    chain = [write(found, False, digits), write(found, True, digits), result]
+    if kind == "text":
+        chain = [chain[0], *(x for x in chain[1:] if x != chain[0])]
+    return sign.join(x for k, x in enumerate(chain) if k == 0 or x != chain[k - 1])
+
+
+__all__ = ["Explanation", "Factor", "Path", "Step", "explain"]

@@ -161,6 +161,8 @@ def made(head, value, *args):
             return args[1].same(value)
         if is_number(args[1], 1):
             return args[0].same(value)
+        if is_number(args[0], -1) or is_number(args[1], -1):
+            return made("neg", value, args[is_number(args[0], -1)].same(-np.asarray(value)))
         if args[0].head == "neg":
             return made("neg", value, made("·", value, args[0].args[0], args[1]))
         if args[0].head == "/" and is_number(args[0].args[0], 1):
@@ -247,7 +249,8 @@ def latex(x, numbers=False, digits=4):
     def inner(a, tighter=False):
         words = latex(a, numbers, digits)
         lower = RANK.get(a.head, 9) < rank + tighter
-        return rf"\left({words}\right)" if lower or words.startswith("-") and tighter else words
+        negative = words.startswith("-") and (tighter or a.head in ("name", "number") and len(x.args) > 1 and a is x.args[1])
+        return rf"\left({words}\right)" if lower or negative else words
 
     if x.head == "neg":
         return "-" + inner(x.args[0], True)
@@ -434,7 +437,8 @@ def rule_on_symbols(op, i, saved, called=None, g=None, g_name="g", out_name="out
     for want, value in zip(wants, saved):
         array_like = isinstance(value, (np.ndarray, np.generic)) and (want in op.inputs or want == "out")
         if array_like:
-            arguments.append(name(out_name if want == "out" else called.get(want, want), value))
+            words = out_name if want == "out" else called.get(want, want)
+            arguments.append(Symbol(value, words.head, words.args) if isinstance(words, Symbol) else name(words, value))
         elif want in op.inputs and isinstance(value, (int, float)) and want in called:
             arguments.append(value)
         else:

@@ -502,9 +502,9 @@ class Sketch:
                 parts = trace.contributions(node, self.gradients[node])
             several = len(trace.parents(node)) > 1 and node.op.name not in ("add", "mul", "maximum", "minimum")
             for i, parent in enumerate(trace.parents(node)):
-                slot = trace.input_name(trace.call_of(node).op, i) if several and not boxed else ""
+                slot = trace.place_name(trace.call_of(node).op, i) if several and not boxed else ""
                 if parent is None:
-                    if not boxed or self.names.constant(node, i):
+                    if not boxed or self.names.constant(node, i) or self.named_origin(node, i) is not None:
                         self.constant(node, i, target, slot, tree)
                     continue
                 source = self.place.get(parent)
@@ -529,6 +529,37 @@ class Sketch:
                 slot_number = None if boxed or inner else i
                 if len(self.edges.get((tail, target, slot_number), ((),))[0]) < 3:
                     self.edge(tail, target, labels, slot_number)
+            self.whole_numbers(node, target, boxed, tree)
+
+    def whole_numbers(self, node, target, boxed, tree):
+        """Targets and indices: data that an operator takes beside its inputs."""
+        for slot, value in node.params.items():
+            if slot in NUMBERED and isinstance(value, np.ndarray) and value.dtype.kind in "iu":
+                name, held = self.names.like(value)
+                if name or NUMBERED[slot] and not boxed:
+                    key = ("tensor", id(held)) if name else ("use", node, slot)
+                    self.data(key, name, value, () if name else self.cluster(node.note.module if node.note is not None else (), node), tree)
+                    self.edge(self.constants[key], target, [] if boxed else [slot], slot, **({} if name else dict(style="dashed")))
+
+    def named_origin(self, node, i):
+        """The named tensor of which a constant input is a view: x, where x.flatten(1) goes in."""
+        held = trace.origin(node, i)
+        return held if held is not None and self.names.of_constant(held) else None
+
+    def data(self, key, name, value, path, tree):
+        """The box of data with a name, or of a constant in the formula."""
+        if key in self.constants:
+            return
+        self.constants[key] = self.id(key, "constant")
+        rows = [name] if name else []
+        if value is None:
+            rows.append("constant")
+        elif self.level == "values" or np.size(value) == 1:
+            rows.append(text.array(value))
+        if value is not None and np.size(value) > 12 or self.level != "values" and np.size(value if value is not None else 0) > 1:
+            rows.append(text.shape(np.shape(value), np.asarray(value).dtype))
+        self.add(tree, path, self.constants[key],
+                 self.look("input" if name else "constant", rows, [name or "constant", text.shape(np.shape(value))]))  # fmt: skip
 
     def constant(self, node, i, target, slot, tree):
         """A constant input: data with a name, or a number in the formula."""
@@ -544,22 +575,16 @@ class Sketch:
             name = found[0] if found else None
             if value is None and trace.input_name(trace.call_of(node).op, i) in getattr(node.op, "defaults", {}):
                 return
-        key = trace.constant_key(node, i) if name else (node, i)
-        if key not in self.constants:
-            self.constants[key] = self.id(key, "constant")
-            kind = "input" if name else "constant"
-            rows = [name] if name else []
-            if value is None:
-                rows.append("constant")
-            elif self.level == "values" or np.size(value) == 1:
-                rows.append(text.array(value))
-            if value is not None and np.size(value) > 12 or self.level != "values" and np.size(value if value is not None else 0) > 1:
-                rows.append(text.shape(np.shape(value), np.asarray(value).dtype))
+        held = None if name else self.named_origin(node, i)
+        key = ("tensor", id(held)) if held is not None else trace.constant_key(node, i) if name else (node, i)
+        if held is not None:
+            self.data(key, self.names.of_constant(held), held.array, (), tree)
+            labels = [slot, f"as {text.shape(np.shape(value))}"]
+        else:
             path = node.note.module if node.note is not None else ()
-            self.add(tree, [] if name else self.cluster(path, node), self.constants[key],
-                     self.look(kind, rows, [name or "constant", text.shape(np.shape(value))]))  # fmt: skip
-        self.edge(self.constants[key], target, [slot, stretched(node, np.shape(value)) if value is not None else ""], i,
-                  **({} if name else dict(style="dashed")))  # fmt: skip
+            self.data(key, name, value, () if name else self.cluster(path, node), tree)
+            labels = [slot, stretched(node, np.shape(value)) if value is not None else ""]
+        self.edge(self.constants[key], target, labels, i, **({} if name or held is not None else dict(style="dashed")))
 
     # --- a failed forward pass ---------------------------------------------------------------------------------------
 
@@ -569,7 +594,7 @@ class Sketch:
         target = self.id("failed", "op")
         self.add(tree, [], target, self.operator_look("failed", op, {}, [op.formula, text.shortened(self.error, 300)]))
         for i, a in enumerate(args):
-            label = f"{trace.input_name(op, i)} {text.shape(np.shape(trace.array_of(a)))}"
+            label = f"{trace.place_name(op, i)} {text.shape(np.shape(trace.array_of(a)))}"
             if isinstance(a, Tensor) and a.node is not None and a.node in self.place and not isinstance(self.place[a.node], folding.Box):
                 tail = self.id(a.node)
             elif isinstance(a, Tensor) and a.node is not None and a.node in self.place:
@@ -621,6 +646,7 @@ def parameter_text(name, value):
     return f"{name}={text.shortened(shown, 18)}"
 
 
+NUMBERED = dict(target=True, indices=True, index=False)  # parameters that are data, and whether those without a name are drawn too
 PLAIN = dict(stride=1, dilation=1, padding=0, groups=1, output_padding=0)  # what convolutions do by themselves
 
 

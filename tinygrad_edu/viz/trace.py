@@ -198,8 +198,20 @@ class Names:
     def constant(self, node, i):
         """The name of a constant input, if the tensor or array that it came from has one."""
         held = giver(node, i)
-        found = self.others.get(id(held)) if held is not None else None
+        return self.of_constant(held) if held is not None else None
+
+    def of_constant(self, held):
+        """The name of a constant tensor or array, or None."""
+        found = self.others.get(id(held))
         return found[0] if found is not None and found[1] is held else None
+
+    def like(self, array):
+        """(name, tensor or array) of whole numbers that somebody named, such as targets, from which an operator made its own copy."""
+        for name, value in self.others.values():
+            own = array_of(value)
+            if own.dtype.kind in "iu" and own.shape == array.shape and np.array_equal(own, array):
+                return name, value
+        return None, None
 
 
 def unpacked(target, nodes):
@@ -249,6 +261,18 @@ def giver(node, i):
     note = call_of(node).note
     givers = note.givers if note is not None else ()
     return givers[i]() if i < len(givers) and givers[i] is not None else None
+
+
+def origin(node, i):
+    """The tensor of which the constant input `i` is a view, such as the batch in x.flatten(1), if it is still there."""
+    note = call_of(node).note
+    origins = note.origins if note is not None else ()
+    return origins[i]() if i < len(origins) and origins[i] is not None else None
+
+
+def place_name(op, i):
+    """What input `i` is called in pictures: of two that an operator calls x and y, as variables may be called, left and right."""
+    return ("left", "right")[i] if op.kind != "function" and op.inputs == ["x", "y"] else input_name(op, i)
 
 
 def input_name(op, i):
