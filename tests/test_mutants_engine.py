@@ -463,25 +463,28 @@ def test_copies_for_owners():
     assert memory.owned(node, t) is t
 
 
-def test_notes_of_writes():
-    a, b = np.ones(4), np.ones(4)
-    assert memory.last_write_to(3.0) == (0, "", None)
+def test_notes_of_writes(monkeypatch):
+    monkeypatch.setattr(memory, "writes", {})
+    monkeypatch.setattr(memory, "crowded", 40)
+    a, b, other = np.ones(4), np.ones(4), np.ones(4)
+    assert memory.last_write_to(other) == memory.last_write_to(np.float64(3)) == (0, "")
     memory.note_write(a[1:], "first_")
     first = memory.last_write_to(a)
-    assert first[1] == "first_" and first[0] == memory.last_write and first[2]() is a
+    assert first == (memory.last_write, "first_") == memory.last_write_to(a[2:]) and memory.last_write_to(other) == (0, "")
     memory.note_writes([a, b[::2]], "both_")
-    assert memory.last_write_to(a)[1] == memory.last_write_to(b)[1] == "both_" and memory.last_write_to(a)[0] == memory.last_write_to(b)[0] > first[0]
-    kept = len(memory.writes)
-    arrays = [np.ones(1) for _ in range(9000)]
+    assert memory.last_write_to(a) == memory.last_write_to(b) == (memory.last_write, "both_") and memory.last_write > first[0]
+    arrays = [np.ones(1) for _ in range(90)]
     for x in arrays:
         memory.note_write(x, "many_")
-    assert memory.last_write_to(arrays[0])[1] == "many_"
-    assert len(memory.writes) >= 9000
-    assert memory.last_write_to(arrays[5][:])[1] == "many_", "through a view"
-    del arrays, x
-    for _ in range(5000):
-        memory.note_write(a, "again_")
-    assert len(memory.writes) < kept + 100 and memory.last_write_to(a)[1] == "again_"
+    assert {memory.last_write_to(x[:])[1] for x in arrays} == {"many_"} and memory.last_write_to(a)[1] == "both_", "what lives is kept"
+    assert len(memory.writes) == 92
+    memory.note_write(a, "x.data", a[1:])
+    assert memory.last_write_to(a) == (memory.last_write, "x.data")
+    last, x, others = arrays[-1], None, [np.ones(1) for _ in range(200)]
+    del arrays
+    for x in others:
+        memory.note_write(x, "again_")
+    assert len(memory.writes) == 203 and memory.last_write_to(last)[1] == "many_", "what is dead is thrown away"
 
 
 def test_notes_of_arrays_that_were_given_away():

@@ -11,6 +11,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.autograd import Function, engine, memory
+from tinygrad_edu.autograd.function import FunctionCtx
 from tinygrad_edu.autograd.node import ancestors, births, leaf
 from tinygrad_edu.autograd.operator import elementwise, numpy_functions, registry
 
@@ -104,8 +105,10 @@ def test_a_dead_array_says_nothing_of_the_one_that_has_its_number_now():
     alive = weakref.ref(dead)
     del dead
     memory.handed_out[id(array)] = births(), memory.checksum(array) + 1, alive
-    memory.writes[id(array)] = births(), "add_", alive
-    assert memory.overwritten(node, array) is None
+    memory.writes[id(array)] = [(births(), None)], "add_", alive
+    assert memory.overwritten(node, array) is None and memory.last_write_to(array) == (0, "")
+    memory.note_write(array, "x.data", array[1:])
+    assert memory.overwritten(node, array[:1]) is None and memory.overwritten(node, array) == "x.data"
     memory.note_write(array[1:], "add_")
     assert memory.overwritten(node, array) == "add_"
 
@@ -742,58 +745,196 @@ def drawn_index(rng, shape):
     return tuple(int(rng.integers(n)) if rng.random() < 0.4 else slice(int(rng.integers(n)), None, int(rng.integers(1, 4))) for n in shape)
 
 
-@pytest.mark.parametrize("seed", range(150))
+@pytest.mark.parametrize("seed", range(4))
 def test_writes_to_parts_are_refused_where_they_touch_what_was_saved(seed):
-    rng = np.random.default_rng(seed)
-    x, numbers = tg.zeros(4, 6, dtype=tg.float64), np.arange(24).reshape(4, 6)
-    saved = drawn_index(rng, (4, 6))
-    for _ in range(rng.integers(0, 3)):  # before anything is saved, every write is free
-        x.data[drawn_index(rng, (4, 6))] = 1.0
-    w = tg.ones_like(x[saved], requires_grad=True)
-    loss, before, touched = (w * x[saved]).sum(), x[saved].tolist(), False
-    for _ in range(rng.integers(1, 4)):
-        index = drawn_index(rng, (4, 6))
-        x.data[index] = 2.0
-        touched |= bool(np.isin(numbers[index], numbers[saved]).any())
-    if touched:
-        with pytest.raises(RuntimeError, match="has overwritten"):
+    rng, numbers = np.random.default_rng(seed), np.arange(24).reshape(4, 6)
+    for _ in range(30):
+        x, saved = tg.zeros(4, 6, dtype=tg.float64), drawn_index(rng, (4, 6))
+        for _ in range(rng.integers(0, 3)):  # before anything is saved, every write is free
+            x.data[drawn_index(rng, (4, 6))] = 1.0
+        w = tg.ones_like(x[saved], requires_grad=True)
+        loss, before, touched = (w * x[saved]).sum(), x[saved].tolist(), False
+        for _ in range(rng.integers(1, 4)):
+            index = drawn_index(rng, (4, 6))
+            x.data[index] = 2.0
+            touched |= bool(np.isin(numbers[index], numbers[saved]).any())
+        if touched:
+            with pytest.raises(RuntimeError, match="has overwritten"):
+                loss.backward()
+        else:
             loss.backward()
-    else:
-        loss.backward()
-        assert w.grad.tolist() == before
+            assert w.grad.tolist() == before
 
 
-@pytest.mark.parametrize("count, refused", [(1, False), (63, False), (64, True), (100, True)])
-def test_only_the_latest_parts_are_remembered(count, refused):
-    """Of more than that, some may have touched anything: back propagation refuses rather than guesses."""
-    x, w = tg.zeros(200), tg.ones(2, requires_grad=True)
-    x.data[5] = 1.0
-    loss = (w * x[:2]).sum()
-    for k in range(count):
-        x.data[10 + k] = 1.0
-    if refused:
-        with pytest.raises(RuntimeError, match="has overwritten"):
-            loss.backward()
-    else:
-        loss.backward()
+def bytes_of(array):
+    """Where each byte of each element lies."""
+    start = array.__array_interface__["data"][0]
+    first = [start + sum(i * step for i, step in zip(place, array.strides)) for place in np.ndindex(array.shape)]
+    return {place + k for place in first for k in range(array.itemsize)}
 
 
-def test_a_whole_write_counts_for_all_parts():
-    for first, second in (((lambda x: x.fill_(2.0)), (lambda x: x.data.__setitem__(5, 1.0))), ((lambda x: x.data.__setitem__(5, 1.0)), (lambda x: x.fill_(2.0)))):
-        x, w = tg.zeros(8), tg.ones(2, requires_grad=True)
-        loss = (w * x[:2]).sum()
-        first(x), second(x)
-        with pytest.raises(RuntimeError, match="has overwritten"):
-            loss.backward()
-        x.data[6] = 1.0
-        (w * x[:2]).sum().backward()  # saved after all of it
-    x, w = tg.zeros(8), tg.ones(2, requires_grad=True)
-    x.fill_(3.0)
-    loss = (w * x[:2]).sum()
-    x.data[5] = 1.0
+def test_what_a_part_touches_is_known_to_the_byte():
+    """Parts of one memory, read as numbers of any size: real and imaginary parts, halves of a number, every other column."""
+    rng, buffer, found = np.random.default_rng(0), np.zeros(24 * 8, np.uint8), set()
+    for _ in range(150):
+        sides = []
+        for _ in range(2):
+            array = buffer.view(rng.choice(["u1", "f2", "f4", "f8", "c8", "c16"])).reshape(rng.choice([2, 4, 6]), -1)
+            array = array.imag if rng.random() < 0.3 and array.dtype.kind == "c" else array
+            sides.append(array[(*drawn_index(rng, array.shape), ...)])
+        both = bool(bytes_of(sides[0]) & bytes_of(sides[1]))
+        assert memory.touches(sides[0].__array_interface__, sides[1]) is both
+        found.add(both)
+    assert found == {True, False}
+    z, w = tg.ones(3, dtype=tg.complex64), tg.ones(3, requires_grad=True)
+    loss = (w * z.real).sum()
+    z.imag.data[1:] = 5.0
     loss.backward()
-    assert w.grad.tolist() == [3.0, 3.0]
+    assert w.grad.tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("count, touching, refused", [
+    (1, None, False), (63, None, False), (64, None, True), (100, None, True), (1, 0, True), (63, 0, True), (63, 30, True), (63, 62, True),
+])  # fmt: skip
+def test_only_the_latest_parts_are_remembered(count, touching, refused):
+    """Of more than that, some may have touched anything: back propagation refuses rather than guesses."""
+    array, node = np.zeros(200), None
+    for k in range(-1, count):
+        place = 1 if k == touching else 10 + k
+        memory.note_write(array, "x.data", array[place : place + 1])
+        node = node or leaf((2,), array.dtype)  # the first write is older
+    assert memory.overwritten(node, array[:2]) == ("x.data" if refused else None)
+    assert memory.overwritten(leaf((2,), array.dtype), array) is None, "saved after all of it"
+    assert len(memory.writes[id(array)][0]) <= 64
+
+
+@pytest.mark.parametrize("write", [
+    lambda x: x.fill_(2.0), lambda x: x.__setitem__(5, 2.0), lambda x: x[5:].fill_(2.0), lambda x: x.data.__setitem__(tg.tensor([5]), 2.0),
+    lambda x: x.data.fill_(2.0), lambda x: x.data[1:].__setitem__(1, 2.0),
+])  # fmt: skip
+@pytest.mark.parametrize("order", ["alone", "before", "after"])
+def test_writes_that_count_for_all_parts(write, order):
+    """In-place updates, other tensors' x[i] = v, and .data with an index that picks: as if they had touched everything."""
+    x, w = tg.zeros(8), tg.ones(2, requires_grad=True)
     loss = (w * x[:2]).sum()
-    x.data[tg.tensor([5])] = 1.0  # where an index picks, all may be touched
+    if order == "after":
+        x.data[6] = 1.0
+    write(x)
+    if order == "before":
+        x.data[6] = 1.0
     with pytest.raises(RuntimeError, match="has overwritten"):
         loss.backward()
+    x.data[6] = 1.0
+    loss, expected = (w * x[:2]).sum(), x[:2].tolist()  # saved after all of it
+    x.data[6] = 2.0
+    loss.backward()
+    assert w.grad.tolist() == expected
+
+
+# --- what was left to find -----------------------------------------------------------------------------------------------
+
+
+def test_views_know_what_they_are_views_of_and_copies_do_not():
+    x = tg.arange(12.0).reshape(3, 4)
+    root = x.base
+    assert root.base is None and root[2:].base is root and x.T.base is root and x[1:][:, 1:].T.base is root
+    assert x.T.reshape(-1).base is x[tg.tensor([0, 2])].base is x.T.contiguous().base is (x * 1)[None].base.base is None
+    copy = x.T.reshape(-1)
+    copy.mul_(0)
+    assert x.sum().item() == 66.0 and root.views[-1]() is not copy
+    y = vector(1.0, 2.0) * 1
+    for made in (y.detach()[1:], y.detach()[None][0]):
+        assert made.detached is made.base and made.base.detached is True
+    assert y[1:].detached is None
+
+
+def test_what_detach_returns_keeps_no_graph():
+    x = vector(1.0, 2.0)
+    y = x * 2
+    node, d, view = weakref.ref(y.node), y.detach(), y[1:].detach()
+    del y
+    assert node() is None and d.tolist() == [2.0, 4.0] and view.tolist() == [4.0]
+    assert d.frozen and view.frozen and not d.numpy().flags.writeable
+    c = tg.ones(3)
+    assert c.detach().base is c and x.detach().base is x and not x.detach().frozen, "of what no graph has made, it is a view"
+
+
+KINDS = dict(b=tg.bool, u=tg.uint8, i=tg.int64, s=tg.int8, f=tg.float32, d=tg.float64, c=tg.complex64)
+
+
+@pytest.mark.parametrize("into", KINDS)
+@pytest.mark.parametrize("result", KINDS)
+def test_updates_keep_the_category_of_numbers(into, result):
+    """As in PyTorch: float results are not cut to integers, nor complex ones to real ones, nor numbers to truth values."""
+    x, value = tg.zeros(2, dtype=KINDS[into]), tg.tensor([1, 0]).to(KINDS[result])
+    order = "b uis fd c".split()
+    rank = lambda kind: next(k for k, kinds in enumerate(order) if kind in kinds)
+    if rank(result) > rank(into):
+        with pytest.raises(RuntimeError, match="^put_: the result is .* cannot be stored in a tensor of"):
+            memory.write(x, "put_", lambda former: value)
+        assert not x.any()
+    else:
+        memory.write(x, "put_", lambda former: value)
+        assert x.tolist() == [1, 0] and x.dtype == KINDS[into]
+
+
+def test_an_update_keeps_what_its_own_rule_needs():
+    x = vector(1.0, 2.0)
+    y = x * 2
+    y.sin_()
+    y.mul_(x)
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), np.sin([2.0, 4.0]) + [2.0, 4.0] * np.cos([2.0, 4.0]))
+
+
+def test_positions_of_addresses():
+    rng = np.random.default_rng(0)
+    for n in (1, 2, 7, 400):
+        own = rng.integers(0, n, n) * 8
+        places = own[rng.permutation(n)]
+        assert np.array_equal(memory.found_at(places, own), [np.flatnonzero(own == p)[0] for p in places]), "the first of several"
+        for missing in (-8, 3, own.max() + 8):
+            assert 0 <= memory.found_at(np.array([missing]), own)[0] < n
+    x = tg.arange(10.0)
+    view = x[2:5]
+    assert view.as_strided((3,), (1,)).tolist() == [2.0, 3.0, 4.0]
+    for size, stride, offset in (((4,), (1,), None), ((2,), (9,), None), ((1,), (1,), 0), ((1,), (1,), 9)):
+        with pytest.raises(RuntimeError, match="outside of it"):
+            view.as_strided(size, stride, offset)
+
+
+class Mixed(Function):
+    """A tensor and a number, or a number alone."""
+
+    @staticmethod
+    def forward(ctx, x, alone):
+        assert isinstance(ctx, FunctionCtx)
+        return 3.5 if alone else (x * 2, 3.5)
+
+    @staticmethod
+    def backward(ctx, g, h):
+        return g * 2, None
+
+
+def test_functions_return_what_is_no_tensor_as_it_is():
+    for x in (vector(1.0), vector(1.0).detach()):
+        with tg.no_grad():
+            assert Mixed.apply(x, True) == 3.5
+            y, number = Mixed.apply(x, False)
+        assert y.tolist() == [2.0] and number == 3.5 and not y.requires_grad
+    assert Mixed.apply(x, True) == 3.5 and Mixed.apply(x, False)[1] == 3.5
+    with pytest.raises(TypeError, match="must return a Tensor"):
+        Mixed.apply(vector(1.0), True)
+    y, number = Mixed.apply(vector(1.0), False)
+    assert y.requires_grad and number == 3.5
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_zeros_for_unused_inputs_are_like_other_gradients(create_graph):
+    x, unused = vector(1.0, 2.0), tg.ones(2, 3, requires_grad=True)
+    used, zeros = engine.grad((x * x).sum(), (x, unused), materialize_grads=True, create_graph=create_graph)
+    assert zeros.shape == (2, 3) and zeros.dtype == tg.float32 and not zeros.any()
+    assert used.requires_grad is zeros.requires_grad is create_graph
+    if create_graph:
+        ((used * used).sum() + (3 * zeros).sum()).backward()
+        assert zeros.grad.shape == (2, 3) and zeros.grad.dtype == tg.float32 and x.grad.tolist() == [8.0, 16.0]

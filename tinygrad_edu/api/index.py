@@ -71,7 +71,8 @@ def setitem(self, index, value):
         return
     written_down = tracked and modes.special and (modes.state.recording or modes.state.anomaly)
     before = array.copy() if written_down else None
-    memory.fill(self, index, source, "x[…] = value")
+    alone = self.detached is True and type(array) is np.ndarray  # x.data[i] = value, in no recording: the rest is known to be as it was
+    memory.fill(self, index, source, "x[…] = value", part_of(array, index) if alone else None)
     if tracked:
         op = indexing.setitem.op
         parents = (self.node, value.node)
@@ -82,13 +83,18 @@ def setitem(self, index, value):
         memory.rebind(self, node)
 
 
+def part_of(array, index):
+    """The view of an array that an index chooses; None if it picks elements, of which NumPy makes a copy."""
+    return array[index if Ellipsis in index else (*index, Ellipsis)] if indexing.is_basic(index) else None
+
+
 def single(array, index):
     """The writable part of an expanded array that an index chooses, if it is a view in which no memory occurs twice; else None."""
     root = memory.owner(array)
-    if not root.flags.writeable or not indexing.is_basic(index) or not any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape)):
+    if not root.flags.writeable or not any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape)):
         return None
-    part = array[index if any(i is Ellipsis for i in index) else (*index, Ellipsis)]
-    if any(s == 0 and n > 1 for s, n in zip(part.strides, part.shape)):
+    part = part_of(array, index)
+    if part is None or any(s == 0 and n > 1 for s, n in zip(part.strides, part.shape)):
         return None
     start = part.__array_interface__["data"][0] - root.__array_interface__["data"][0]
     return np.ndarray(part.shape, part.dtype, root, start, part.strides) if root.flags.c_contiguous else None

@@ -554,7 +554,7 @@ methods["real"] = property(lambda self: self, doc="The real part: the tensor its
 methods["is_cuda"] = property(lambda self: False, doc="False: tensors live on the CPU.")
 methods["is_sparse"] = property(lambda self: False, doc="False: tensors are dense.")
 methods["is_quantized"] = property(lambda self: False, doc="False.")
-methods["_version"] = property(lambda self: memory.writes.get(id(memory.owner(as_memory(self))), (0,))[0])
+methods["_version"] = property(lambda self: memory.last_write_to(as_memory(self))[0])
 methods["share_memory_"] = lambda self: self
 methods["pin_memory"] = lambda self: self
 methods["apply_"] = lambda self, f: copy_(self, Tensor(np.vectorize(f)(self.array), None))

@@ -7,18 +7,20 @@ and back propagation looks closer only at nodes older than the last write.
 import weakref
 import zlib
 from itertools import repeat
+from types import SimpleNamespace
 
 import numpy as np
 
-from . import modes
+from . import dtypes, modes
 from .checks import where
 from .node import births, note_of
 from .tensor import Tensor, as_memory
 
 handed_out: dict = {}  # id of the owner of memory that .numpy() gave away → (number, checksum, weak reference to the owner)
 last_write = 0  # the number of the latest in-place write anywhere
-writes: dict = {}  # id of the owner of some memory → (number, what wrote, weak reference to the owner)
-parts: dict = {}  # the same id, where only parts were written lately → (its entry in writes, last other write, [(number, where)])
+writes: dict = {}  # id of the owner of some memory → ([(number, the part, or None for all of it)], what wrote, weak reference to the owner)
+NEVER = [(0, None)], "", lambda: None  # the same for memory that nobody has written to
+crowded = 4096  # with more entries than this, those of dead memory are thrown away
 
 
 def owner(array):
@@ -37,30 +39,18 @@ def owned(node, g):
 
 
 def note_write(array, what, part=None):
-    """Remember that `what` has overwritten memory of `array`: all of it, or the part that is given."""
-    global last_write
+    """Remember that `what` has overwritten memory of `array`: all of it, or the part that a view is given of."""
+    global last_write, crowded
     last_write = number = births()
     memory = owner(array)
-    before = writes.get(id(memory))
-    writes[id(memory)] = entry = (number, what, weakref.ref(memory))
-    if part is not None:
-        latest, other, places = parts.get(id(memory), (None, 0, []))
-        if latest is not before or before is None or before[2]() is not memory:
-            other, places = before[0] if before is not None and before[2]() is memory else 0, []
-        facts = part.__array_interface__["data"][0], part.shape, part.strides, part.itemsize
-        places = [*places[-63:], (number, facts)]
-        parts[id(memory)] = entry, places[0][0] if len(places) == 64 else other, places
-    if not number & 4095 and len(writes) > 4096:
+    places = [(number, None)] if part is None else [*written_to(memory)[0], (number, part.__array_interface__)]
+    if len(places) > 64:
+        places[:2] = [(places[1][0], None)]  # from far back it is enough to know when
+    writes[id(memory)] = places, what, weakref.ref(memory)
+    if len(writes) > crowded:
         for key in [k for k, (_, _, alive) in list(writes.items()) if alive() is None]:
             del writes[key]
-            parts.pop(key, None)
-
-
-def touches(facts, array):
-    """True if the part of memory that was noted has an element of `array` in it."""
-    start, shape, strides, itemsize = facts
-    written, saved = places_of(start, shape, strides), addresses(array)
-    return itemsize != array.itemsize or bool(np.isin(written, saved).any())
+        crowded = 2 * len(writes)
 
 
 def note_writes(arrays, what):
@@ -68,12 +58,19 @@ def note_writes(arrays, what):
     global last_write
     last_write = births()
     owners = [array if array.base is None else owner(array) for array in arrays]
-    writes.update(zip(map(id, owners), zip(repeat(last_write), repeat(what), map(weakref.ref, owners))))
+    writes.update(zip(map(id, owners), zip(repeat([(last_write, None)]), repeat(what), map(weakref.ref, owners))))
+
+
+def written_to(memory):
+    """What is noted of an array that owns its memory; not what is noted of a dead one that had this id."""
+    noted = writes.get(id(memory), NEVER)
+    return noted if noted[2]() is memory else NEVER
 
 
 def last_write_to(array):
-    """When the memory of `array` was last overwritten, and by what; (0, "", None) if never."""
-    return writes.get(id(owner(array)), (0, "", None)) if isinstance(array, np.ndarray) else (0, "", None)
+    """When the memory of `array` was last overwritten, and by what; (0, "") if never."""
+    places, what, _ = written_to(owner(array))
+    return places[-1][0], what
 
 
 def hand_out(array):
@@ -100,7 +97,7 @@ SCALING = ("mul_", "div_", "clamp_", "clip_", "backward()")  # writes after whic
 
 def note_use(gradient):
     """Before `backward()` adds to a gradient that an optimizer's step has used: is that old value still in it?"""
-    written, what, _ = last_write_to(gradient.array)
+    written, what = last_write_to(gradient.array)
     overwritten = written > abs(gradient.used) and (gradient.used > 0 or not what.startswith(SCALING))
     gradient.used = 0 if overwritten or gradient.shared else -abs(gradient.used)
 
@@ -127,14 +124,19 @@ def overwritten(node, value):
         return None
     array = as_memory(value) if isinstance(value, Tensor) else value
     memory = owner(array)
-    written, known = writes.get(id(memory)), handed_out.get(id(memory))
+    known = handed_out.get(id(memory))
     if known is not None and known[0] > node.birth and known[2]() is memory and checksum(memory) != known[1]:
         return "NumPy, through the array that .numpy() gave,"
-    if written is not None and written[0] > node.birth and written[2]() is memory:  # not a dead array that had this id
-        latest, other, places = parts.get(id(memory), (None, 0, ()))
-        if latest is not written or other > node.birth or any(n > node.birth and touches(facts, array) for n, facts in places):
-            return written[1]
+    places, what, _ = written_to(memory)
+    for number, part in places:
+        if number > node.birth and (part is None or touches(part, array)):
+            return what
     return None
+
+
+def touches(part, array):
+    """True if a part of memory, given as NumPy describes arrays, has an element of `array` in it; also if that is too hard to tell."""
+    return np.may_share_memory(SimpleNamespace(__array_interface__=part), array, max_work=10_000)
 
 
 def compute_again(node):
@@ -152,7 +154,7 @@ def compute_again(node):
 def register_view(x, result):
     """Note that `result` was made as a view of the tensor `x`, if it does share its memory; returns it."""
     base, array = result.array.base, x.array
-    if base is not None and (base is array or base is array.base or owner(base) is owner(array)):
+    if base is array or base is not None and base is array.base:  # NumPy names the first owner of the memory
         if x.detached is not None:
             result.detached = x if x.detached is True else x.detached
         share(x if x.base is None else x.base, result)
@@ -237,7 +239,7 @@ def write(x, what, compute):
             f"{what}: the result has shape {list(new.array.shape)} and would not fit into the tensor of shape "
             f"{list(array.shape)}; an in-place update cannot change a shape"
         )
-    if not np.can_cast(new.dtype, array.dtype, "same_kind") and not (new.dtype.kind in "iu" and array.dtype.kind in "iu"):
+    if dtypes.ranks[new.array.dtype.kind] > dtypes.ranks[array.dtype.kind]:
         raise RuntimeError(
             f"{what}: the result is {new.dtype} and cannot be stored in a tensor of {array.dtype}; convert the tensor "
             "first, or compute a new one"
@@ -249,20 +251,12 @@ def write(x, what, compute):
     return x
 
 
-def fill(x, index, values, what):
-    """Write `values` into the memory of `x` and note it."""
+def fill(x, index, values, what, part=None):
+    """Write `values` into the memory of `x` and note it, as a write to all of it or to a part (a view of it)."""
     array = as_memory(x)
     writable(x, what)
     array[index] = values
-    note_write(array, what, part_of(array, index) if x.detached is True and index is not Ellipsis else None)  # as x.data[i] = value
-
-
-def part_of(array, index):
-    """The view of `array` that an index of numbers and slices gives; None for other indices."""
-    index = index if isinstance(index, tuple) else (index,)
-    if type(array) is not np.ndarray or any(i is not None and i is not Ellipsis and i.__class__ not in (int, slice) for i in index):
-        return None  # also while a compiled step is recorded
-    return array[index if any(i is Ellipsis for i in index) else (*index, Ellipsis)]
+    note_write(array, what, part)
 
 
 def writable(x, what):
@@ -308,19 +302,14 @@ def positions_of(view, array):
 
 
 def found_at(places, own):
-    """For each place the position of the address in `own` that is equal to it; where none is, of the next one or the last."""
+    """For each place the first position of that address in `own`; where it is not in there, any position."""
     order = np.argsort(own, kind="stable")
     return order[np.searchsorted(own, places, sorter=order).clip(max=len(own) - 1)]
 
 
 def addresses(array):
     """Where in memory each element lies."""
-    return places_of(array.__array_interface__["data"][0], array.shape, array.strides)
-
-
-def places_of(start, shape, strides):
-    """The place of each element of an array that begins somewhere."""
-    places = np.full(shape, start, np.int64)
-    for axis, (n, step) in enumerate(zip(shape, strides)):
-        places += (np.arange(n) * step).reshape((n,) + (1,) * (len(shape) - axis - 1))
+    places = np.full(array.shape, array.__array_interface__["data"][0], np.int64)
+    for axis, (n, step) in enumerate(zip(array.shape, array.strides)):
+        places += (np.arange(n) * step).reshape((n,) + (1,) * (array.ndim - axis - 1))
     return places

@@ -107,7 +107,7 @@ class Plan:
         given, store = joined([f"{t}.array" for _, t in self.paths]), []
         if self.written:  # as memory.note_writes does it
             store += ["memory.last_write = number = births()",
-                      "memory.writes.update(zip(ids, zip(repeat(number), repeat('a compiled step'), owners)))"]  # fmt: skip
+                      "memory.writes.update(zip(ids, zip(repeat([(number, None)]), repeat('a compiled step'), owners)))"]  # fmt: skip
         if self.written_inputs:
             changed = joined([f"{self.paths[i][1]}.array" for i in self.written_inputs])
             store.append(f"memory.note_writes(({changed}), 'a compiled step')")
