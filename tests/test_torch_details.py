@@ -1,5 +1,7 @@
 """Details that programs of strangers met: PyTorch's numbers, types and kinds of error, one test per cause."""
 
+import math
+import operator
 import pickle
 
 import numpy as np
@@ -999,3 +1001,257 @@ def test_logarithms_of_mixed_types_are_taken_in_the_wider_one():
     assert tg.xlogy(x, y).item() == 3 * np.log(np.float64(np.float32(7.7)))
     assert tg.special.xlog1py(x, y).item() == 3 * np.log1p(np.float64(np.float32(7.7)))
     assert tg.xlogy(2, tg.tensor([1.0])).dtype == tg.float32 == tg.xlogy(tg.arange(2), tg.arange(2)).dtype
+
+
+# --- pieces that are straight, infinities, and what is not a number --------------------------------------------------------
+
+F = tg.nn.functional
+STRAIGHT = dict(
+    prelu=lambda x: F.prelu(x, tg.tensor([0.25], dtype=tg.float64)), leaky=F.leaky_relu, relu=F.relu, hardshrink=F.hardshrink,
+    softshrink=F.softshrink, threshold=lambda x: F.threshold(x, 0.1, 0.5), max_pool1d=lambda x: F.max_pool1d(x, 2),
+    max_pool2d=lambda x: F.max_pool2d(x[None], 2), max_pool3d=lambda x: F.max_pool3d(x[None], (1, 2, 2), stride=1),
+    indices=lambda x: F.max_pool2d(x[None], 2, return_indices=True)[0], adaptive=lambda x: F.adaptive_max_pool1d(x, 3),
+    uneven=lambda x: F.adaptive_max_pool2d(x[None], (3, 4)),
+    fractional=lambda x: F.fractional_max_pool2d(x[None], 2, 2, _random_samples=tg.full((1, 3, 2), 0.3)),
+    unpool=lambda x: F.max_unpool1d(*F.max_pool1d(x, 2, return_indices=True), 2),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STRAIGHT)
+def test_straight_pieces_have_second_derivatives(name):
+    x = tg.tensor(np.random.default_rng(0).permutation(48).reshape(3, 4, 4) / 12 - 2.01, requires_grad=True)
+    x = x.detach().requires_grad_()
+    out = STRAIGHT[name](x)
+    weight = tg.tensor(np.random.default_rng(1).standard_normal(out.shape), requires_grad=True)
+    (g,) = tg.autograd.grad((out * weight).sum(), x, create_graph=True)
+    assert (tg.autograd.grad((g * g).sum(), weight, retain_graph=True)[0].detach() != 0).any()
+    (second,) = tg.autograd.grad(g.sum(), x)
+    assert (second == 0).all()
+    assert tg.autograd.gradgradcheck(lambda x: STRAIGHT[name](x), x)
+
+
+def test_a_gradient_penalty_through_a_critic():
+    """WGAN-GP (Gulrajani et al. 2017): the penalty's gradient for every weight against finite differences."""
+    tg.manual_seed(0)
+    critic = tg.nn.Sequential(tg.nn.Conv2d(1, 2, 3), tg.nn.LeakyReLU(0.2), tg.nn.MaxPool2d(2), tg.nn.Conv2d(2, 2, 2), tg.nn.PReLU(),
+                              tg.nn.AdaptiveMaxPool2d(1), tg.nn.Flatten(), tg.nn.Linear(2, 1)).double()  # fmt: skip
+    x = tg.randn(2, 1, 8, 8, dtype=tg.float64).requires_grad_()
+
+    def penalty():
+        (g,) = tg.autograd.grad(critic(x).sum(), x, create_graph=True)
+        return ((g.flatten(1).norm(2, dim=1) - 1) ** 2).mean()
+
+    penalty().backward()
+    for name, p in critic.named_parameters():
+        if p.grad is None or "bias" in name:  # no bias moves the slopes
+            continue
+        place = np.unravel_index(np.abs(p.grad.numpy()).argmax(), p.shape)
+        value, ends = p.array[place], []
+        for step in (1e-6, -1e-6):
+            with tg.no_grad():
+                p[place] = value + step
+            ends.append(penalty().item())
+        with tg.no_grad():
+            p[place] = value
+        assert abs((ends[0] - ends[1]) / 2e-6 - p.grad[place].item()) < 1e-6, name
+
+
+LOSERS = dict(max=lambda x: x.max(), min=lambda x: x.min(), median=lambda x: x.median(), nanmedian=lambda x: x.nanmedian(),
+              amax=lambda x: x.amax(0), max_dim=lambda x: x.max(0)[0], floor=lambda x: x.floor() + x.max(), sign=lambda x: x.sign() + x.max(),
+              max_pool=lambda x: F.max_pool1d(x[None], 5), power=lambda x: x**0 + x.max())  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOSERS)
+def test_an_infinite_gradient_does_not_reach_the_losers(name):
+    x = tg.tensor([0.3, 2.0, -1.0, 0.5, 0.1], requires_grad=True)
+    out = LOSERS[name](x)
+    out.backward(tg.full_like(out, math.inf))
+    winner = {"min": 2, "median": 0, "nanmedian": 0}.get(name, 1)
+    assert x.grad.tolist() == [math.inf if k == winner else 0 for k in range(5)]
+
+
+def test_large_pools_with_an_infinite_gradient():
+    x = tg.arange(8192.0).reshape(1, 1, 8192).requires_grad_()
+    out = F.max_pool1d(x, 2, stride=1)
+    g = tg.ones_like(out)
+    g[0, 0, 5] = math.inf
+    out.backward(g)
+    assert x.grad[0, 0, :8].tolist() == [0, 1, 1, 1, 1, 1, math.inf, 1]
+
+
+def test_medians_among_infinities():
+    x = tg.tensor([0.5, math.inf, -1.0, 3.0, -math.inf], requires_grad=True)
+    assert x.median().item() == x.nanmedian().item() == 0.5
+    y = tg.tensor([0.5, math.nan, 2.0, 2.0], requires_grad=True)
+    y.nanmedian().backward()
+    assert y.grad.tolist() == [0, 0, 0.5, 0.5]
+    assert math.isnan(y.median().item())
+    assert tg.tensor([-math.inf, -math.inf, 0.0, 1.0, 2.0, 3.0]).quantile(0.3).item() == -math.inf
+
+
+def numbers(tensor):
+    return [None if math.isnan(v) else v for v in tensor.tolist()]
+
+
+def test_values_and_slopes_at_the_ends():
+    inf, nan = math.inf, math.nan
+    with np.errstate(all="ignore"):
+        assert numbers(tg.angle(tg.tensor([inf, -inf, nan, -2.0]))) == [0, pytest.approx(math.pi), None, pytest.approx(math.pi)]
+        x = tg.tensor([inf, -inf], requires_grad=True)
+        for target, value in [(0.0, inf), (0.25, inf)]:
+            loss = F.binary_cross_entropy_with_logits(x, tg.full((2,), target), reduction="none")
+            assert loss[0].item() == value
+        p = tg.tensor([0.0, 1.0, 1.5, 0.5], requires_grad=True)
+        p.logit().sum().backward()
+        assert numbers(p.grad) == [inf, inf, None, 4.0]
+        a = tg.tensor([0.0, inf, 1.0], requires_grad=True)
+        a.logsumexp(0).backward()
+        assert numbers(a.grad) == [0, None, 0]
+        assert tg.special.erfcx(tg.tensor(inf, dtype=tg.float64)).item() == 0
+        assert tg.i0(tg.tensor(1e308, dtype=tg.float64)).item() == inf
+        assert tg.special.i0e(tg.tensor(1e308, dtype=tg.float64)).item() == pytest.approx(math.sqrt(1 / (2 * math.pi)) * 1e-154)
+        assert tg.lgamma(tg.tensor(1.5e-323, dtype=tg.float64)).item() == pytest.approx(-math.log(1.5e-323))
+    far = tg.tensor([-20.0, -50.0], dtype=tg.float64, requires_grad=True)
+    for function, scale in [(F.elu, 1), (F.selu, 1.7580993408473766), (F.celu, 1)]:
+        (g,) = tg.autograd.grad(function(far).sum(), far)
+        assert g.tolist() == pytest.approx([scale * math.exp(-20), scale * math.exp(-50)], rel=1e-12)
+    assert math.copysign(1, F.logsigmoid(tg.tensor(200.0)).item()) == 1  # 0, and not −0
+
+
+def test_nothing_hides_what_is_not_a_number():
+    x = tg.tensor([[1.0, math.nan], [2.0, 3.0]])
+    assert numbers(F.normalize(x)[0]) == [None, None]
+    assert numbers(F.embedding_bag(tg.tensor([[0, 1]]), x, mode="max")[0]) == [2, None]
+    assert numbers(tg.tensor([1.0, 2.0]).clamp(min=tg.tensor([math.nan, 3.0]), max=tg.tensor([5.0, 5.0]))) == [None, 3]
+
+
+def test_an_interpolation_ends_at_its_end():
+    x, y = tg.tensor([1e8, 3.0], requires_grad=True), tg.tensor([1.0, -math.inf], requires_grad=True)
+    assert tg.lerp(x, y, 1.0).tolist()[0] == 1.0 and tg.lerp(y, x, 0.75)[1].item() == -math.inf
+    tg.lerp(tg.tensor([0.0], requires_grad=True), y[:1], 0.25).backward(tg.tensor([math.inf]))
+    assert y.grad.tolist() == [math.inf, 0]
+
+
+# --- what is put past a module, and operands of other classes -----------------------------------------------------------------
+
+
+def test_what_is_put_past_setattr_is_no_child():
+    inner = tg.nn.Linear(2, 2)
+
+    class Holder(tg.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.own = tg.nn.Linear(2, 1)
+            object.__setattr__(self, "model", inner)
+            self.__dict__["other"] = inner
+            self.__dict__["scale"] = tg.nn.Parameter(tg.ones(1))
+
+    holder = Holder()
+    assert [name for name, _ in holder.named_parameters()] == list(holder.state_dict()) == ["own.weight", "own.bias"]
+    assert [name for name, _ in holder.named_modules()] == ["", "own"] and "model" not in repr(holder)
+    assert holder.model is inner and "model" not in holder._modules and "scale" not in holder._parameters
+    holder.eval()
+    assert inner.training
+    holder.model = 3  # an attribute like any other
+    holder.other = inner  # and now a child
+    assert list(holder._modules) == ["own", "other"]
+    del holder.other
+    holder.__dict__["other"] = inner
+    assert list(holder._modules) == ["own"]
+    copied = pickle.loads(pickle.dumps(tg.nn.Sequential(tg.nn.Linear(1, 2))))
+    assert len(list(copied.parameters())) == 2 and len(copied) == 1
+
+
+class Symbol:
+    """A class that knows what to do with tensors."""
+
+
+for operation in ("add", "sub", "mul", "truediv", "pow", "floordiv", "mod", "matmul", "and", "or", "xor", "lshift", "rshift", "divmod"):
+    setattr(Symbol, f"__r{operation}__", lambda self, other, operation=operation: (operation, other))
+
+
+@pytest.mark.parametrize("x", [tg.tensor([1, 2]), tg.tensor([1.0, 2.0], requires_grad=True), tg.tensor([1j], requires_grad=True) * 2],
+                         ids=["integers", "floats", "complex"])  # fmt: skip
+def test_other_classes_may_know_what_to_do(x):
+    for name in ("add", "sub", "mul", "truediv", "pow", "floordiv", "mod", "matmul", "and_", "or_", "xor", "lshift", "rshift"):
+        assert getattr(operator, name)(x, Symbol()) == (name.strip("_"), x)
+    for name in ("iadd", "isub", "imul", "itruediv"):
+        assert getattr(operator, name)(x, Symbol()) == (name[1:], x)
+    assert divmod(x, Symbol())[0] == "divmod"
+
+
+def test_what_nobody_can_use_is_an_error():
+    x = tg.tensor([1.0, 2.0])
+    for other in ([1.0, 2.0], "a", object()):
+        with pytest.raises(TypeError, match="add: expected tensors, numeric arrays or numbers"):
+            x + other
+        with pytest.raises(TypeError, match="add: expected tensors, numeric arrays or numbers"):
+            tg.add(x, other)
+        with pytest.raises(TypeError):
+            x += other
+    with pytest.raises(TypeError, match="unsupported operand"):
+        x @ None
+    with pytest.raises(TypeError):
+        tg.add(x, Symbol())  # a function has nobody to leave it to
+
+
+# --- gradients of complex tensors ----------------------------------------------------------------------------------------------
+
+MASK = tg.tensor([[True, False, True], [False, True, True]])
+ROWS = tg.tensor([1, 0, 1])
+PLACES = tg.tensor([[0, 2], [1, 1]])
+
+
+def overwritten(z):
+    z = z.clone()
+    z.masked_fill_(MASK, 2 + 1j).mul_(1j).index_fill_(1, tg.tensor([0]), 0.5)
+    z[0] = z[1] * 2
+    return z
+
+
+OF_COMPLEX = dict(
+    pad=lambda z: F.pad(z, (1, -1), value=2j), reflect=lambda z: F.pad(z[None], (1, 2), mode="reflect"), index_select=lambda z: z.index_select(0, ROWS),
+    gather=lambda z: tg.gather(z, 1, PLACES), take=lambda z: tg.take(z, ROWS), roll=lambda z: tg.roll(z, 1, 1), flip=lambda z: tg.flip(z, (0,)),
+    rot90=lambda z: tg.rot90(z), cat=lambda z: tg.cat([z, z.real], 1), stack=lambda z: tg.stack([z, z * 2j], 1), hstack=lambda z: tg.hstack([z, z]),
+    where=lambda z: tg.where(MASK, z, 1j), where_number=lambda z: z.where(MASK, z.conj() * 2), masked_fill=lambda z: z.masked_fill(MASK, 1j),
+    masked_select=lambda z: z.masked_select(MASK), index=lambda z: z[ROWS, :2], mask=lambda z: z[MASK], scatter=lambda z: z.scatter(1, PLACES[:, :1], 2.0),
+    index_add=lambda z: z.index_add(0, ROWS, tg.stack([z[0], z[1], z[0]])), index_put=lambda z: z.index_put((ROWS[:2], ROWS[:2]), z[0, :2]),
+    cumsum=lambda z: tg.cumsum(z, 1), diag=lambda z: tg.diag(z[0]), diagonal=lambda z: tg.diagonal(z, 1), tril=lambda z: tg.tril(z), trace=lambda z: z.trace(),
+    unfold=lambda z: z.unfold(1, 2, 1), view=lambda z: z.view(3, 2).T, split=lambda z: tg.split(z, 2, 1)[0], unbind=lambda z: list(z)[1],
+    repeat=lambda z: z.repeat_interleave(2, 0), expand=lambda z: tg.broadcast_to(z, (2, 2, 3)), prod=lambda z: z.prod(1), cumprod=lambda z: tg.cumprod(z, 1),
+    einsum=lambda z: tg.einsum("ij,kj,kl->il", z, z, z), linear=lambda z: F.linear(z, z), outer=lambda z: tg.outer(z[0], z[1]), vdot=lambda z: tg.vdot(z[0], z[1]),
+    conv=lambda z: F.conv1d(z[None], z.reshape(1, 2, 3)[..., :2]), addmm=lambda z: tg.addmm(z[:, :2], z, z.T), alpha=lambda z: tg.add(z, z * z, alpha=2j),
+    lerp=lambda z: tg.lerp(z, z * 1j, 0.3), inv=lambda z: tg.linalg.inv(z[:, :2]), det=lambda z: tg.linalg.det(z[:, 1:]), sgn=lambda z: tg.sgn(z),
+    solve=lambda z: tg.linalg.solve(z[:, :2], z), slogdet=lambda z: tg.linalg.slogdet(z[:, :2])[1], matrix_exp=lambda z: tg.linalg.matrix_exp(z[:, :2]),
+    sqrt=lambda z: tg.sqrt(z), sinh=lambda z: tg.sinh(z), tan=lambda z: z.tan(), atanh=lambda z: tg.atanh(z), acosh=lambda z: tg.acosh(z),
+    sigmoid=lambda z: tg.sigmoid(z), power=lambda z: 2.0**z, log1p=lambda z: tg.log1p(z), overwritten=overwritten, converted=lambda z: z.to(tg.complex128),
+    fourier=lambda z: z.real * 1j + 2j * z.imag,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_COMPLEX)
+def test_gradients_of_complex_tensors(name):
+    """Each function as one of twice as many real numbers, against finite differences."""
+    rng = np.random.default_rng(3)
+    x = tg.tensor(rng.standard_normal((2, 3, 2)), requires_grad=True)
+
+    def real(r):
+        out = OF_COMPLEX[name](tg.view_as_complex(r))
+        return tg.view_as_real(out) if out.is_complex() else out
+
+    assert tg.autograd.gradcheck(real, x)
+    z = tg.tensor(x.detach().numpy() @ [1, 1j], requires_grad=True)  # a leaf: its gradient is that of the two parts, ∂/∂re + i·∂/∂im
+    out = OF_COMPLEX[name](z)
+    g = tg.tensor(rng.standard_normal((*out.shape, 2)) @ ([1, 1j] if out.is_complex() else [1, 0]))
+    (found,) = grad(out, z, g)
+    (parts,) = grad(real(x), x, tg.view_as_real(g) if out.is_complex() else g)
+    assert np.allclose(tg.view_as_real(found).numpy(), parts.numpy(), 1e-12)
+
+
+def test_second_derivatives_of_complex_functions():
+    z = tg.tensor([0.3 + 0.5j], dtype=tg.complex128, requires_grad=True)
+    one = tg.ones(1, dtype=tg.complex128)
+    (g,) = grad(z.sin(), z, one, create_graph=True)
+    (second,) = grad(g, z, one)
+    assert np.allclose(g.detach().numpy(), np.conj(np.cos(z.detach().numpy())))
+    assert np.allclose(second.numpy(), np.conj(-np.sin(z.detach().numpy())))

@@ -48,9 +48,9 @@ def test_complex_numbers_are_numpys():
 def test_what_knows_no_complex_derivative_refuses_the_gradient():
     a = leaf(3)
     z = tg.complex(a, a)
-    np.testing.assert_allclose(tg.sinh(z).detach().numpy(), np.sinh(z.detach().numpy()))
+    np.testing.assert_allclose(tg.nn.functional.softsign(z).detach().numpy(), z.detach().numpy() / (1 + abs(z.detach().numpy())))
     with pytest.raises(NotImplementedError, match="complex"):
-        tg.view_as_real(tg.sinh(z)).sum().backward()
+        tg.view_as_real(tg.nn.functional.softsign(z)).sum().backward()
 
 
 FOURIER = [
@@ -282,7 +282,7 @@ def test_the_gradient_of_a_complex_leaf_is_complex():
 def test_operators_without_a_complex_derivative_refuse_complex_leaves_too():
     z = tg.tensor([1 + 2j], requires_grad=True)
     with pytest.raises(NotImplementedError, match="complex"):
-        tg.view_as_real(tg.sinh(z)).sum().backward()
+        tg.view_as_real(tg.nn.functional.softsign(z)).sum().backward()
 
 
 class SpectralConvolution(nn.Module):

@@ -1,7 +1,8 @@
 """Complex tensors: a real and an imaginary part, each an ordinary tensor with its own history.
 
-So every derivative is a real one, found by the rules that are there already. What is not written down here computes the right numbers,
-and its gradient is an error.
+So every derivative is a real one, found by the rules that are there already. Linear operators treat both parts alike (`applied`), and those
+that have a complex derivative use their own rules on conjugates (`Analytic`). What is in neither list computes the right numbers, and its
+gradient is an error.
 """
 
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from ..autograd import memory, modes
+from ..autograd.engine import sum_to
 from ..autograd.function import Function, once_differentiable
 from ..autograd.node import leaf
+from ..autograd.operands import operands
+from ..autograd.operator import apply, registry
 from ..autograd.tensor import Tensor, array_of, as_memory
-from .methods import rebuilt
+from .methods import IN_PLACE, rebuilt, unless_left
 from .spelling import as_tensor, both, only_function
 from .spelling import functions as public
 from .spelling import methods as tensor_methods
@@ -31,6 +35,20 @@ class Barrier(Function):
         """Refused."""
         raise NotImplementedError("backward(): an operator got a complex tensor whose derivative is not known here; write it with "
                                   ".real and .imag, with + − · / and products of matrices, exp, abs and angle, or with torch.fft")  # fmt: skip
+
+
+class Joined(Function):
+    """re + i·im"""
+
+    @staticmethod
+    def forward(ctx, re, im, array):
+        """The array of both, as a tensor."""
+        return Tensor(array, None)
+
+    @staticmethod
+    def backward(ctx, g):
+        """The gradient of a complex number is ∂/∂re + i·∂/∂im."""
+        return g.real, g.imag, None
 
 
 class Eigensystem(Function):
@@ -79,7 +97,7 @@ class ComplexTensor(Tensor):
         Tensor.__init__(self, array[()], None)
         self.__dict__["re"], self.__dict__["im"] = re, im
         if re.requires_grad or im.requires_grad:
-            self.node = Barrier.apply(re, im, Tensor(array, None)).node
+            self.node = Joined.apply(re, im, array).node
 
     real = property(lambda self: self.re)
     imag = property(lambda self: self.im)
@@ -157,9 +175,11 @@ class ComplexTensor(Tensor):
             return out
         return (self.log() * exponent).exp()
 
+    def __rpow__(self, base):
+        return (self * split(base, self).log()).exp()
+
     __radd__, __rmul__ = __add__, __mul__
-    add, sub, mul, div, matmul, pow = __add__, __sub__, __mul__, __truediv__, __matmul__, __pow__
-    multiply, subtract, divide, mm, bmm = mul, sub, div, matmul, matmul
+
     def abs(self):
         """√(re² + im²); the gradient at 0 is 0"""
         zero = (array_of(self.re) == 0) & (array_of(self.im) == 0)
@@ -169,6 +189,21 @@ class ComplexTensor(Tensor):
         return public["where"](zero, 0.0, public["hypot"](public["where"](zero, 1.0, self.re), self.im))
 
     absolute = __abs__ = abs
+
+    def sign(self):
+        """z / |z|, and 0 at 0"""
+        size = self.abs()
+        return self / public["where"](size == 0, 1.0, size)
+
+    sgn = sign
+
+    def acosh(self):
+        """ln(z + √(z + 1) · √(z − 1))"""
+        return (self + (self + 1).sqrt() * (self - 1).sqrt()).log()
+
+    def sigmoid(self):
+        """1 / (1 + e⁻ᶻ)"""
+        return 1 / ((-self).exp() + 1)
 
     def angle(self):
         """The angle from the positive real axis."""
@@ -194,6 +229,10 @@ class ComplexTensor(Tensor):
     def item(self):
         """The number, as a Python complex."""
         return complex(self.array)
+
+
+for name in "add sub mul truediv matmul pow".split():
+    setattr(ComplexTensor, f"__{name}__", unless_left(getattr(ComplexTensor, f"__{name}__"), name))
 
 
 class Part(Function):
@@ -228,11 +267,6 @@ class ComplexLeaf(ComplexTensor):
     re = property(lambda self: Part.apply(self, False) if self.node is not None else Tensor(np.ascontiguousarray(self.array.real), None))
     im = property(lambda self: Part.apply(self, True) if self.node is not None else Tensor(np.ascontiguousarray(self.array.imag), None))
 
-    @property
-    def barrier(self):
-        """What an operator that knows no complex derivative gets as this leaf's node: it refuses the gradient."""
-        return Barrier.apply(self.re, self.im, Tensor(self.array, None)).node
-
     def detach(self):
         """The same numbers in the same memory, without the leaf's history."""
         return memory.alias(self)
@@ -256,6 +290,12 @@ def switch_gradient(x, wanted):
         plain_switch.fset(x, wanted)
 
 
+def barrier(x):
+    """What an operator that knows no complex derivative gets as the node of a complex tensor: it refuses the gradient."""
+    return None if x.node is None else Barrier.apply(*parts(x), Tensor(x.array, None)).node
+
+
+Tensor.barrier = property(barrier)  # type: ignore[attr-defined]
 Tensor.requires_grad = property(plain_switch.fget, switch_gradient, doc=plain_switch.__doc__)  # type: ignore[method-assign, assignment]
 plain_setitem = tensor_methods["__setitem__"]
 
@@ -280,12 +320,12 @@ tensor_methods["__setitem__"] = setitem
 
 def overwriting(name):
     """The form of a method that overwrites its tensor: mul_ from mul. A view writes to the memory that it shows."""
-    compute, plain = getattr(ComplexTensor, name), tensor_methods[f"{name}_"]
+    plain = tensor_methods[f"{name}_"]
 
     def method(self, *args, **kwargs):
         if isinstance(self, ComplexLeaf):
             return plain(self, *args, **kwargs)
-        return replace(self, compute(self, *args, **kwargs))
+        return replace(self, getattr(self, name)(*args, **kwargs))
 
     method.__name__, method.__doc__ = f"{name}_", plain.__doc__
     return method
@@ -302,10 +342,10 @@ def replace(x, new):
     return x
 
 
-for name in "add sub mul div pow multiply subtract divide square reciprocal exp log".split():
+for name in IN_PLACE:
     setattr(ComplexTensor, f"{name}_", overwriting(name))
 for name, operation in dict(iadd="add", isub="sub", imul="mul", itruediv="div").items():
-    setattr(ComplexTensor, f"__{name}__", getattr(ComplexTensor, f"{operation}_"))
+    setattr(ComplexTensor, f"__{name}__", unless_left(getattr(ComplexTensor, f"{operation}_"), name[1:]))
 
 
 def is_complex(x):
@@ -323,104 +363,82 @@ def parts(x):
         return x.real, x.imag
     if is_complex(x):
         array = array_of(x)
-        pair = Tensor(array.real.copy(), None), Tensor(array.imag.copy(), None)
-        return Barrier.apply(x, pair) if isinstance(x, Tensor) and x.requires_grad else pair
+        if isinstance(x, Tensor) and x.requires_grad:
+            return Part.apply(x, False), Part.apply(x, True)
+        return Tensor(array.real.copy(), None), Tensor(array.imag.copy(), None)
     x = as_tensor(x)
-    return x, x * 0
+    return x, Tensor(np.zeros_like(x.array), None)
 
 
-def split(x):
-    """A complex tensor with its parts; one that came from elsewhere, such as a constant, gets them now."""
+def split(x, *beside):
+    """A complex tensor with its parts; one that came from elsewhere, such as a constant or a number beside other tensors, gets them now."""
+    if not hasattr(x, "dtype"):
+        x = Tensor(np.asarray(x, np.result_type(np.complex64, *(y.dtype for y in beside))), None)
     return x if isinstance(x, ComplexTensor) else ComplexTensor(*parts(x))
 
 
-def on_both_parts(name):
-    """A method that treats the real and the imaginary part alike."""
-    plain = tensor_methods[name]
+# --- operators of complex numbers -------------------------------------------------------------------------------------------
 
-    def method(self, *args, **kwargs):
-        re, im = plain(self.re, *args, **kwargs), plain(self.im, *args, **kwargs)
-        return tuple(map(ComplexTensor, re, im)) if isinstance(re, tuple) else ComplexTensor(re, im)
-
-    method.__name__, method.__doc__ = name, plain.__doc__
-    return method
+OWN = {name: getattr(ComplexTensor, name) for name in "square reciprocal exp log abs sign sigmoid acosh".split()}
+OWN |= {name.removeprefix("true"): getattr(ComplexTensor, f"__{name}__") for name in "add sub mul truediv matmul pow neg".split()}
+LINEAR = {name for name, op in registry.items() if op.kind == "linear"}
+LINEAR |= {"where", "positive", "setitem", "index_add_to", "put_flat", "scatter_along", "scatter_add_along"}
+ANALYTIC = set("""sqrt rsqrt exp2 expm1 log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh sinc prod cumprod outer
+dot_vectors affine einsum_operator inv solve det matrix_exp convolution convolution_transpose convolution_weight""".split())
 
 
-ALIKE = """reshape view flatten unflatten permute transpose t movedim swapaxes swapdims unsqueeze squeeze expand expand_as repeat tile roll
-flip sum mean cumsum diagonal unbind split chunk narrow index_select select contiguous clone tril triu view_as reshape_as __getitem__""".split()
-for name in ALIKE:
-    if name in tensor_methods:
-        setattr(ComplexTensor, name, on_both_parts(name))
+class Analytic(Function):
+    """An operator with a complex derivative, by the rules that it has for real numbers: f takes g to g · f′(z)*"""
+
+    @staticmethod
+    def forward(ctx, op, params, *args):
+        """The operator on complex arrays."""
+        arrays, _ = operands(op, [a.detach() if isinstance(a, Tensor) else a for a in args])
+        out = Tensor(op.forward(*arrays, **params), None)
+        ctx.op, ctx.params, ctx.args = op, params, args
+        ctx.save_for_backward(out)
+        return out
+
+    @staticmethod
+    def backward(ctx, g):
+        """The conjugate of the rule for the conjugate of g; the real part of it for a real input."""
+        op, (out,) = ctx.op, ctx.saved_tensors
+        parents = [isinstance(a, Tensor) and a.requires_grad for a in ctx.args]
+        values = [split(a) if is_complex(a) else a for a in ctx.args] if modes.state.grad else map(array_of, ctx.args)
+        g, out = (split(g), split(out)) if modes.state.grad else (g.array, out.array)
+        saved, found = op.save(parents, out, *values, **ctx.params), []
+        together = op.together and op.together(g.conj(), *next(filter(None, saved)))
+        for i, (a, args) in enumerate(zip(ctx.args, saved)):
+            c = args and (together[i] if together else (op.rules * len(saved) if op.variadic else op.rules)[i](g.conj(), *args))
+            c = c if c is None else sum_to(c, a.shape) if c.shape != a.shape else c
+            c = c if c is None or isinstance(c, Tensor) else Tensor(c, None)
+            found.append(c if c is None else c.conj() if is_complex(a) else c.real)
+        return None, None, *found
 
 
-def on_both_views(name):
-    """A property that treats the real and the imaginary part alike."""
-
-    def view(self):
-        return ComplexTensor(getattr(self.re, name), getattr(self.im, name))
-
-    return property(view, doc=tensor_methods[name].__doc__)
-
-
-for name in ("T", "mT"):
-    setattr(ComplexTensor, name, on_both_views(name))
-
-
-def dispatching(name):
-    """The function of the package, which hands complex tensors to their method."""
-    plain, method = public[name], getattr(ComplexTensor, name)
-
-    def function(input, *args, **kwargs):
-        if isinstance(input, ComplexTensor) or args and isinstance(args[0], ComplexTensor):
-            return method(split(input), *args, **kwargs)
-        return plain(input, *args, **kwargs)
-
-    function.__name__, function.__doc__, function.__wrapped__ = name, plain.__doc__, plain
-    if hasattr(plain, "op"):
-        function.op = plain.op
-    return function
+def applied(op, args, params):
+    """`apply` for operators that complex numbers pass: with a gradient, the result is made of two parts again."""
+    complex_ones = [isinstance(a, ComplexTensor) for a in args]
+    if not any(complex_ones) and not (any(map(is_complex, args)) and any(isinstance(a, Tensor) and a.requires_grad for a in args)):
+        return apply(op, args, params)
+    if op.name in OWN:
+        return OWN[op.name](split(args[0], *args[1:]), *args[1:], **params)
+    if op.name in ANALYTIC:
+        out = Analytic.apply(op, params, *args)
+        return ComplexTensor(*parts(out)) if out.requires_grad else out
+    pairs = [parts(a) if rule else (a, a) for a, rule in zip(args, op.pullbacks)]
+    if op.name == "cast":
+        if params["dtype"].kind != "c":
+            return op.function(pairs[0][0], **params)
+        params = dict(dtype=np.empty(0, params["dtype"]).real.dtype)
+    imaginary = {**params, "value": getattr(params["value"], "imag", 0)} if "value" in params else params
+    params = {**params, "value": getattr(params["value"], "real", params["value"])} if "value" in params else params
+    re, im = (op.function(*(pair[i] for pair in pairs), **given) for i, given in enumerate((params, imaginary)))
+    return ComplexTensor(re, im)
 
 
-for name in "abs exp log mul add sub div matmul sum mean square angle conj pow".split():
-    public[name] = dispatching(name)
-
-
-def on_lists(name):
-    """cat or stack: complex if one of the tensors is."""
-    plain = public[name]
-
-    def function(tensors, dim=0, **options):
-        dim = options.pop("axis", dim)
-        if any(isinstance(t, ComplexTensor) for t in tensors):
-            pairs = [parts(t) for t in tensors]
-            return ComplexTensor(plain([re for re, _ in pairs], dim), plain([im for _, im in pairs], dim))
-        return plain(tensors, dim, **options)
-
-    function.__name__, function.__doc__, function.__wrapped__ = name, plain.__doc__, plain
-    return function
-
-
-for name in ("cat", "stack"):
-    public[name] = on_lists(name)
-
-plain_einsum = public["einsum"]
-
-
-def einsum(equation, *operands):
-    """Sums of products as the equation says, of complex tensors too"""
-    given = operands[0] if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else operands
-    if not any(isinstance(t, ComplexTensor) for t in given):
-        return plain_einsum(equation, *operands)
-    if len(given) > 2:
-        raise NotImplementedError("einsum: with complex tensors it takes one or two operands; multiply the others in a second call")
-    if len(given) == 1:
-        return ComplexTensor(*(plain_einsum(equation, t) for t in parts(given[0])))
-    (a, b), (c, d) = (parts(t) for t in given)
-    ac, bd, ad, bc = (plain_einsum(equation, *pair) for pair in ((a, c), (b, d), (a, d), (b, c)))
-    return ComplexTensor(ac - bd, ad + bc)
-
-
-public["einsum"] = einsum
+for name in OWN.keys() | LINEAR | ANALYTIC:
+    registry[name].function.__globals__["apply"] = applied  # what an operator's function calls where its arguments are not all real
 
 
 @only_function("complex")

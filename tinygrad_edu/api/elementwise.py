@@ -150,12 +150,12 @@ def clamp(input, min=None, max=None):
 
 def clamp_below(x, low):
     """max(x, low) with tensor bounds, where x keeps its gradient at the edge."""
-    return indexing.where(x < low, low, x)
+    return indexing.where((x < low) | (low != low), low, x)
 
 
 def clamp_above(x, high):
     """min(x, high) with tensor bounds, where x keeps its gradient at the edge."""
-    return indexing.where(x > high, high, x)
+    return indexing.where((x > high) | (high != high), high, x)
 
 
 @both("clamp_min")
@@ -173,7 +173,9 @@ def clamp_max(input, max):
 @both()
 def lerp(input, end, weight):
     """input + weight · (end − input)"""
-    return input + weight * (end - input)
+    if any(getattr(x, "dtype", np.dtype(float)).kind == "c" for x in (input, end, weight)):
+        return input + weight * (end - input)
+    return arithmetic.lerp_elementwise(input, end, weight)
 
 
 @both()
@@ -213,10 +215,7 @@ def xlogy(input, other):
 @both()
 def logit(input, eps=None):
     """ln(input / (1 − input)), input first clamped to [eps, 1 − eps]"""
-    input = input if input.dtype.kind == "f" else input.astype(dtypes.default)
-    if eps is not None:
-        input = clamp(input, eps, 1 - eps)
-    return functions.log(input / (1 - input))
+    return functions.logit(input if input.dtype.kind == "f" else input.astype(dtypes.default), eps=eps)
 
 
 @both("sign", "sgn")

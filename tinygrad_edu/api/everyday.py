@@ -166,7 +166,7 @@ def angle(input):
     if input.dtype.kind == "c":
         return public["atan2"](input.imag, input.real)
     kind = dtypes.floating(input.dtype)
-    return Tensor(np.where(np.isnan(input.array), np.nan, np.where(input.array < 0, np.pi, 0)).astype(kind)[()], None) + input * 0
+    return Tensor(np.where(np.isnan(input.array), np.nan, np.where(input.array < 0, np.pi, 0)).astype(kind)[()], None) + functions.sign(input) * 0
 
 
 @both()

@@ -69,9 +69,12 @@ def matrices(name, A):
     return floats(name, A)
 
 
+COMPLEX = {"inv", "solve", "det", "slogdet", "matrix_power", "matrix_exp"}  # what complex matrices have too
+
+
 def floats(name, A):
-    """`A` if its numbers are floating-point, else an error."""
-    if A.dtype.kind != "f":
+    """`A` if its numbers are floating-point, or complex where that is defined here, else an error."""
+    if A.dtype.kind != "f" and not (A.dtype.kind == "c" and name in COMPLEX):
         raise RuntimeError(f"linalg.{name}: expected floating-point numbers, got {A.dtype}; convert them first, as in x.float()")
     return A
 
@@ -154,6 +157,9 @@ def det(A):
 def slogdet(A):
     """The pair (sign, logabsdet): the determinant is sign · e^logabsdet"""
     square("slogdet", A)
+    if A.dtype.kind == "c":
+        d = linalg.det(A)
+        return SignLog(d.sgn(), d.abs().log())
     return SignLog(linalg.det_sign(A), linalg.log_abs_det(A))
 
 

@@ -7,6 +7,7 @@ from ..autograd.grad_fn import gradient_function, registered
 from ..autograd.node import note_of
 from ..autograd.operator import numpy_functions
 from ..autograd.size import Size
+from ..autograd.specialize import function_of
 from ..autograd.tensor import Tensor, array_of, as_memory
 from ..ops import arithmetic as ar
 from ..ops import products, shapes
@@ -40,6 +41,37 @@ def bitwise(operator, logical):
     return compute
 
 
+USABLE = (Tensor, np.ndarray, np.generic, *dtypes.numbers)
+SEQUENCES = (list, tuple, str, bytes)  # their reflected forms are about repetition and formatting
+
+
+def left_to(other, name):
+    """True if the other operand's class may know what to do with a tensor, as in x + symbol."""
+    return other is None or not isinstance(other, (*USABLE, *SEQUENCES)) and hasattr(type(other), f"__r{name}__")
+
+
+def binary(op, name):
+    """An operator as Python calls it: what it cannot use is left to the reflected method of the other operand, if there is one."""
+    function = function_of(op)
+
+    def apply_or_leave(op, args, params):
+        return NotImplemented if left_to(args[1], name) else op.function.__globals__["apply"](op, args, params)
+
+    function.__globals__["apply"] = apply_or_leave  # what it calls where the arguments are not all tensors or floats
+    function.op = op
+    return function
+
+
+def unless_left(method, name):
+    """A method such as x += y that leaves what it cannot use to the other operand."""
+
+    def compute(self, other):
+        return NotImplemented if left_to(other, name) else method(self, other)
+
+    compute.__name__, compute.__doc__ = method.__name__, method.__doc__
+    return compute
+
+
 def reverse(operator):
     """The operator with its operands exchanged: what Python calls for 2 − x."""
     return lambda self, other: operator(other, self)
@@ -49,7 +81,7 @@ OPERATORS = dict(add=ar.add, sub=ar.sub, mul=ar.mul, truediv=ar.div, pow=ar.pow,
                  matmul=products.matmul, and_=ar.bitwise_and, or_=ar.bitwise_or, xor=ar.bitwise_xor,
                  lshift=ar.bitwise_left_shift, rshift=ar.bitwise_right_shift)  # fmt: skip
 for name, op in OPERATORS.items():
-    methods[f"__{name.strip('_')}__"] = op
+    methods[f"__{name.strip('_')}__"] = binary(op.op, name.strip("_"))
     methods[f"__r{name.strip('_')}__"] = reverse(op)
 for name in ("eq", "ne", "lt", "le", "gt", "ge"):
     methods[f"__{name}__"] = comparison(getattr(ar, name))
@@ -143,7 +175,7 @@ for name in IN_PLACE:
     methods[name + "_"] = in_place(methods[name])
 for name, target in dict(iadd="add_", isub="sub_", imul="mul_", itruediv="div_", ipow="pow_", imod="remainder_",
                          ifloordiv="floor_divide_", iand="bitwise_and_", ior="bitwise_or_", ixor="bitwise_xor_").items():  # fmt: skip
-    methods[f"__{name}__"] = methods[target]
+    methods[f"__{name}__"] = unless_left(methods[target], name[1:])
 
 
 @only_method()

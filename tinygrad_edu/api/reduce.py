@@ -456,14 +456,6 @@ def kthvalue(input, k, dim=-1, keepdim=False):
     return picked("kthvalue", input, np.take(order_of(input, dim), [k - 1], axis=dim), dim, keepdim)
 
 
-def shared_evenly(input, value):
-    """A value of the input as a result whose gradient all elements that equal it share."""
-    if not input.requires_grad:
-        return value
-    equal = (input.array == value.array) | (np.isnan(input.array) & np.isnan(value.array))
-    return value + ((input - input.detach()) * Tensor(equal.astype(input.dtype) / equal.sum(dtype=input.dtype), None)).sum()
-
-
 def middle(kind, ignore):
     """median or nanmedian: the lower of the two middle elements."""
 
@@ -471,7 +463,7 @@ def middle(kind, ignore):
         if dim is None:
             if not input.array.size:
                 return Tensor(np.full((), np.nan if input.dtype.kind == "f" else np.iinfo(input.dtype).min, input.dtype), None)
-            return shared_evenly(input, function(input.detach().reshape(-1), 0)[0])
+            return reductions.element(input, place=function(input.detach().reshape(-1), 0)[1].item())
         dim = check_dim(kind, input, dim)
         no_elements(kind, input, dim)
         if not input.ndim:
@@ -534,7 +526,7 @@ def quantiles(name, input, q, dim, keepdim, interpolation, ignore):
     out = indexing.gather_along(ordered, axis=0, index=low)
     if INTERPOLATIONS[interpolation] is None:
         weight = 0.5 if interpolation == "midpoint" else place - Tensor(low.astype(x.dtype), None)
-        out = out + weight * (indexing.gather_along(ordered, axis=0, index=high) - out)
+        out = public["lerp"](out, indexing.gather_along(ordered, axis=0, index=high), weight)
     if not ignore and unknown.any():
         out = public["where"](Tensor(np.broadcast_to(unknown > 0, out.shape).copy(), None), np.nan, out)
     if keepdim:

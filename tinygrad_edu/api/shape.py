@@ -28,7 +28,7 @@ def view(self, *shape):
     if len(shape) == 1 and isinstance(shape[0], (dtypes.dtype, np.dtype, type)):
         return Tensor(self.array.view(shape[0]), None)
     out = shapes.reshape(self, shape=ints(shape))
-    if out.base is None and self.array.size and isinstance(self.array, np.ndarray) and not np.shares_memory(out.array, self.array):
+    if self.dtype.kind != "c" and out.base is None and self.array.size and isinstance(self.array, np.ndarray) and not np.shares_memory(out.array, self.array):
         raise RuntimeError(f"view: a tensor of shape {list(self.shape)} and strides {list(self.stride())} has no view of shape "
                            f"{list(ints(shape))}; use .reshape(…), which copies where it must")  # fmt: skip
     return out

@@ -19,7 +19,7 @@ class Numbered(Module):
         self.__dict__.pop("_steps", None)
 
     def _names(self):
-        return [k for k, m in self.__dict__.items() if isinstance(m, Module) or m is None and self._vacant.get(k) is Module]
+        return [k for k, m in self.__dict__.items() if isinstance(m, Module) and k in self._registered or m is None and self._vacant.get(k) is Module]
 
     def _refill(self, modules):
         """Replace all children by numbered ones."""

@@ -3,7 +3,7 @@
 import copy
 import warnings
 from collections import OrderedDict
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Set
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -53,6 +53,7 @@ class Module:
     _hooked = False  # True where hooks are registered: calls then take the longer way
     _kept_buffers: dict = {}  # the buffers: name → whether state_dict has it
     _vacant: dict = {}  # parameters and modules registered as None: name → Parameter or Module
+    _registered: Set[str] = frozenset()  # the names under which parameters and modules were assigned; others, put past __setattr__, do not count
 
     def __init__(self):
         self.__dict__["training"] = True
@@ -87,11 +88,12 @@ class Module:
                 held.pop(name, None)  # its place in the order is that of this assignment
             forget(self, name)
             held[name] = value
+            held.setdefault("_registered", set()).add(name)
             if kind is Module:
                 self._children_changed()
         elif isinstance(value, Buffer):
             self.register_buffer(name, Tensor(value.array, value.node), value.persistent)
-        elif isinstance(held.get(name), (Parameter, Module)) or name in self._vacant:
+        elif name in self._registered and isinstance(held.get(name), (Parameter, Module)) or name in self._vacant:
             vacate(self, name, value)
         elif name in self._kept_buffers:
             if value is not None and not isinstance(value, Tensor):
@@ -153,8 +155,8 @@ class Module:
     def named_children(self):
         """(name, module) of the direct children, each module once."""
         seen = set()
-        for name, value in list(self.__dict__.items()):
-            if isinstance(value, Module) and value not in seen:
+        for name, value in own_modules(self):
+            if value not in seen:
                 seen.add(value)
                 yield name, value
 
@@ -171,9 +173,8 @@ class Module:
         if remove_duplicate:
             memo.add(self)
         yield prefix, self
-        for name, child in list(self.__dict__.items()):
-            if isinstance(child, Module):
-                yield from child.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
+        for name, child in own_modules(self):
+            yield from child.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
 
     def modules(self, remove_duplicate=True):
         """This module and all below it, each once."""
@@ -537,7 +538,8 @@ class Table(MutableMapping):
     def __contains__(self, name):
         if self.kind is None:
             return name in self.module._kept_buffers
-        return isinstance(self.module.__dict__.get(name), self.kind) or self.module._vacant.get(name) is self.kind
+        present = name in self.module._registered and isinstance(self.module.__dict__.get(name), self.kind)
+        return present or self.module._vacant.get(name) is self.kind
 
     def __iter__(self):
         return iter([name for name in (self.module.__dict__ if self.kind else self.module._kept_buffers) if name in self])
@@ -566,6 +568,7 @@ class Table(MutableMapping):
                 held.pop(name, None)
             forget(self.module, name)
             held[name] = value
+            held.setdefault("_registered", set()).add(name)
         self.module._children_changed()
 
     def __delitem__(self, name):
@@ -585,7 +588,8 @@ class Table(MutableMapping):
 
 def own_parameters(module):
     """(name, parameter) of a module alone, in order of assignment."""
-    return [(k, v) for k, v in module.__dict__.items() if isinstance(v, Parameter)]
+    names = module._registered
+    return [(k, v) for k, v in module.__dict__.items() if isinstance(v, Parameter) and k in names]
 
 
 def own_buffers(module):
@@ -596,7 +600,8 @@ def own_buffers(module):
 
 def own_modules(module):
     """(name, module) of the direct children, in order of assignment."""
-    return [(k, v) for k, v in module.__dict__.items() if isinstance(v, Module)]
+    names = module._registered
+    return [(k, v) for k, v in module.__dict__.items() if isinstance(v, Module) and k in names]
 
 
 def own_state(module):
@@ -605,7 +610,9 @@ def own_state(module):
 
 
 def forget(module, name):
-    """A name is no buffer, and not registered as None, any more."""
+    """A name is no parameter, no module and no buffer, and not registered as None, any more."""
+    if name in module._registered:
+        module.__dict__["_registered"].remove(name)
     for table in ("_kept_buffers", "_vacant"):
         if name in getattr(module, table):
             module.__dict__[table] = {k: v for k, v in getattr(module, table).items() if k != name}

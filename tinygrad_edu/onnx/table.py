@@ -59,6 +59,11 @@ def log1p(g, x):
     return g.Where(small, x, g.Div(g.Mul(g.Log(u), x), g.Where(small, 1, g.Sub(u, 1))))
 
 
+def logit(g, x):
+    """ln(x / (1 − x))"""
+    return g.Log(g.Div(x, g.Sub(1, x)))
+
+
 def trunc(g, x):
     return g.Where(g.Less(x, 0), g.Ceil(x), g.Floor(x))
 
@@ -123,6 +128,8 @@ formulas(
     isfinite=lambda g, s, x: g.Not(g.Or(g.IsNaN(x), g.IsInf(x))),
     signbit=lambda g, s, x: negative(g, x),
     step=lambda g, s, x: g.Where(g.Greater(x, s["edge"]), 1, s["low"]),
+    logit=lambda g, s, x: logit(g, x if s["eps"] is None else g.Clip(x, s["eps"], 1 - s["eps"])),
+    lerp_elementwise=lambda g, s, x, y, weight: g.Add(x, g.Mul(weight, g.Sub(y, x))),
     softsign=lambda g, s, x: g.Div(x, g.Add(g.Abs(x), 1)),
     prelu_elementwise=lambda g, s, x, weight: g.Where(g.Greater(x, 0), x, g.Mul(x, weight)),
     leaky_relu=lambda g, s, x: g.PRelu(x, s["negative_slope"]),

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..autograd.operator import elementwise
 from ..autograd.tensor import Tensor
-from .functions import erf
+from .functions import chosen, erf, nothing
 
 # Per itemsize: 1, and the largest x of which e^x is finite; as 0-d arrays, which NumPy takes in half the time of a number.
 ONE_AND_LIMIT = {n: (np.array(1, f"f{n}"), np.array(limit, f"f{n}")) for n, limit in {2: 11, 4: 88, 8: 709}.items()}
@@ -35,7 +35,7 @@ def sigmoid(x):
     return np.divide(one, out, out)
 
 
-@elementwise(symbol="step", x=lambda g: g * 0, samples=[dict(low=0.1)])
+@elementwise(symbol="step", x=nothing, samples=[dict(low=0.1)])
 def step(x, *, edge=0.0, low=0.0):
     """1 where x > edge, else low: the slope of straight pieces, which is differentiable itself, with slope 0"""
     return np.where(x > edge, 1, low).astype(x.dtype, copy=False)
@@ -65,13 +65,13 @@ def leaky_relu(x, *, negative_slope=0.01):
     return np.where(x > 0, x, x * negative_slope).astype(x.dtype, copy=False)
 
 
-@elementwise(symbol="prelu", x=lambda g, x, weight: np.where(x > 0, g, g * weight), weight=lambda g, x: np.where(x > 0, 0, g * x))  # fmt: skip
+@elementwise(symbol="prelu", x=lambda g, x, weight: chosen(np.where(x > 0, g, g * weight), x), weight=lambda g, x: np.where(x > 0, 0, g * x))  # fmt: skip
 def prelu_elementwise(x, weight):
     """x where x > 0, else weight · x"""
     return np.where(x > 0, x, x * weight)
 
 
-@elementwise(floats=True, samples=[dict(alpha=0.7)], x=lambda g, x, out, alpha: np.where(x > 0, g, g * (out + alpha)))
+@elementwise(floats=True, samples=[dict(alpha=0.7)], x=lambda g, x, alpha: np.where(x > 0, g, g * (alpha * np.exp(np.minimum(x, 0)))))
 def elu(x, *, alpha=1.0):
     """x where x > 0, else α · (eˣ − 1)"""
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))).astype(x.dtype, copy=False)
@@ -83,7 +83,7 @@ def celu(x, *, alpha=1.0):
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0) / alpha)).astype(x.dtype, copy=False)
 
 
-@elementwise(floats=True, x=lambda g, x, out: np.where(x > 0, g * 1.0507009873554805, g * (out + 1.7580993408473766)))
+@elementwise(floats=True, x=lambda g, x: np.where(x > 0, g * 1.0507009873554805, g * (1.7580993408473766 * np.exp(np.minimum(x, 0)))))
 def selu(x):
     """λ · x where x > 0, else λ · α · (eˣ − 1), with λ = 1.0507 and α = 1.6733 (Klambauer et al. 2017)"""
     return np.where(x > 0, 1.0507009873554805 * x, 1.7580993408473766 * np.expm1(np.minimum(x, 0))).astype(x.dtype, copy=False)
@@ -104,7 +104,7 @@ def softplus_slope(x, beta, threshold):
 @elementwise(symbol="ln σ", floats=True, x=lambda g, x: g * sigmoid(-x))
 def logsigmoid(x):
     """ln(1 / (1 + e⁻ˣ)), without overflow"""
-    return -np.logaddexp(0, -x).astype(x.dtype, copy=False)
+    return 0 - np.logaddexp(0, -x).astype(x.dtype, copy=False)  # and not −0 where x is large
 
 
 @elementwise(symbol="silu", floats=True, x=lambda g, x: silu_rule(g, x))
@@ -208,13 +208,18 @@ def threshold_elementwise(x, *, threshold, value):
     return np.where(x <= threshold, value, x).astype(x.dtype, copy=False)
 
 
-@elementwise(samples=[dict(lambd=0.47)], x=lambda g, x, lambd: np.where((x >= -lambd) & (x <= lambd), 0, g))
+def shrink_rule(g, x, lambd):
+    """g where |x| > λ"""
+    return chosen(np.where((x >= -lambd) & (x <= lambd), 0, g), x)
+
+
+@elementwise(samples=[dict(lambd=0.47)], x=shrink_rule)
 def hardshrink(x, *, lambd=0.5):
     """x where |x| > λ, else 0"""
     return np.where((x >= -lambd) & (x <= lambd), 0, x).astype(x.dtype, copy=False)
 
 
-@elementwise(samples=[dict(lambd=0.47)], x=lambda g, x, lambd: np.where((x >= -lambd) & (x <= lambd), 0, g))
+@elementwise(samples=[dict(lambd=0.47)], x=shrink_rule)
 def softshrink(x, *, lambd=0.5):
     """x − λ where x > λ, x + λ where x < −λ, else 0"""
     return (x - np.clip(x, -lambd, lambd)).astype(x.dtype, copy=False)

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..autograd.operator import elementwise, undifferentiable
 from ..autograd.tensor import array_of
+from .functions import nothing
 
 
 @elementwise(np.add, symbol="+", x=lambda g: g, y=lambda g: g)
@@ -45,7 +46,7 @@ def pow_base(g, x, y):
     if isinstance(y, (int, float)):
         if y == 2:
             return g * (x * 2)
-        return g * 0 if y == 0 else g * (y * x ** (y - 1))
+        return nothing(g) if y == 0 else g * (y * x ** (y - 1))
     return np.where(y == 0, 0, g * (y * x ** np.where(y == 0, 1, y - 1)))
 
 
@@ -180,10 +181,18 @@ def logaddexp2(x, y):
 
 @elementwise(np.copysign, floats=True,
              x=lambda g, x, out: g * np.sign(x) * np.sign(out),
-             y=lambda g: g * 0)  # fmt: skip
+             y=nothing)  # fmt: skip
 def copysign(x, y):
     """|x| with the sign of y"""
     return np.copysign(x, y)
+
+
+@elementwise(symbol="lerp", x=lambda g, weight: g * (1 - weight), y=lambda g, weight: g * weight, weight=lambda g, x, y: g * (y - x))
+def lerp_elementwise(x, y, weight):
+    """x + weight · (y − x), counted from y where it is nearer, so that it ends there"""
+    with np.errstate(invalid="ignore"):  # one of the two may be ∞ − ∞
+        way = y - x
+        return np.where(np.abs(weight) < 0.5, x + weight * way, y - way * (1 - weight))
 
 
 @elementwise(np.ldexp, promote=(), x=lambda g, y: ldexp_integer(g, y), y=None)
@@ -340,7 +349,7 @@ def lcm(x, y):
     return np.lcm(x, y)
 
 
-@elementwise(np.nextafter, x=lambda g: g, y=lambda g: g * 0)
+@elementwise(np.nextafter, x=lambda g: g, y=nothing)
 def nextafter(x, y):
     """The next floating-point number after x in the direction of y"""
     return np.nextafter(x, y)

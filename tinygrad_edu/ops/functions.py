@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..autograd.operator import elementwise, undifferentiable
+from ..autograd.operator import elementwise, general, undifferentiable
 from ..autograd.tensor import Tensor, array_of
 
 # Chebyshev-fitted at 40 digits: erf(x)/x in x² on |x| ≤ 1, and x·exp(x²)·erfc(x) in two ranges of 1/x beyond.
@@ -15,7 +15,23 @@ def abs(x):
     return np.absolute(x)
 
 
-@elementwise(np.sign, x=lambda g: g * 0)
+def nothing(g):
+    """0 of g's shape, also where g is infinite or NaN."""
+    return np.zeros_like(g)
+
+
+@general(symbol="=", samples=[((2, 3), (3,))], g=lambda upstream: upstream, x=lambda upstream, x_shape: np.zeros_like(upstream, shape=x_shape))  # fmt: skip
+def straight(g, x):
+    """g, which x chose by comparisons: a function of x with slope 0"""
+    return g.copy()
+
+
+def chosen(g, x):
+    """A gradient that x chose by comparisons; gradients of gradients find x behind it, with slope 0."""
+    return straight(g, x) if isinstance(x, Tensor) else g
+
+
+@elementwise(np.sign, x=nothing)
 def sign(x):
     """−1, 0 or 1, as x is negative, zero or positive"""
     return np.sign(x)
@@ -218,25 +234,25 @@ def erfinv(x):
     return erfinv_array(x)
 
 
-@elementwise(np.floor, x=lambda g: g * 0)
+@elementwise(np.floor, x=nothing)
 def floor(x):
     """⌊x⌋, the integer below"""
     return np.floor(x)
 
 
-@elementwise(np.ceil, x=lambda g: g * 0)
+@elementwise(np.ceil, x=nothing)
 def ceil(x):
     """⌈x⌉, the integer above"""
     return np.ceil(x)
 
 
-@elementwise(np.trunc, np.fix, x=lambda g: g * 0)
+@elementwise(np.trunc, np.fix, x=nothing)
 def trunc(x):
     """The integer part of x"""
     return np.trunc(x)
 
 
-@elementwise(np.rint, np.round, np.around, x=lambda g: g * 0)
+@elementwise(np.rint, np.round, np.around, x=nothing)
 def round(x, *, decimals=0):
     """x rounded to the nearest integer (or decimal), halves to the even one"""
     return np.round(x, decimals)
@@ -266,6 +282,21 @@ def inside(x, low, high):
     x = array_of(x)
     ok = np.ones(np.shape(x), bool) if low is None else x >= low
     return ok if high is None else ok & (x <= high)
+
+
+def logit_rule(g, x, eps):
+    """1 / (x · (1 − x)), NaN outside of 0 to 1; 0 where x was clamped"""
+    low, high = (0, 1) if eps is None else (eps, 1 - eps)
+    outside = (array_of(x) < low) | (array_of(x) > high)
+    return np.where(outside, np.nan if eps is None else 0, g / (x * (1 - x)))
+
+
+@elementwise(symbol="logit", domain=(0.1, 0.9), floats=True, samples=[{}, dict(eps=0.02)], x=logit_rule)
+def logit(x, *, eps=None):
+    """ln(x / (1 − x)), x first clamped to [ε, 1 − ε]"""
+    if eps is not None:
+        x = np.clip(x, eps, 1 - eps)
+    return np.log(x / (1 - x)).astype(x.dtype, copy=False)
 
 
 @elementwise(np.positive, x=lambda g: g)

@@ -8,6 +8,7 @@ import numpy as np
 from ..autograd.memory import owner
 from ..autograd.operator import elementwise, general, linear, undifferentiable
 from ..autograd.tensor import Tensor, array_of
+from .functions import chosen
 
 
 def plain_index(index):
@@ -216,6 +217,13 @@ PICKED = np.array([[0, 2, 2], [1, 0, 0]])
         x=lambda g, x_shape, axis, index: scatter(g, index=along(index, axis), shape=x_shape))  # fmt: skip
 def gather_along(x, *, axis, index):
     """out[i, j] = x[index[i, j], j] for axis 0, and so on"""
+    return x[along(index, axis)]
+
+
+@general(samples=[((2, 4), dict(axis=1, index=PICKED))],
+         x=lambda g, x, axis, index: chosen(scatter(g, index=along(index, axis), shape=tuple(x.shape)), x))  # fmt: skip
+def gather_chosen(x, *, axis, index):
+    """gather_along where x itself chose the index by comparisons, so that the gradient depends on x, with slope 0"""
     return x[along(index, axis)]
 
 

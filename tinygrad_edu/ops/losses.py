@@ -75,7 +75,7 @@ def safe_log(x):
 @elementwise(symbol="bce", floats=True, input=lambda g, input, target: g * (sigmoid(input) - target), target=lambda g, input: -g * input)
 def binary_entropy_of_logits(input, target):
     """ln(1 + eˣ) − target · x, without overflow"""
-    return np.maximum(input, 0) - input * target + np.log1p(np.exp(np.maximum(-np.abs(input), -ONE_AND_LIMIT[input.itemsize][1])))
+    return input * ((input > 0) - target) + np.log1p(np.exp(np.maximum(-np.abs(input), -ONE_AND_LIMIT[input.itemsize][1])))
 
 
 def cross_entropy_rule(g, input, target, weight, ignore_index, label_smoothing, reduction):

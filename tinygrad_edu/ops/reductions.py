@@ -101,10 +101,10 @@ def prod(x, *, axis=None, keepdims=False):
 def extreme_rule(g, x, out, axis):
     """The gradient goes to the extreme elements, in equal shares; a constant share for higher orders."""
     x, out = array_of(x), array_of(out)
-    hit = x == out.reshape(kept(x.shape, axis))
-    hit = hit | np.isnan(x)
-    share = hit / hit.sum(axis=axis if axis is None else normalized(axis, x.ndim), keepdims=True)
-    return unreduced(g, axis, x.shape) * share.astype(x.dtype)
+    out = out.reshape(kept(x.shape, axis))
+    hit = (x == out) | (np.isnan(x) & np.isnan(out))
+    sharing = hit.sum(axis=axis if axis is None else normalized(axis, x.ndim), keepdims=True)
+    return np.where(hit, unreduced(g, axis, x.shape) / sharing.astype(x.dtype), 0)
 
 
 @general(np.max, np.amax, symbol="max", samples=AXES, x=extreme_rule)
@@ -117,6 +117,12 @@ def amax(x, *, axis=None, keepdims=False):
 def amin(x, *, axis=None, keepdims=False):
     """min x along axis; equal minima share the gradient"""
     return in_rows(x.min(axis=axis, keepdims=keepdims))
+
+
+@general(symbol="element", samples=[((5,), dict(place=2)), ((2, 3), dict(place=4))], x=lambda g, x, out: extreme_rule(g, x, out, None))
+def element(x, *, place):
+    """x[place], counted in row-major order; elements that are equal to it share the gradient"""
+    return x.reshape(-1)[place]
 
 
 def var_rule(g, x, axis, correction):
@@ -151,7 +157,7 @@ def std(x, *, axis=None, correction=1, keepdims=False):
 def logsumexp_rule(g, x, out, axis):
     """softmax(x)"""
     out = unreduced(out, axis, x.shape)
-    return unreduced(g, axis, x.shape) * np.exp(x - np.where(np.isfinite(array_of(out)), out, 0))
+    return unreduced(g, axis, x.shape) * np.exp(x - np.where(array_of(out) == -np.inf, 0, out))
 
 
 @general(symbol="lse", floats=True, samples=AXES, x=logsumexp_rule)
@@ -253,7 +259,7 @@ def logcumsumexp_rule(g, x, out, axis):
     n = x.shape[-1]
     later = np.triu(np.ones((n, n), bool))
     gaps = x.reshape((*x.shape, 1)) - out.reshape((*out.shape[:-1], 1, n))
-    rows = np.where(later, np.exp(np.where(later, gaps, 0)), 0) * g.reshape((*g.shape[:-1], 1, n))
+    rows = np.where(later, np.exp(np.where(later, gaps, 0)) * g.reshape((*g.shape[:-1], 1, n)), 0)
     return np.moveaxis(rows.sum(axis=-1), -1, axis)
 
 

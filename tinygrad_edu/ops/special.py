@@ -43,6 +43,7 @@ def log_gamma(x):
     out = np.where(near_two | (np.abs(y - 1) < 0.25), near_zero_of_log_gamma(np.where(near_two, y - 2, y - 1), near_two), out)
     out = np.where(np.isposinf(y), np.inf, out)
     reflected = np.log(np.pi / np.abs(np.sin(np.pi * (x - np.round(x))))) - out
+    reflected = np.where(np.abs(x) < 1e-290, -np.log(np.abs(x)), reflected)
     return np.where(x < 0.5, np.where(x == np.floor(x), np.inf, reflected), out)
 
 
@@ -116,7 +117,7 @@ def scaled_bessel(x, order):
     for k in range(1, 22):
         term = term * ((2 * k - 1) ** 2 - 4 * order) / (8 * k * size)
         tail = tail + term
-    tail = tail / np.sqrt(2 * np.pi * size)
+    tail = tail / (np.sqrt(2 * np.pi) * np.sqrt(size))
     out = np.where(size < 30, series, tail)
     return out if order == 0 else np.copysign(out, x)
 
@@ -169,8 +170,9 @@ def i1(x):
 
 
 def ratio(out, x):
-    """out / x, and ½ where out is 0: the limit of I₁(x) / x."""
-    zero = array_of(out) == 0
+    """out / x, and near 0 its limit ½."""
+    x_array = array_of(x)
+    zero = np.abs(x_array) < np.finfo(x_array.dtype).tiny
     return np.where(zero, 0.5, out / np.where(zero, 1, x))
 
 
@@ -223,7 +225,7 @@ def erfcx(x):
     y = np.asarray(x, np.float64)
     with np.errstate(over="ignore"):
         below = 2 * np.exp(y * y) - scaled_erfc(np.clip(-y, 0, 1e300))
-    return np.where(y < 0, below, scaled_erfc(np.clip(y, 0, 1e300))).astype(x.dtype)[()]
+        return np.where(y < 0, below, np.where(y == np.inf, 0, scaled_erfc(np.clip(y, 0, 1e300)))).astype(x.dtype)[()]
 
 
 @elementwise(floats=True, domain=(0.2, 3), x=lambda g, x: g * (-np.log(x) - 1))

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..autograd.operator import general, linear
 from ..autograd.tensor import Tensor, array_of
+from .functions import chosen as chosen_by
 from .products import ones
 
 BLOCK = 2**19  # bytes of columns made at once: images are taken in groups that stay in the processor's cache
@@ -294,12 +295,18 @@ def first_largest(x, out, kernel, stride, dilation, padding):
     return chosen
 
 
+def where_chosen(x, hit):
+    """x where chosen, else 0, even if x is infinite; for large arrays its bits are masked, three times as fast as np.where"""
+    if x.size < 4096:
+        return np.where(hit, x, 0)
+    return np.bitwise_and(x.view(f"i{x.itemsize}"), np.negative(hit.view("i1"))).view(x.dtype)
+
+
 def max_pool_rule(g, x, out, kernel, stride, dilation, padding):
     """Each window gives its gradient to its largest element, the first one if several are equal."""
     chosen = first_largest(array_of(x), array_of(out), kernel, stride, dilation, padding)
-    return pool_place(
-        g, chosen=chosen, shape=tuple(x.shape[2:]), kernel=kernel, stride=stride, dilation=dilation, padding=padding
-    )
+    geometry = dict(kernel=kernel, stride=stride, dilation=dilation, padding=padding)
+    return chosen_by(pool_place(g, chosen=chosen, shape=tuple(x.shape[2:]), **geometry), x)
 
 
 POOL = dict(kernel=(2, 2), stride=(2, 2), dilation=(1, 1), padding=((0, 0), (0, 0)))
@@ -337,9 +344,9 @@ def pool_place(x, *, chosen, shape, kernel, stride, dilation, padding):
     out = border(x, shape, padding)
     for hit, tap in zip(chosen, taps(kernel, stride, dilation, tuple(x.shape[2:]))):
         if overlap:
-            out[tap] += x * hit
+            out[tap] += where_chosen(x, hit)
         else:
-            np.multiply(x, hit, out=out[tap])
+            out[tap] = where_chosen(x, hit)
     return cropped(out, shape, padding)
 
 
@@ -355,7 +362,7 @@ def pool_pick(x, *, chosen, kernel, stride, dilation, padding):
     x = padded(x, padding)
     out = np.zeros_like(x, shape=chosen.shape[1:])
     for hit, tap in zip(chosen, taps(kernel, stride, dilation, tuple(out.shape[2:]))):
-        out += x[tap] * hit
+        out += where_chosen(x[tap], hit)
     return out
 
 

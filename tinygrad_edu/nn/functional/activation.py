@@ -239,7 +239,7 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     tensor([[0.6000, 0.8000]])
     """
     size = reductions.vector_norm(magnitudes(input), axis=tuple(dim) if isinstance(dim, (tuple, list)) else dim, order=p, keepdims=True)
-    result = input / where(Tensor(array_of(size) >= eps, None), size, eps)
+    result = input / where(Tensor(array_of(size) < eps, None), eps, size)
     return result if out is None else out.copy_(result)
 
 

@@ -363,7 +363,7 @@ def triplets(name, anchor, positive, negative, distance, margin, swap, reduction
 def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """ln(1 + e^(−target · input)), averaged; the target is 1 or −1"""
     check_shapes("soft_margin_loss", input, target)
-    return reduced(-logsigmoid(input * target), chosen("soft_margin_loss", size_average, reduce, reduction))
+    return reduced(0 - logsigmoid(input * target), chosen("soft_margin_loss", size_average, reduce, reduction))
 
 
 def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):

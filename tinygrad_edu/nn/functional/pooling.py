@@ -7,7 +7,7 @@ import numpy as np
 from ...autograd.operands import ShapeError
 from ...autograd.tensor import Tensor
 from ...ops import windows as ops
-from ...ops.indexing import gather_along, setitem
+from ...ops.indexing import gather_chosen, setitem
 from .convolution import at_least, batched, per_axis
 
 
@@ -300,7 +300,7 @@ def adaptive_maximum(name, n, input, output_size, return_indices):
             window = tuple(slice(starts[i], ends[i]) for i, (starts, ends) in zip(cell, bounds))
             inside = x[(slice(None), slice(None), *window)].reshape((*x.shape[:2], -1))
             chosen[(slice(None), slice(None), *cell)] = flat[window].reshape(-1)[inside.argmax(axis=-1)]
-        picked = gather_along(input.reshape(*x.shape[:2], -1), axis=2, index=chosen.reshape((*x.shape[:2], -1)))
+        picked = gather_chosen(input.reshape(*x.shape[:2], -1), axis=2, index=chosen.reshape((*x.shape[:2], -1)))
         out, indices = picked.reshape(chosen.shape), Tensor(chosen, None)
     if single:
         out, indices = out.squeeze(0), None if indices is None else indices.squeeze(0)
@@ -396,7 +396,7 @@ def fractional_maximum(name, n, input, kernel_size, output_size, output_ratio, r
     flat = flat.reshape(*lead, prod(wanted), prod(kernel))
     values = np.take_along_axis(input.array.reshape(*lead, 1, -1), flat.reshape(*lead, 1, -1), axis=-1).reshape(flat.shape)
     chosen = np.take_along_axis(flat, values.argmax(axis=-1)[..., None], axis=-1)[..., 0]
-    out = gather_along(input.reshape(*lead, -1), axis=2, index=chosen).reshape((*lead, *wanted))
+    out = gather_chosen(input.reshape(*lead, -1), axis=2, index=chosen).reshape((*lead, *wanted))
     indices = Tensor(chosen.reshape((*lead, *wanted)), None)
     if single:
         out, indices = out.squeeze(0), indices.squeeze(0)

@@ -137,7 +137,7 @@ def bag_maximum(rows, bags, shape):
     values = array_of(rows)
     highest = np.full(shape, -np.inf, values.dtype)
     np.maximum.at(highest, bags, values)
-    place, column = np.nonzero(values == highest[bags])
+    place, column = np.nonzero((values == highest[bags]) | np.isnan(values))
     first = np.full(shape, len(values))
     np.minimum.at(first, (bags[place], column), place)
     bag, column = np.nonzero(first < len(values))

@@ -93,7 +93,7 @@ class Lazy(Module):
                 mine[name].data = p.data
             mine[name].__class__ = type(p)
         buffers = mine if loaded else dict(own_buffers(layer))
-        settings = {k: v for k, v in layer.__dict__.items() if not isinstance(v, Parameter)}
+        settings = {k: v for k, v in layer.__dict__.items() if not isinstance(v, Parameter) and k != "_registered"}
         self.__dict__.update(settings | {k: t for k, t in buffers.items() if not isinstance(t, Parameter)}, training=training)
         self.__class__ = self.kind
         return self.forward(input, *args, **kwargs)
