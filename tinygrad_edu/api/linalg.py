@@ -69,12 +69,12 @@ def matrices(name, A):
     return floats(name, A)
 
 
-COMPLEX = {"inv", "solve", "det", "slogdet", "matrix_power", "matrix_exp"}  # what complex matrices have too
+WITH_COMPLEX_RULES = {"inv", "solve", "det", "slogdet", "matrix_power", "matrix_exp"}  # what complex matrices have too
 
 
 def floats(name, A):
     """`A` if its numbers are floating-point, or complex where that is defined here, else an error."""
-    if A.dtype.kind != "f" and not (A.dtype.kind == "c" and name in COMPLEX):
+    if A.dtype.kind != "f" and not (A.dtype.kind == "c" and name in WITH_COMPLEX_RULES):
         raise RuntimeError(f"linalg.{name}: expected floating-point numbers, got {A.dtype}; convert them first, as in x.float()")
     return A
 
