@@ -294,7 +294,7 @@ def test_an_error_names_the_module(shape, note):
     with pytest.raises(ValueError) as caught:
         Net()(tg.ones(shape))
     assert caught.value.__notes__[-1] == note and len(caught.value.__notes__) == 2
-    assert str(caught.value).startswith("shapes (2,"), "the message's own text leads"
+    assert str(caught.value).startswith("linear: the input, of shape [2,"), "the message's own text leads"
     with pytest.raises(ValueError) as caught, tg.recording():
         Net()(tg.ones(shape))
     assert caught.value.__notes__[-1] == note

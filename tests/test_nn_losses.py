@@ -191,3 +191,22 @@ def test_ctc_takes_log_probabilities_as_normalized():
 def test_one_margin_keeps_the_form_of_its_target():
     assert F.multi_margin_loss(tg.ones(3), tg.tensor([2]), reduction="none").shape == (1,)
     assert F.multi_margin_loss(tg.ones(3), tg.tensor(2), reduction="none").shape == ()
+
+
+@pytest.mark.parametrize(
+    ("loss", "before", "words"),
+    [
+        (lambda x: F.cross_entropy(x, tg.tensor([0, 1])), lambda x: x.softmax(1), "cross_entropy applies softmax itself"),
+        (lambda x: F.nll_loss(x, tg.tensor([0, 1])), lambda x: x.softmax(1), "use log_softmax"),
+        (lambda x: F.binary_cross_entropy_with_logits(x, tg.ones(2, 2)), tg.sigmoid, "applies sigmoid itself"),
+        (lambda x: F.binary_cross_entropy_with_logits(x, tg.ones(2, 2)), tg.nn.Sequential(tg.nn.Linear(2, 2), tg.nn.Sigmoid()), "applies sigmoid itself"),
+    ],
+)
+def test_what_a_loss_applies_itself_is_not_applied_before(loss, before, words, recwarn):
+    x = tg.tensor([[1.0, 2.0], [3.0, 1.0]], requires_grad=True)
+    loss(x)
+    loss(x * 2.0)
+    loss(before(x).detach())
+    assert not recwarn
+    with pytest.warns(UserWarning, match=words):
+        loss(before(x))

@@ -17,7 +17,7 @@ def start(outputs, gradients, create_graph, attempt):
         if node is None:
             raise RuntimeError(
                 f"{attempt}: this tensor does not require grad and nothing computed it in a graph; create the leaves "
-                "with requires_grad=True, and compute outside of no_grad()"
+                "with requires_grad=True, and compute outside of no_grad() and without detach(), .item(), argmax or comparisons on the way"
             )
         if g is None:
             if array.size != 1:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from math import prod
 
+from ..autograd.tensor import Tensor
 from . import functional as F
 from .functional.loss import chosen
 from .layers.linear import Linear
@@ -15,6 +16,9 @@ class Loss(Module):
 
     def __init__(self, size_average=None, reduce=None, reduction="mean"):
         super().__init__()
+        if isinstance(size_average, Tensor) or isinstance(reduce, Tensor):
+            name = type(self).__name__
+            raise TypeError(f"{name}(…): a loss is made first and called then, as in {name}()(prediction, target)")
         self.reduction = chosen(type(self).__name__, size_average, reduce, reduction)
 
 

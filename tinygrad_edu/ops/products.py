@@ -41,9 +41,23 @@ def matmul_right(g, x, y_shape):
 @general(np.matmul, symbol="@", samples=COMBINATIONS, x=matmul_left, y=matmul_right)
 def matmul(x, y):
     """x @ y, shapes (…, m, k) @ (…, k, n) → (…, m, n); a vector is a row on the left, a column on the right"""
-    if x.ndim == 2 == y.ndim:
-        return x.dot(y)
-    return np.matmul(x, y)
+    try:
+        return x.dot(y) if x.ndim == 2 == y.ndim else np.matmul(x, y)
+    except ValueError:
+        raise unequal(x, y) from None
+
+
+def unequal(x, y):
+    """The error of x @ y: which two numbers must be equal, and what would make them so."""
+    if not x.ndim or not y.ndim:
+        return ValueError(f"x @ y needs vectors or matrices, and {'x' if not x.ndim else 'y'} is a single number; multiply numbers with *")
+    k, rows = x.shape[-1], y.shape[-2:][0]
+    if k == rows:
+        return ValueError(f"x @ y: leading dimensions must be equal or 1, and the shapes are {list(x.shape)} and {list(y.shape)}")
+    turned = ["x @ y.T"] * (y.ndim == 2 and y.shape[1] == k) + ["x.T @ y"] * (x.ndim == 2 and x.shape[0] == rows)
+    hint = f"; {' and '.join(turned)} would fit" if turned else ""
+    return ValueError(f"x @ y: x, of shape {list(x.shape)}, has {k} columns, and y, of shape {list(y.shape)}, has {rows} rows; they must be "
+                      f"equally many{hint}")  # fmt: skip
 
 
 def linear_weight(g, x):
@@ -90,15 +104,36 @@ def linear_input(g, weight):
          x=linear_input, weight=linear_weight, bias=linear_bias)  # fmt: skip
 def affine(x, weight, bias=None):
     """x @ weightᵀ + bias, shapes (…, in), (out, in), (out) → (…, out)"""
-    if x.ndim > 2:
-        out = x.reshape((-1, x.shape[-1])).dot(weight.T).reshape((*x.shape[:-1], weight.shape[0]))
-    else:
-        out = x.dot(weight.T)
+    try:
+        if x.ndim > 2:
+            out = x.reshape((-1, x.shape[-1])).dot(weight.T).reshape((*x.shape[:-1], weight.shape[0]))
+        elif x.ndim:
+            out = x.dot(weight.T)
+        else:  # dot would multiply the whole weight
+            raise misfit(x, weight)
+    except ValueError:
+        raise misfit(x, weight) from None
     if bias is None:
         return out
     if out.size > 4096:
         return np.add(out, bias, out)
     return np.add(out, bias.reshape(out.shape) if out.size == bias.size else bias)  # equal shapes add twice as fast
+
+
+def misfit(x, weight):
+    """The error of a linear map: how many numbers it takes, how many there are, and what would fit."""
+    if not x.ndim:
+        return ValueError("linear: the input is a single number without a dimension; give it one, as in x.reshape(1)")
+    wanted = weight.shape[-1]
+    hint = ""
+    if x.ndim > 2 and prod(x.shape[1:]) == wanted:
+        hint = f"; x.flatten(1), of shape {[x.shape[0], wanted]}, would fit"
+    elif x.ndim == 2 and x.shape[0] == wanted:
+        hint = f"; x.T, of shape {list(x.shape[::-1])}, would fit"
+    elif x.ndim == 1 and wanted == 1:
+        hint = f"; x[:, None], {x.shape[0]} samples of one number, would fit"
+    return ValueError(f"linear: the input, of shape {list(x.shape)}, has {x.shape[-1]} numbers in its last dimension, and the weight, of shape "
+                      f"{list(weight.shape)}, takes {wanted}{hint}")  # fmt: skip
 
 
 @general(symbol="·", samples=[((3,), (3,))], x=lambda g, y: g * y, y=lambda g, x: g * x)

@@ -3,6 +3,7 @@
 import functools
 import warnings
 from collections import defaultdict
+from collections.abc import Iterable
 from copy import deepcopy
 from operator import attrgetter
 
@@ -40,6 +41,8 @@ class Optimizer:
             raise RuntimeError(f"{type(self).__name__}: foreach=True and fused=True exclude each other; both are ways to do one step, so give one")
         if isinstance(params, Tensor):
             raise TypeError(f"{type(self).__name__}: params must be several tensors or groups, as in [x]; got one Tensor")
+        if not isinstance(params, Iterable):
+            raise TypeError(f"{type(self).__name__}: params must be several tensors or groups, as in model.parameters(); got {instead(params)}")
         groups = list(params)
         if not groups:
             raise ValueError(f"{type(self).__name__}: the list of parameters is empty; it needs at least one tensor to train")
@@ -209,6 +212,13 @@ class Optimizer:
             lines += ([""] if i else []) + [f"Parameter Group {i}"]
             lines += [f"    {k}: {v}" for k, v in sorted(group.items()) if k != "params"]
         return "\n".join([*lines, ")"])
+
+
+def instead(params):
+    """What somebody gave in the place of parameters, and what was probably meant."""
+    if hasattr(params, "parameters"):
+        return f"a {type(params).__name__}; pass its .parameters()"
+    return f"the method {params.__name__} itself; call it: .{params.__name__}()" if hasattr(params, "__self__") else type(params).__name__
 
 
 def registration(kind):

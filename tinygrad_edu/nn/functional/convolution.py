@@ -60,10 +60,11 @@ def check_channels(name, input, weight, bias, groups, given, result, shape):
     if groups < 1 or given % groups or result % groups:
         raise ShapeError(f"{name}: groups={groups} must divide the {given} input channels and the {result} output channels")
     if input.array.shape[1] != given:
+        order = [0, input.ndim - 1, *range(1, input.ndim - 1)]
+        hint = f"; channels come second: x.permute({', '.join(map(str, order))})" if input.array.shape[-1] == given else ""
         raise ShapeError(
-            f"{name}: the input has {input.array.shape[1]} channels, shape {list(input.array.shape)}; "
-            f"this weight, of shape "
-            f"{list(weight.shape)} with groups={groups}, wants {given}"
+            f"{name}: the input has {input.array.shape[1]} channels, shape {list(input.array.shape)}; this weight, of shape "
+            f"{list(weight.shape)} with groups={groups}, wants {given}{hint}"
         )
     if bias is not None and tuple(bias.shape) != (result,):
         raise ShapeError(f"{name}: bias has shape {list(bias.shape)}; it must be [{result}], one number per output channel")

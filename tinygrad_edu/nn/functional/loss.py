@@ -1,6 +1,7 @@
 """Losses as functions."""
 
 import math
+import warnings
 
 import numpy as np
 
@@ -32,6 +33,15 @@ def check_shapes(name, input, target, first="input", second="target"):
             hint = f"give them one shape, as in {wrong}.reshape({', '.join(map(str, right))})"
         raise ShapeError(f"{name}: {first} has shape {list(a)} and {second} {list(b)}; they would be broadcast to every pair of "
                          f"elements, which is no loss: {hint}")  # fmt: skip
+
+
+def warn_of_repetition(name, node, makers, advice):
+    """Warn if the input comes right out of a function that the loss applies itself: nothing fails then, and little is learned."""
+    if node.op is not None and node.op.name in makers:
+        warnings.warn(f"{name}: the input is the result of {makers[node.op.name]}; {advice}", stacklevel=3)
+
+
+SOFTMAX, SIGMOID = dict(softmax="softmax"), dict(sigmoid="sigmoid", affine_sigmoid="sigmoid")
 
 
 def check_reduction(name, reduction):
@@ -134,6 +144,9 @@ def binary_cross_entropy_with_logits(input, target, weight=None, size_average=No
     """
     check_shapes("binary_cross_entropy_with_logits", input, target)
     reduction = chosen("binary_cross_entropy_with_logits", size_average, reduce, reduction)
+    if input.node is not None:
+        warn_of_repetition("binary_cross_entropy_with_logits", input.node, SIGMOID, "this loss applies sigmoid itself: give it the scores before, or use "
+                           "binary_cross_entropy")  # fmt: skip
     if pos_weight is None:
         values = losses.binary_entropy_of_logits(input, target)
     else:
@@ -179,6 +192,11 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
         reduction = chosen("cross_entropy", size_average, reduce, reduction)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"cross_entropy: label_smoothing must be between 0 and 1, and it is {label_smoothing}")
+    if not isinstance(target, Tensor):
+        raise TypeError(f"cross_entropy: the target must be a Tensor of class indices or probabilities, got {type(target).__name__}; make one, "
+                        "as in tensor([0, 2, 1])")  # fmt: skip
+    if input.node is not None:
+        warn_of_repetition("cross_entropy", input.node, SOFTMAX, "cross_entropy applies softmax itself: give it the scores before")
     if target.array.dtype.kind == "f" and input.array.shape == target.array.shape:
         if ignore_index >= 0:
             raise RuntimeError(f"cross_entropy: ignore_index={ignore_index} needs class indices, and the target holds probabilities")
@@ -234,7 +252,12 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     tensor(1.)
     """
     reduction = chosen("nll_loss", size_average, reduce, reduction)
+    if input.node is not None:
+        warn_of_repetition("nll_loss", input.node, SOFTMAX, "nll_loss takes logarithms of probabilities: use log_softmax, or cross_entropy of the scores")
     rows, index, shape, ignore_index = class_rows("nll_loss", input, target, weight, ignore_index)
+    if weight is None and ignore_index is None and len(index):
+        values = -pick(rows, classes=index)
+        return reduced(values, reduction) if reduction != "none" else values.reshape(shape)
     counted = np.ones(len(index), bool) if ignore_index is None else index != ignore_index
     values = -pick(rows, classes=np.where(counted, index, 0))
     total = len(index)
