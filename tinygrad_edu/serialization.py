@@ -11,7 +11,7 @@ MAP_LOCATION = Any
 
 def named(allowed):
     """The classes by the names that pickles have for them; an entry may be (class, name)."""
-    pairs = [entry if isinstance(entry, tuple) else (entry, f"{entry.__module__}.{entry.__qualname__}") for entry in allowed]
+    pairs = [entry if isinstance(entry, tuple) else (entry, f"{entry.__module__}.{getattr(entry, '__qualname__', entry.__name__)}") for entry in allowed]
     return {name: kind for kind, name in pairs}
 
 

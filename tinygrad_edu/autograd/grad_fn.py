@@ -146,7 +146,8 @@ class RemovableHandle:
 
     def __init__(self, registered):
         self.registered = registered
-        self.id = next(handle_ids)  # not id(self): a handle that nobody keeps would give its number to the next one
+        # not id(self): a handle that nobody keeps would give its number to the next one; hooks of a loaded model have theirs already
+        self.id = next(number for number in handle_ids if number not in registered)
 
     def remove(self):
         """Take the registration back."""

@@ -244,9 +244,8 @@ VALUES = {"numpy.ndarray": np.ndarray}
 def found(name, table=None):
     """What a name in a pickle stands for; None for what is not in the list."""
     name = name.replace("__builtin__.", "builtins.", 1)
-    if name in trusted:
-        return Trusted(name, trusted[name]) if callable(trusted[name]) else trusted[name]
     for known in (table or {}, MAKERS, VALUES):
         if name in known:
             return known[name]
-    return None
+    kind = trusted.get(name)
+    return Trusted(name, kind) if callable(kind) else kind

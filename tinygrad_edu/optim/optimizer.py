@@ -198,13 +198,17 @@ class Optimizer:
                 state[p] = {k: as_used(v, p, k) for k, v in state_dict["state"][n].items()}
         for group, saved in zip(self.param_groups, groups):
             group.update({k: deepcopy(v) for k, v in saved.items() if k not in ("params", "param_names")})
-        self.state = state
+        self.__setstate__({"state": state, "param_groups": self.param_groups})
         for hook in list(self.hooks.get("load_state_dict_post", {}).values()):
             hook(self)
 
     def __getstate__(self):
         """What copies and pickles hold: all but hooks and what one step keeps for the next."""
         return {**self.__dict__, "hooks": {}, "numbers": {}, "scratch": {}}
+
+    def __setstate__(self, state):
+        """Take up such a state; a subclass adds options here that older states lack, as in PyTorch."""
+        self.__dict__.update({"hooks": {}, "numbers": {}, "scratch": {}, "last_step": 0, **self.__dict__, **state})
 
     def __repr__(self):
         lines = [f"{type(self).__name__} ("]
