@@ -97,3 +97,37 @@ def test_types_that_numpy_does_not_have_can_be_named():
         tg.zeros(2, dtype=tg.bfloat16)
     with pytest.raises(TypeError, match="bfloat16"):
         np.zeros(2, tg.bfloat16)
+
+
+REFUSED = [
+    (lambda: tg.ones(2, 2) @ tg.ones(2, 2, dtype=tg.float64), RuntimeError, "same dtype, got float32\\[2, 2\\] and float64"),
+    (lambda: tg.ones(2) @ tg.arange(2), RuntimeError, "same dtype"),
+    (lambda: tg.dot(tg.ones(2), tg.ones(2, dtype=tg.float64)), RuntimeError, "same dtype"),
+    (lambda: tg.einsum("i,i", tg.ones(2), tg.ones(2, dtype=tg.float64)), RuntimeError, "same dtype"),
+    (lambda: tg.nn.Linear(2, 1)(tg.ones(3, 2, dtype=tg.float64)), RuntimeError, "same dtype"),
+    (lambda: tg.nn.Conv1d(1, 1, 1)(tg.ones(1, 1, 2, dtype=tg.float64)), RuntimeError, "same dtype"),
+    (lambda: tg.tensor([True]) - 1, RuntimeError, "logical_not"),
+    (lambda: 1 - tg.tensor([True]), RuntimeError, "logical_not"),
+    (lambda: tg.ones(1) - True, RuntimeError, "logical_not"),
+    (lambda: tg.ones(1) - tg.tensor([True]), RuntimeError, "logical_not"),
+    (lambda: tg.arange(3).softmax(0), RuntimeError, "floating-point numbers, got int64"),
+    (lambda: tg.tensor([1j]) < 2, RuntimeError, "no order"),
+    (lambda: tg.tensor([1j, 2]).max(), RuntimeError, "no order"),
+    (lambda: tg.tensor([1j, 2]).argmin(0), RuntimeError, "no order"),
+    (lambda: tg.tensor([1j, 2]).sort(), RuntimeError, "no order"),
+    (lambda: tg.tensor([1j, 2]).clamp(0, 1), RuntimeError, "no order"),
+    (lambda: tg.maximum(tg.ones(1), tg.tensor([1j])), RuntimeError, "no order"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(REFUSED)))
+def test_what_pytorch_refuses(number):
+    attempt, error, text = REFUSED[number]
+    with pytest.raises(error, match=text):
+        attempt()
+
+
+def test_what_pytorch_does_not_refuse():
+    assert (tg.ones(2) @ np.ones(2)).item() == 2, "NumPy's arrays are constants, which adapt"
+    assert tg.arange(3).softmax(0, dtype=tg.float32).dtype == tg.float32 and (~tg.tensor([True])).item() is False
+    assert tg.zeros(2).copy_(tg.tensor([1 + 2j, 3])).tolist() == [1.0, 3.0], "the imaginary part is dropped"

@@ -565,3 +565,42 @@ def test_a_training_recorded_for_tensorboard(tmp_path):
     assert values["weights", 3].histo.num == 8 and values["weights", 3].histo.sum == pytest.approx(8 * mean)
     assert (values["picture", 3].image.height, values["picture", 3].image.width) == (4, 5)
     assert values["accuracy", 0].simple_value == 0.5 and ("curve", 0) in values
+
+
+def hermitian(x):
+    return x @ x.mH
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda x: tg.linalg.eigvalsh(hermitian(x)), lambda x: tg.linalg.svdvals(x[:, :2]), lambda x: tg.linalg.eigh(hermitian(x)).eigenvectors.abs(),
+     lambda x: tg.linalg.solve_triangular(x, tg.complex(x.real[:, :1], x.real[:, :1]), upper=True).abs(), lambda x: tg.linalg.matrix_norm(x), lambda x: tg.linalg.matrix_norm(x, 2),
+     lambda x: tg.linalg.solve_triangular(x, x[:1] * 2, upper=False, left=False, unitriangular=True).real],
+)  # fmt: skip
+def test_decompositions_of_complex_matrices_have_gradients(function):
+    tg.manual_seed(3)
+    re, im = (tg.randn(3, 3, dtype=tg.float64, requires_grad=True) for _ in range(2))
+    assert tg.autograd.gradcheck(lambda re, im: function(tg.complex(re, im)), (re, im))
+
+
+def test_decompositions_of_complex_matrices_are_numpys():
+    tg.manual_seed(4)
+    x = tg.complex(tg.randn(2, 3, 3, dtype=tg.float64), tg.randn(2, 3, 3, dtype=tg.float64))
+    a, h = x.numpy(), hermitian(x)
+    values, vectors = tg.linalg.eigh(h)
+    assert np.allclose((vectors @ tg.diag_embed(values).to(vectors.dtype) @ vectors.mH).numpy(), h.numpy()) and values.dtype == tg.float64
+    U, S, Vh = tg.linalg.svd(x, full_matrices=False)
+    assert np.allclose((U * S[:, None] @ Vh).numpy(), a) and np.allclose(tg.linalg.svdvals(x).numpy(), S.numpy())
+    L, Q = tg.linalg.cholesky(h), tg.linalg.qr(x)
+    assert np.allclose((L @ L.mH).numpy(), h.numpy()) and np.allclose((Q.Q @ Q.R).numpy(), a) and np.allclose((tg.linalg.pinv(x) @ x).numpy(), np.eye(3))
+    assert np.allclose(tg.linalg.cholesky(h, upper=True).mH.numpy(), L.numpy())
+    re = tg.ones(2, 2, requires_grad=True)
+    with pytest.raises(NotImplementedError, match="derivative is not known"):
+        tg.linalg.qr(tg.complex(re, re * 2)).R.abs().sum().backward()
+
+
+def test_parts_of_complex_tensors_can_be_assigned():
+    z = tg.complex(tg.ones(2), tg.ones(2))
+    z.real = 0
+    z.imag = tg.tensor([2.0, 3.0])
+    assert z.tolist() == [2j, 3j]

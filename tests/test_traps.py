@@ -103,7 +103,7 @@ def test_12_numpy_function_of_a_tensor():
 
 def test_13_float32_stays_float32():
     x = tg.tensor([1.0, 2.0], requires_grad=True)
-    for out in (2.0 * x + 1, x * np.float64(2.0) + 1, x * np.sqrt(2), x / 3, x**2, x - True, 1 / x):
+    for out in (2.0 * x + 1, x * np.float64(2.0) + 1, x * np.sqrt(2), x / 3, x**2, x + True, 1 / x):
         assert out.dtype == tg.float32
     (2.0 * x + 1).sum().backward()
     assert x.grad.dtype == tg.float32

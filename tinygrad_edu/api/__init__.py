@@ -4,9 +4,10 @@ from . import create, elementwise, index, product, random, reduce, shape, linalg
 from .methods import install
 from . import names  # noqa: I001  (after methods: it spells some of them another way)
 from . import complexes  # noqa: I001  (after methods: complex tensors have most of them too)
+from . import complex_linalg  # noqa: I001
 from .spelling import functions
 
 install()
 from . import words  # noqa: E402,F401  (last: it looks at what the others entered)
 
-__all__ = ["complexes", "create", "elementwise", "everyday", "factors", "functions", "index", "linalg", "names", "printing", "product", "random", "reduce", "shape", "special"]
+__all__ = ["complex_linalg", "complexes", "create", "elementwise", "everyday", "factors", "functions", "index", "linalg", "names", "printing", "product", "random", "reduce", "shape", "special"]

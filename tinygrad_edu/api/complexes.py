@@ -99,8 +99,13 @@ class ComplexTensor(Tensor):
         if re.requires_grad or im.requires_grad:
             self.node = Joined.apply(re, im, array).node
 
-    real = property(lambda self: self.re)
-    imag = property(lambda self: self.im)
+    real = property(lambda self: self.re, lambda self, value: self.assign(self.re, value))
+    imag = property(lambda self: self.im, lambda self, value: self.assign(self.im, value))
+
+    def assign(self, part, value):
+        """Overwrite the real or the imaginary part."""
+        part[...] = as_tensor(value)
+        ComplexTensor.__init__(self, self.re, self.im)
 
     def detach(self):
         """The same numbers without their history."""

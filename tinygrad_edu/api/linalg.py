@@ -1,7 +1,7 @@
 """Linear algebra in the spelling of `torch.linalg`, and its names at the top level.
 
 Matrices are the last two dimensions; all dimensions before them are a batch. What has several results returns a named
-tuple. Real numbers only: `eig` and `eigvals`, whose results are complex, are not here.
+tuple. `eig` and `eigvals`, whose results are complex, are in factors.py; functions of complex matrices in complex_linalg.py.
 """
 
 import functools
@@ -29,6 +29,9 @@ SignLog = named_results("linalg_slogdet", "sign logabsdet")
 LeastSquares = named_results("linalg_lstsq", "solution residuals rank singular_values")
 
 
+OF_COMPLEX: dict = {}  # name → the function for complex matrices, where it is another one
+
+
 class LinAlgError(RuntimeError, np.linalg.LinAlgError):
     """A matrix that the computation needs otherwise: singular, not positive definite, not square."""
 
@@ -44,8 +47,11 @@ def entry(function):
         for name in renamed.keys() & kwargs.keys():
             kwargs[renamed[name]] = kwargs.pop(name)
         out = kwargs.pop("out", None)
+        chosen = function
+        if function.__name__ in OF_COMPLEX and any(isinstance(a, Tensor) and a.array.dtype.kind == "c" for a in args):
+            chosen = OF_COMPLEX[function.__name__]
         try:
-            result = function(*args, **kwargs)
+            result = chosen(*args, **kwargs)
         except np.linalg.LinAlgError as error:
             if isinstance(error, LinAlgError):
                 raise
@@ -69,7 +75,7 @@ def matrices(name, A):
     return floats(name, A)
 
 
-WITH_COMPLEX_RULES = {"inv", "solve", "det", "slogdet", "matrix_power", "matrix_exp"}  # what complex matrices have too
+WITH_COMPLEX_RULES = {"inv", "solve", "matrix_norm", "det", "slogdet", "matrix_power", "matrix_exp"}  # what complex matrices have too
 
 
 def floats(name, A):
@@ -319,9 +325,9 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
     if a == b or A.ndim < 2:
         raise RuntimeError(f"linalg.matrix_norm: dim must name two different dimensions of shape {list(A.shape)}, not {dim}")
     if ord == "fro":
-        return reductions.vector_norm(A, axis=(a, b), order=2, keepdims=keepdim)
+        return reductions.vector_norm(magnitudes(A), axis=(a, b), order=2, keepdims=keepdim)
     if ord in ("nuc", 2, -2):
-        values = linalg.svdvals(shapes.moveaxis(A, source=(a, b), destination=(-2, -1)))
+        values = svdvals(shapes.moveaxis(A, source=(a, b), destination=(-2, -1)))
         out = values.sum(-1) if ord == "nuc" else values.amax(-1) if ord == 2 else values.amin(-1)
     elif ord in (1, -1, math.inf, -math.inf):
         a, b = (b, a) if abs(ord) != 1 else (a, b)  # sums over a, extremes over b

@@ -182,6 +182,7 @@ for name, target in dict(iadd="add_", isub="sub_", imul="mul_", itruediv="div_",
 def copy_(self, src, non_blocking=False):
     """Overwrite the tensor with the values of another, broadcast to its shape."""
     source = src if isinstance(src, Tensor) else Tensor(np.asarray(src), None)
+    source = source.real if source.array.dtype.kind == "c" != self.array.dtype.kind else source  # as PyTorch, which warns
     old, new = self.array, source.array
     if old.dtype == new.dtype and new.shape in ((), old.shape) and not (modes.state.grad and (source.node is not None or memory.in_graph(self))):
         memory.fill(self, Ellipsis, new, "copy_")
