@@ -353,7 +353,7 @@ def corrcoef(input):
 
 def truth(input, out):
     """PyTorch's result type of any and all: bool, but uint8 for uint8."""
-    return out.astype(np.dtype("uint8")) if input.dtype == np.uint8 else out
+    return out.astype(np.dtype("uint8")) if input.array.dtype.char == "B" else out
 
 
 @both("all")
@@ -440,7 +440,7 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
         raise RuntimeError(f"topk: k = {k} of {n} elements along dimension {dim}; k must be between 0 and that")
     if not input.ndim:
         return single("topk", input)
-    return picked("topk", input, np.take(order_of(input, dim, largest), np.arange(k), axis=dim), dim, True)
+    return picked("topk", input, order_of(input, dim, largest)[(slice(None),) * dim + (slice(k),)].copy(), dim, True)
 
 
 @both()

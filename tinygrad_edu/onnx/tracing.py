@@ -217,10 +217,10 @@ def tracing():
 
         return listen
 
-    def listening_fill(x, index, values, what):
+    def listening_fill(x, index, values, what, part=None):
         if active.tracer is None:
-            return fill(x, index, values, what)
-        return active.tracer.overwrite(x.array, index, values, lambda: fill(x, plain(index), plain(values), what))
+            return fill(x, index, values, what, part)
+        return active.tracer.overwrite(x.array, index, values, lambda: fill(x, plain(index), plain(values), what, part))
 
     with listening:
         operators = [op for op in registry.values() if hasattr(op, "forward")]

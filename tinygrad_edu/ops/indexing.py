@@ -205,16 +205,21 @@ def put_flat(x, value, *, positions):
 
 def along(index, axis):
     """The full index that picks, along one axis, by an array of the same number of dimensions."""
-    grid = list(np.indices(index.shape, sparse=True))
-    grid[axis] = index
-    return tuple(grid)
+    shape, n = index.shape, index.ndim
+    return tuple([index if a == axis % n else np.arange(shape[a]).reshape((shape[a],) + (1,) * (n - 1 - a)) for a in range(n)])
 
 
 PICKED = np.array([[0, 2, 2], [1, 0, 0]])
 
 
-@linear(samples=[((3, 3), dict(axis=0, index=PICKED)), ((2, 4), dict(axis=1, index=PICKED))],
-        x=lambda g, x_shape, axis, index: scatter(g, index=along(index, axis), shape=x_shape))  # fmt: skip
+def put_back(g, x_shape, axis, index):
+    """Zeros of the input's shape, with the gradient added where its elements came from."""
+    if index.shape[axis] == 1:  # no element was picked twice
+        return scatter_along(np.zeros_like(g, shape=x_shape), g, axis=axis, index=index)
+    return scatter(g, index=along(index, axis), shape=x_shape)
+
+
+@linear(samples=[((3, 3), dict(axis=0, index=PICKED)), ((2, 4), dict(axis=1, index=PICKED)), ((2, 4), dict(axis=1, index=PICKED[:, :1]))], x=put_back)
 def gather_along(x, *, axis, index):
     """out[i, j] = x[index[i, j], j] for axis 0, and so on"""
     return x[along(index, axis)]

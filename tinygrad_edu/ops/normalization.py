@@ -21,9 +21,9 @@ def total(x, axes):
     if x.ndim > 2 and axes == (0, *range(2, x.ndim)):
         n, c = x.shape[:2]
         length = prod(x.shape[2:])
-        sums = x.reshape((n * c, length)).dot(ones(length, x.dtype)).reshape((n, c)).sum(axis=0)
+        sums = np.add.reduce(x.reshape((n * c, length)).dot(ones(length, x.dtype)).reshape((n, c)), 0)
         return sums.reshape((1, c) + (1,) * (x.ndim - 2))
-    return x.sum(axis=axes, keepdims=True)
+    return np.add.reduce(x, axes, keepdims=True)
 
 
 def size_of(shape, axes):

@@ -135,8 +135,13 @@ def var_rule(g, x, axis, correction):
 @general(np.var, symbol="var", floats=True, samples=[((4, 3),), ((2, 3, 4), dict(axis=1)), ((2, 3, 4), dict(axis=(0, -1), keepdims=True, correction=0))], x=var_rule)  # fmt: skip
 def var(x, *, axis=None, correction=1, keepdims=False):
     """Σ (x − mean)² / (n − correction) along axis"""
+    centered = x - x.mean(axis=axis, keepdims=True)
+    n = count(x.shape, axis) - correction
+    total = (centered * centered).sum(axis=axis, keepdims=keepdims)
+    if n > 0:
+        return total / n
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.true_divide(np.square(x - x.mean(axis=axis, keepdims=True)).sum(axis=axis, keepdims=keepdims), np.maximum(0, count(x.shape, axis) - correction), dtype=x.dtype)  # fmt: skip
+        return np.true_divide(total, 0, dtype=x.dtype)
 
 
 def std_rule(g, x, out, axis, correction):
@@ -176,8 +181,8 @@ def softmax(x, *, axis):
     """eˣ / Σ eˣ along axis"""
     if not x.size:
         return x.copy()
-    out = np.exp(np.subtract(x, x.max(axis=axis, keepdims=True), order="C"))
-    out /= out.sum(axis=axis, keepdims=True)
+    out = np.exp(np.subtract(x, np.maximum.reduce(x, axis=axis, keepdims=True), order="C"))
+    out /= np.add.reduce(out, axis=axis, keepdims=True)
     return out
 
 
@@ -187,8 +192,8 @@ def log_softmax(x, *, axis):
     """x − ln Σ eˣ along axis, without overflow"""
     if not x.size:
         return x.copy()
-    out = np.subtract(x, x.max(axis=axis, keepdims=True), order="C")
-    out -= np.log(np.exp(out).sum(axis=axis, keepdims=True))
+    out = np.subtract(x, np.maximum.reduce(x, axis=axis, keepdims=True), order="C")
+    out -= np.log(np.add.reduce(np.exp(out), axis=axis, keepdims=True))
     return out
 
 
@@ -231,7 +236,7 @@ def vector_norm(x, *, axis=None, order=2, keepdims=False):
         x=lambda g, axis: flip(cumsum(flip(g, axes=(axis,)), axis=axis), axes=(axis,)))  # fmt: skip
 def cumsum(x, *, axis):
     """Σ of the elements up to each one, along axis"""
-    return in_rows(np.cumsum(x, axis=axis))
+    return in_rows(x.cumsum(axis=axis))
 
 
 def cumprod_rule(g, x, out, axis):
@@ -287,9 +292,9 @@ def argsort_along(x, *, axis=-1, descending=False, stable=True):
     if not x.ndim:
         return np.zeros((), np.int64)
     if not descending:
-        return np.argsort(x, axis=axis, kind="stable")
-    n = x.shape[axis] - 1  # sort the mirror image, so that equal elements keep their order
-    return in_rows(np.flip(n - np.argsort(np.flip(x, axis), axis=axis, kind="stable"), axis))
+        return x.argsort(axis=axis, kind="stable")
+    backwards = (slice(None),) * (axis % x.ndim) + (slice(None, None, -1),)  # sort the mirror image, so that equal elements keep their order
+    return in_rows((x.shape[axis] - 1 - x[backwards].argsort(axis=axis, kind="stable"))[backwards])
 
 
 @undifferentiable(np.all, promote=())

@@ -94,13 +94,20 @@ def layer(g, i, axis):
 @linear(symbol="stack", samples=[((2, 3), (2, 3), dict(axis=0)), ((2,), (2,), (2,), dict(axis=-1)), ((), (), dict(axis=0))], xs=layer)
 def stack(*xs, axis=0):
     """The inputs side by side along a new axis"""
-    return in_rows(np.stack(xs, axis=axis))
+    if not -xs[0].ndim - 1 <= axis <= xs[0].ndim:
+        return np.stack(xs, axis=axis)  # NumPy's error
+    new = (slice(None),) * (axis % (xs[0].ndim + 1)) + (None,)
+    return in_rows(np.concatenate([x[new] for x in xs], axis=len(new) - 1))
 
 
 @linear(np.flip, samples=[((2, 3), dict(axes=(0, 1))), ((4,), dict(axes=(0,)))], x=lambda g, axes: flip(g, axes=axes))
 def flip(x, *, axes):
     """x in reverse order along axes"""
-    return np.flip(x, axes).copy()
+    axes = [a % x.ndim for a in axes]
+    return x[tuple([BACKWARDS if a in axes else WHOLE for a in range(x.ndim)])].copy()
+
+
+WHOLE, BACKWARDS = slice(None), slice(None, None, -1)
 
 
 def rolled_back(g, shifts, axes):
@@ -110,7 +117,12 @@ def rolled_back(g, shifts, axes):
 @linear(np.roll, samples=[((2, 3), dict(shifts=1)), ((2, 3), dict(shifts=(1, 2), axes=(0, 1)))], x=rolled_back)
 def roll(x, *, shifts, axes=None):
     """x shifted along axes, what falls off returning at the other end"""
-    return np.roll(x, shifts, axes)
+    if axes is None:
+        return roll.op.forward(x.reshape(-1), shifts=(shifts,), axes=(0,)).reshape(x.shape)
+    for shift, axis in zip(shifts, axes):
+        before, cut = (slice(None),) * (axis % x.ndim), -shift % (x.shape[axis] or 1)
+        x = np.concatenate([x[(*before, slice(cut, None))], x[(*before, slice(None, cut))]], axis=axis)
+    return x
 
 
 def tiled_sum(g, x_shape, repeats):
@@ -135,8 +147,11 @@ def inner(g, x_shape, widths):
 @linear(symbol="pad", samples=[((2, 3), dict(widths=((0, 0), (1, 2)))), ((4,), dict(widths=((1, -2),)))], x=inner)
 def pad_constant(x, *, widths, value=0):
     """x with a border of `value`: (before, after) for each axis, a negative width cuts off"""
-    x = x[tuple(slice(max(-a, 0), n + b) for (a, b), n in zip(widths, x.shape))]
-    return np.pad(x, [(max(a, 0), max(b, 0)) for a, b in widths], constant_values=value)
+    pairs = [*zip(widths, x.shape)]
+    out = np.full_like(x, value, shape=[n + a + b for (a, b), n in pairs])
+    inside = tuple([slice(max(a, 0), n + a + min(b, 0)) for (a, b), n in pairs])
+    out[inside] = x[tuple([slice(max(-a, 0), n + min(b, 0)) for (a, b), n in pairs])]
+    return out
 
 
 @linear(np.tril, samples=[((3, 3),), ((2, 3, 4), dict(k=1))], x=lambda g, k: tril(g, k=k))

@@ -180,7 +180,7 @@ def glu(input, dim=-1):
 def implicit_dim(name, input, dim):
     """The dimension of a softmax; where it is missing, the one that PyTorch guesses, with a warning."""
     if dim is not None:
-        return check_dim(name, input, dim) if input.ndim else 0
+        return check_dim(name, input, dim) if input.array.ndim else 0
     guess = 0 if input.ndim in (0, 1, 3) else 1
     warnings.warn(f"{name}: the dimension along which the results sum to 1 is not given, and dim={guess} is a guess for a "
                   f"tensor with {input.ndim} dimensions; give it, as in {name}(x, dim=-1)", stacklevel=3)  # fmt: skip
@@ -192,7 +192,7 @@ def along(name, operator, input, dim, dtype):
     axis = implicit_dim(name, input, dim)
     if dtype is not None:
         input = input.to(dtype_of(dtype))
-    if input.ndim:
+    if input.array.ndim:
         return operator(input, axis=axis)
     return operator(input.reshape((1,)), axis=0).reshape(())
 

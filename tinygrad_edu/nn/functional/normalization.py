@@ -4,7 +4,7 @@ from math import prod
 
 import numpy as np
 
-from ...autograd import modes
+from ...autograd import memory
 from ...autograd.operands import ShapeError
 from ...autograd.tensor import Tensor, array_of
 from ...ops.normalization import moments, normalize, rms_normalize
@@ -23,7 +23,7 @@ def check_affine(name, input, **given):
         raise ShapeError(f"{name}: the input must be (N, C, *), and it is {given_shape}")
     channels = input.array.shape[1]
     for argument, values in given.items():
-        if values is not None and tuple(values.shape) != (channels,):
+        if values is not None and values.array.shape != (channels,):
             raise RuntimeError(
                 f"{name}: {argument} has shape {list(values.shape)}; the input, {list(input.shape)}, "
                 f"has {channels} channels, "
@@ -81,8 +81,11 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
 def update(running, new, momentum):
     """Move a running statistic towards a new one, in place."""
     if running is not None:
-        with modes.no_grad():
-            running.mul_(1 - momentum).add_(Tensor((momentum * new).reshape(-1).astype(running.dtype, copy=False), None))
+        array = memory.as_memory(running)
+        memory.writable(running, "batch_norm")
+        np.multiply(array, 1 - momentum, array)
+        np.add(array, (momentum * new).reshape(-1).astype(array.dtype, copy=False), array)
+        memory.note_write(array, "batch_norm")
 
 
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05):
@@ -105,10 +108,10 @@ def normalized(input, weight, bias, axes, eps):
 def checked_shape(name, input, normalized_shape, **given):
     """normalized_shape as a tuple, if it is how the input's shape ends."""
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if not shape or tuple(input.shape)[-len(shape) :] != shape:
+    if not shape or input.array.shape[-len(shape) :] != shape:
         raise RuntimeError(f"{name}: the input has shape {list(input.shape)}; it must end with normalized_shape={list(shape)}")
     for argument, values in given.items():
-        if values is not None and tuple(values.shape) != shape:
+        if values is not None and values.array.shape != shape:
             raise RuntimeError(f"{name}: {argument} has shape {list(values.shape)}; it must be normalized_shape={list(shape)}")
     return shape
 

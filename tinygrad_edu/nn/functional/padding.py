@@ -18,13 +18,13 @@ def pad(input, pad, mode="constant", value=None):
     if len(pad) % 2 or len(pad) > 2 * input.ndim:
         raise RuntimeError(f"pad: {pad} must hold two numbers for each padded dimension, from the last one on, and the input has "
                            f"{input.ndim} dimensions")  # fmt: skip
-    axes = [input.ndim - 1 - i for i in range(len(pad) // 2)]
-    widths = dict(zip(axes, zip(pad[::2], pad[1::2])))
+    shape = input.array.shape
+    widths = dict(zip(range(len(shape) - 1, -1, -1), zip(pad[::2], pad[1::2])))
     for axis, (before, after) in widths.items():
-        if input.shape[axis] + before + after < 0:
-            raise RuntimeError(f"pad: ({before}, {after}) cuts more off dimension {axis} than its size {input.shape[axis]}")
+        if shape[axis] + before + after < 0:
+            raise RuntimeError(f"pad: ({before}, {after}) cuts more off dimension {axis} than its size {shape[axis]}")
     if mode == "constant":
-        return pad_constant(input, widths=tuple(widths.get(a, (0, 0)) for a in range(input.ndim)), value=0 if value is None else value)
+        return pad_constant(input, widths=tuple([widths.get(a, (0, 0)) for a in range(len(shape))]), value=0 if value is None else value)
     if mode not in borders:
         raise NotImplementedError(f'pad: mode must be "constant", "reflect", "replicate" or "circular", not {mode!r}')
     if value:
