@@ -3,6 +3,7 @@
 import argparse
 import base64
 import copy
+import gzip
 import io
 import json
 import os
@@ -270,10 +271,16 @@ def test_other_archives_and_pickles(tmp_path):
             tg.load(tmp_path / "other.pt")
 
     class Stream(io.BytesIO):
-        def seekable(self):
-            return False
+        def seek(self, *where):
+            raise io.UnsupportedOperation("a stream")
 
     assert tg.load(Stream(unpacked(SAVED["adam"]["file"])))["epoch"] == 3
+    with gzip.open(tmp_path / "packed.gz", "wb") as file:
+        file.write(pickle.dumps(41) + unpacked(SAVED["zip"]))
+    with gzip.open(tmp_path / "packed.gz") as file:
+        assert pickle.load(file) == 41 and tg.load(file)["plain"]["b"] == (1, 2)
+    several = io.BytesIO(unpacked(SAVED["old"]) * 2 + pickle.dumps(42))
+    assert tg.load(several)["plain"]["c"] == tg.load(several)["plain"]["c"] == {3} and pickle.load(several) == 42
 
 
 # --- whole models ----------------------------------------------------------------------------------------------------
@@ -388,7 +395,10 @@ def test_a_pickle_module_of_ones_own():
 
     file = io.BytesIO()
     tg.save({1, 2}, file, pickle_module=Other, pickle_protocol=2)
-    assert load(file.getvalue(), weights_only=False, pickle_module=Other) == {1, 2} == load(file.getvalue())
+    assert load(file.getvalue(), pickle_module=Other) == {1, 2} == load(file.getvalue())
+    with pytest.raises(RuntimeError, match="one of the two"):
+        load(file.getvalue(), pickle_module=Other, weights_only=True)
+    assert load(unpacked(SAVED["old"]), pickle_module=Other)["plain"]["b"] == (1, 2)
 
 
 def test_errors_of_pickles_teach(monkeypatch):

@@ -32,12 +32,12 @@ def save(obj, f, pickle_module=None, pickle_protocol=None, _use_new_zipfile_seri
     container.write(obj, f, pickle_module, pickle_protocol)
 
 
-def load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=None, **pickle_load_args):
+def load(f, map_location=None, pickle_module=None, *, weights_only=None, mmap=None, **pickle_load_args):
     """Read what `save` wrote, here or in PyTorch. Checksums are verified: what comes back is what was saved, or an error that names the file.
 
-    With weights_only=True, the default, nothing in a file is ever executed: tensors and plain data are read, of PyTorch's files too, and for
-    anything else an error says what it is. weights_only=False unpickles that, which runs whatever code the file's writer put there: only for
-    files that you trust. bfloat16 becomes float32, which holds the same numbers. map_location may name the CPU, where all tensors go.
+    With weights_only=True, the default unless a pickle_module is given, nothing in a file is ever executed: tensors and plain data are read, of
+    PyTorch's files too, and for anything else an error says what it is. weights_only=False unpickles that, which runs whatever code the file's
+    writer put there: only for files that you trust. bfloat16 becomes float32, which holds the same numbers. map_location may name the CPU, where all tensors go.
     Paths that end in .safetensors or .npz are read in that format.
     """
     if isinstance(map_location, str) or hasattr(map_location, "type"):
@@ -45,7 +45,9 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=No
     kind = suffix(f)
     if kind:
         return READERS[kind](f)
-    weights_only = weights_only is None or bool(weights_only)
+    if weights_only and pickle_module is not None:
+        raise RuntimeError("load(weights_only=True, pickle_module=…): a module that unpickles can run anything; give one of the two")
+    weights_only = pickle_module is None if weights_only is None else bool(weights_only)
     with opened(f) as source:
         start = source.read(container.FIXED.size)
         if start.startswith(container.SIGNATURE):

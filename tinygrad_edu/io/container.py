@@ -104,7 +104,7 @@ def read(source, start, weights_only=True, pickle_module=None):
         raise RuntimeError(f"{source.name} cannot be read, though its checksum is right: {error!r}; it was not written by "
                            "tinygrad_edu.save") from error  # fmt: skip
     if data is not None and not weights_only:
-        result = builder.unpickle(data, pickle_module or pickle)  # errors of the classes in it are the user's own
+        result = machine.unpickle(io.BytesIO(data), pickle_module or pickle, builder.persistent, lambda name: None)  # its errors are the user's own
     builder.bind()
     return result
 
@@ -309,20 +309,6 @@ class Builder:
         table = {"tinygrad_edu.api.methods.rebuilt": machine.Maker("rebuilt", rebuilt), "tinygrad_edu.autograd.tensor.Tensor": Tensor,
                  "tinygrad_edu.nn.parameter.Parameter": Parameter, "tinygrad_edu.nn.parameter.Buffer": Buffer}  # fmt: skip
         return machine.run(io.BytesIO(data), find, self.persistent)
-
-    def unpickle(self, data, module):
-        """The object of any pickle: this runs what is in it."""
-        known = self
-
-        class Unpickler(module.Unpickler):
-            def persistent_load(self, pair):
-                return known.persistent(pair)
-
-        try:
-            return Unpickler(io.BytesIO(data)).load()
-        except (AttributeError, ImportError) as error:
-            error.add_note("load: a pickle holds only the names of classes and functions; define or import them, under the same names, before loading")
-            raise
 
     @staticmethod
     def number(value, of):

@@ -187,6 +187,24 @@ def give_state(x, state):
     return x
 
 
+def unpickle(file, module, persistent, find):
+    """The object of the next pickle in a file, made as Python makes it, which runs what is in it; `find` may know some names better."""
+
+    class Unpickler(module.Unpickler):
+        def persistent_load(self, said):
+            return persistent(said)
+
+        def find_class(self, module, name):
+            known = find(f"{module}.{name}")
+            return super().find_class(module, name) if known is None else known
+
+    try:
+        return Unpickler(file).load()
+    except (AttributeError, ImportError) as error:
+        error.add_note("load: a pickle holds only the names of classes and functions; define or import them, under the same names, before loading")
+        raise
+
+
 # --- what may be named -----------------------------------------------------------------------------------------------
 
 

@@ -69,8 +69,8 @@ class Reader:
 
     def persistent(self, said):
         """The numbers of the storage that a pickle speaks of: one array per key."""
-        what, kind, key, _, count, *view = said
-        if what != "storage" or view and view[0] is not None:
+        what, kind, key, _, count, *part = said
+        if what != "storage":
             raise ValueError(f"it has no storage {reprlib.repr(said)}")
         if key not in self.storages:
             storage = self.fetch(of_kind(key, str), of_kind(kind, Storage), of_kind(count, int))
@@ -79,6 +79,9 @@ class Reader:
         known, storage = self.storages[key]
         if known is not kind:
             raise ValueError(f"the storage {key} has two types of numbers")
+        if part and part[0] is not None:  # files of before 0.4 say so where a storage is a part of another
+            _, begin, size = part[0]
+            return storage[begin : begin + size]
         return storage
 
     def tensor(self, storage, offset, shape, strides, requires_grad=False, hooks=None, facts=None):
@@ -134,19 +137,11 @@ class Reader:
         """The object of the next pickle in a file."""
         if weights_only:
             return machine.run(file, self.find, self.persistent)
-        reader = self
+        return machine.unpickle(file, pickle_module, self.persistent, self.of_pytorch)
 
-        class Unpickler(pickle_module.Unpickler):
-            def find_class(self, module, name):
-                known = reader.table.get(f"{module}.{name}")
-                if known is None and module.partition(".")[0] == "torch":
-                    reader.find(f"{module}.{name}")
-                return super().find_class(module, name) if known is None else known
-
-            def persistent_load(self, said):
-                return reader.persistent(said)
-
-        return Unpickler(file).load()
+    def of_pytorch(self, name):
+        """What a name of PyTorch's stands for; None for others."""
+        return self.find(name) if name.startswith("torch.") else None
 
     def bind(self):
         """When all is read: tensors in the same memory learn of each other."""
@@ -159,9 +154,11 @@ class Reader:
 def read_zip(source, start, weights_only, pickle_module):
     """The object in an archive."""
     file = source.file
-    if file.seekable():
-        file.seek(-len(start), io.SEEK_CUR)
-    else:
+    try:
+        here = file.tell()
+        file.seek(0, io.SEEK_END)  # an archive is read from its end
+        file.seek(here - len(start))
+    except (AttributeError, OSError, ValueError):  # a stream, or what gzip opens
         file = io.BytesIO(start + source.read(1 << 62))
     with zipfile.ZipFile(file) as archive:
         names = archive.namelist()
@@ -226,8 +223,10 @@ def read_legacy(source, start, weights_only, pickle_module):
             raise ValueError(f"the storage {key} has {count} numbers, and should have {storage.size}")
         lies_as = np.dtype(kind.lies_as).newbyteorder(order)
         storage[...] = numbers(np.frombuffer(file.read(storage.size * lies_as.itemsize), lies_as), kind)
-    if awaited or file.read(1):
+    if awaited or source.size is not None and file.tell() < len(data):
         raise ValueError(f"the storages {sorted(awaited)} are missing" if awaited else "there is more than it speaks of")
+    if source.size is None and file.tell() < len(data):
+        source.file.seek(file.tell() - len(data), io.SEEK_CUR)  # where the next file begins
     reader.bind()
     return result
 
