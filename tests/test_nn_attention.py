@@ -1,5 +1,6 @@
 """Attention, transformers and embeddings against PyTorch, number by number."""
 
+import math
 import warnings
 
 import numpy as np
@@ -144,3 +145,13 @@ ERRORS = [(lambda: F.embedding(tg.tensor([5]), tg.ones(5, 2)), "index 5"), (lamb
 def test_errors_say_what_is_wrong(call, text):
     with pytest.raises((RuntimeError, ValueError, IndexError, AssertionError, NotImplementedError), match=text):
         call()
+
+
+def test_a_mask_and_causality_at_once():
+    x = tg.randn(1, 1, 3, 2, generator=tg.Generator().manual_seed(0))
+    lower = tg.ones(3, 3).tril().bool()
+    seen = tg.tensor([[True, True, True], [False, True, True], [True, False, True]])
+    wanted = F.scaled_dot_product_attention(x, x, x, seen & lower)
+    assert tg.equal(F.scaled_dot_product_attention(x, x, x, seen, is_causal=True), wanted)
+    added = tg.where(seen, 0.0, -math.inf)
+    assert tg.allclose(F.scaled_dot_product_attention(x, x, x, added, is_causal=True), wanted)

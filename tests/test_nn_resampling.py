@@ -90,3 +90,12 @@ def test_errors_say_what_fits(call, kind, text):
     with pytest.raises(kind) as caught:
         call()
     assert text in str(caught.value)
+
+
+def test_an_axis_that_keeps_its_size_is_copied_whatever_the_factor():
+    x = tg.arange(8.0).reshape(1, 1, 2, 4)
+    for mode in ("bilinear", "nearest"):
+        same = F.interpolate(x, scale_factor=1.1, mode=mode)
+        assert same.tolist() == x.tolist() and same is not x
+    assert F.interpolate(x, scale_factor=1.1, mode="bilinear", antialias=True).tolist() == x.tolist()
+    assert F.interpolate(x[..., :3], scale_factor=(1, 2.3))[0, 0, 0].tolist() == [0, 0, 1, 1, 2, 2]  # and twice the size is each one twice

@@ -23,15 +23,16 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
     >>> tg.nn.functional.scaled_dot_product_attention(x, x, x, is_causal=True).shape
     Size([1, 2, 4])
     """
-    if attn_mask is not None and is_causal:
-        raise RuntimeError("scaled_dot_product_attention: give attn_mask or is_causal=True, not both")
+    if attn_mask is not None and is_causal and (query.ndim != 4 or query.shape[-1] != value.shape[-1]):
+        raise RuntimeError("scaled_dot_product_attention: give attn_mask or is_causal=True, not both, except for shapes (n, heads, l, e)")
     if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
         raise RuntimeError(f"scaled_dot_product_attention: query {list(query.shape)}, key {list(key.shape)}, value {list(value.shape)}: "
                            "query and key must have the same last dimension, key and value the same number of rows")  # fmt: skip
     if enable_gqa:
         key, value = (t.repeat_interleave(query.shape[-3] // t.shape[-3], dim=-3) for t in (key, value))
     if is_causal:
-        attn_mask = causal(query.shape[-2], key.shape[-2])
+        visible = causal(query.shape[-2], key.shape[-2])
+        attn_mask = visible if attn_mask is None else where(visible, attn_mask, False if attn_mask.array.dtype == bool else -np.inf)
     weights = attention_weights(query, key, attn_mask, scale)
     if dropout_p:
         weights = dropout(weights, dropout_p)

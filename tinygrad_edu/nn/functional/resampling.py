@@ -69,7 +69,11 @@ def interpolate(
     if mode == "area":
         return adaptive_average("interpolate", n, input, wanted)
     out = input
+    if mode == "nearest" and n == 2 and sum(wanted) <= 128:  # PyTorch copies small images to one or two times their size whatever the factor
+        scales = [None if w in (m, 2 * m) else f for m, w, f in zip(sizes, wanted, scales)]
     for axis, (m, w, f) in enumerate(zip(sizes, wanted, scales)):
+        if w == m and (mode.endswith("linear") or antialias):
+            continue  # as in PyTorch, although a factor of 1.05 may not change the size either
         places, shares = (smooth_neighbours if antialias else neighbours)(mode, m, w, f, bool(align_corners))
         if shares is not None or w != m or not (places[:, 0] == np.arange(m)).all():
             out = ops.resample(out, axis=axis + 2, places=places, shares=shares)
