@@ -398,13 +398,13 @@ def averaged_over_an_axis_of_the_input():
     return unary(lambda x: x**3, lambda g, out, x: (3 * g * x * x).mean(0, keepdim=True) * tg.ones_like(x), leaf(4, 3))
 
 
-@planted("weight_decay", "0.1 · x", "weight decay")
+@planted("weight_decay", "0.1 · w", "weight decay")
 def weight_decay_in_one():
     w, a = RNG.normal(size=5), RNG.normal(size=5)
     return check_gradient(lambda w: np.sin(a * w).sum(), lambda w: a * np.cos(a * w) + 0.1 * w, w)
 
 
-@planted("l1_penalty", "sign(x)", "L1 penalty")
+@planted("l1_penalty", "sign(w)", "L1 penalty")
 def l1_in_one():
     w, a = RNG.uniform(0.5, 2, size=5) * [1, -1, 1, -1, 1], RNG.normal(size=5)
     return check_gradient(lambda w: np.sin(a * w).sum() + 0.2 * np.abs(w).sum(), lambda w: a * np.cos(a * w), w)
@@ -517,6 +517,135 @@ def diagonal():
 @planted("triangle", "above the diagonal")
 def triangle():
     return check_gradient(lambda x: (x**2).sum(), lambda x: 2 * np.tril(x), RNG.normal(size=(3, 3)))
+
+
+@planted("value_factor", "slope times the value", "that of a norm x/|x|")
+def norm_without_its_division():
+    return check_gradient(lambda x: np.sqrt((x**2).sum()), lambda x: x, RNG.normal(size=5))
+
+
+@planted("input_factor", "an exponent was not lowered")
+def exponent_not_lowered():
+    return unary(lambda x: x**3, lambda g, out, x: 3 * g * x**3)
+
+
+@planted("mask_missing", "only the element that it was taken from")
+def maximum_for_everybody():
+    return unary(lambda x: tg.nn.functional.max_pool1d(x, 2), lambda g, out, x: g.repeat_interleave(2, -1), leaf(1, 1, 6))
+
+
+@planted("mask_inverted", "the wrong way round")
+def condition_the_wrong_way_round():
+    return unary(lambda x: tg.relu(x), lambda g, out, x: g * (x < 0), leaf(6, signs=True))
+
+
+@planted("nonlinear_upstream", "x > 0, not g > 0")
+def condition_on_the_gradient():
+    return unary(lambda x: tg.relu(x), lambda g, out, x: g * (g > 0) * (x > 0), leaf(6, signs=True))
+
+
+@planted("nonlinear_upstream", "the sign of the gradient that arrives from above is lost")
+def size_of_the_gradient():
+    return unary(lambda x: x * x, lambda g, out, x: g.abs() * 2 * x)
+
+
+@planted("upstream_summed", "summed to one number")
+def gradient_summed():
+    return unary(lambda x: x * x, lambda g, out, x: g.sum() * 2 * x)
+
+
+@planted("upstream_shifted", "read one place off")
+def split_at_the_wrong_place():
+    return binary(lambda a, b: tg.cat([a, b]), lambda g, out, a, b: (g[:2], g[1:4]), leaf(2), leaf(3, seed=1))
+
+
+@planted("missing_sum", "wrong axis", "summed along axis 1")
+def summed_along_the_wrong_axis():
+    return binary(lambda x, b: x + b, lambda g, out, x, b: (g, g.sum(1)), leaf(3, 3), leaf(3, seed=1))
+
+
+@planted("missing_sum", "add", "over the wrong axis")
+def summed_along_the_wrong_axis_by_hand():
+    x = RNG.normal(size=(3, 3))
+    return check_gradient(lambda b: ((x + b) ** 2).sum(), lambda b: (2 * (x + b)).sum(1), RNG.normal(size=3))
+
+
+@planted("reshaped", "permute with the inverse order")
+def reshaped_for_permuted():
+    return unary(lambda x: x.permute(1, 2, 0) * 2, lambda g, out, x: 2 * g.reshape(2, 3, 4), leaf(2, 3, 4))
+
+
+@planted("size_factor", "3/4 of")
+def mean_over_another_axis():
+    return unary(lambda x: x.mean(0), lambda g, out, x: g.expand(3, 4) / 4, leaf(3, 4))
+
+
+@planted("size_factor", "7 = the elements of t")
+def mean_of_data_in_a_closure():
+    t = RNG.normal(size=7)
+    return check_gradient(lambda w: ((w * t - 1) ** 2).mean(), lambda w: (2 * (w * t - 1) * t).sum(), 0.3)
+
+
+@planted("flipped", "a kernel is flipped exactly once")
+def kernel_not_flipped():
+    def correlate(x, w):
+        return np.array([(x[k : k + 3] * w).sum() for k in range(4)])
+
+    def gradient(g, x, w):
+        return np.convolve(g, w[::-1]), np.array([(g * x[k : k + 4]).sum() for k in range(3)])
+
+    return check_gradient(correlate, gradient, RNG.normal(size=6), RNG.normal(size=3))
+
+
+@planted("counted_twice", "is added to that of")
+def shared_input_counted_twice():
+    return binary(lambda a, b: a * b, lambda g, out, a, b: (g * b + g * a,) * 2, leaf(4), leaf(4, seed=1))
+
+
+@planted("diagonal_missing", "the mixed terms are right")
+def softmax_without_its_diagonal():
+    return unary(lambda x: tg.softmax(x, 0), lambda g, out, x: -out * (g * out).sum())
+
+
+@planted("rounded", "rounded input")
+def cast_to_integers():
+    return unary(lambda x: x * x, lambda g, out, x: 2 * g * x.int(), leaf(4, low=1.1, high=4))
+
+
+@planted("second_derivative", "differentiated once too often")
+def second_derivative():
+    return unary(lambda x: x**3, lambda g, out, x: 6 * g * x)
+
+
+@planted("stale", "stays the same when the inputs change")
+def value_of_an_earlier_call():
+    former = leaf(4, seed=9).detach()
+    return unary(lambda x: x * x * x.sum(), lambda g, out, x: 2 * g * former)
+
+
+@planted("first_only", "only the first row", "one of its 4 samples")
+def one_sample_of_the_batch():
+    x = RNG.normal(size=(4, 3))
+    return check_gradient(lambda w: ((x @ w) ** 2).sum(), lambda w: 2 * x[:1].T @ (x[:1] @ w), RNG.normal(size=(3, 2)))
+
+
+@planted("overwritten", "treated as a constant", "mean", "std")
+def statistics_as_constants():
+    return unary(lambda x: (x - x.mean()) / x.std(), lambda g, out, x: g / x.std(), leaf(5))
+
+
+@planted("sign_case", "the size of the input is large")
+def first_and_last_are_large():
+    huber = lambda x: np.where(np.abs(x) < 1, 0.5 * x * x, np.abs(x) - 0.5).sum()
+    return check_gradient(huber, lambda x: x, np.array([-2.0, -0.5, 0.3, 1.5]))
+
+
+@planted("conjugate", "g · conj(f′(z))")
+def conjugate_missing():
+    z = tg.tensor([1 + 2j, 3 - 1j], dtype=tg.complex128, requires_grad=True)
+    square = function("Planted", lambda a, b: (a * a - b * b, 2 * a * b),
+                      lambda g, h, p, q, a, b: (2 * g * a - 2 * h * b, 2 * g * b + 2 * h * a))  # fmt: skip
+    return check_gradients(lambda z: tg.complex(*square(z.real, z.imag)), z)
 
 
 # --- several uses, several steps ---------------------------------------------------------------------------------------------

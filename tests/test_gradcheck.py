@@ -204,6 +204,46 @@ def test_steps_that_are_too_small_or_too_large():
     assert not check_gradients(wrong(0.99), leaf(1.0, 2.0), eps=0.3).ok
 
 
+@pytest.mark.parametrize("function", [lambda x: tg.log(x.abs()), lambda x: 1 / x, lambda x: tg.sin(x * 1e7), lambda x: x.norm(), lambda x: tg.softmax(x * 1e7, 0)])
+@pytest.mark.parametrize("scale", [1e-8, 1e-6])
+def test_steps_shrink_for_tiny_inputs(function, scale):
+    x = leaf(0.4 * scale, -1.3 * scale, 0.7 * scale)
+    assert check_gradients(function, x).ok, check_gradients(function, x).report
+    half = check_gradients(lambda x: function(x) / 2 + function(x.detach()) / 2, x)
+    assert not half.ok
+
+
+def test_the_edge_of_a_domain_nearer_than_the_step():
+    assert check_gradients(tg.log, leaf(1e-7, 1e-3)).ok and check_gradients(tg.sqrt, leaf(1e-7, 1e-3)).ok
+    assert check_gradients(tg.sign, leaf(0.0, 1.0)).cause.kind == "jump"
+    outside = check_gradients(tg.log, leaf(1.0, -1.0))
+    assert outside.cause.kind == "domain" and "returns nan in output[1]" in " ".join(outside.report.split())
+
+
+def test_nested_results_and_arguments():
+    x, y = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    result = check_gradients(lambda d, pair: {"a": [d["x"] * pair[0], None], "b": d["x"].sum()}, ({"x": x}, (y, 3)))
+    assert result.ok and [row.name for row in result.rows] == ["d['x']", "pair[0]"] and result.compared == 12
+    assert gradcheck(tg.nn.LSTM(2, 3).double(), tg.randn(2, 1, 2, dtype=tg.float64))
+    with pytest.raises(ValueError, match="no floating-point tensor"):
+        gradcheck(lambda x: x.argmax(), x)
+
+
+def test_outputs_that_do_not_require_grad_are_left_out():
+    result = check_gradients(lambda x: (x.sin(), x.detach() * 2), leaf(1.0, 2.0))
+    assert result.ok and result.compared == 4 and "output 1 of func does not require grad" in result.report
+
+
+def test_complex_numbers():
+    z, w = (tg.tensor(v, dtype=tg.complex128, requires_grad=True) for v in ([1 + 2j, 3 - 1j], [0.3 + 0.1j, -1 - 1j]))
+    function = lambda z, w: (z * w.conj(), z.abs() + w.real)
+    for options in ({}, {"fast_mode": True}, {"check_forward_ad": True}, {"check_batched_grad": True}):
+        assert gradcheck(function, (z, w), **options), options
+    assert gradgradcheck(lambda z, w: z * z * w, (z, w))
+    wrong = check_gradients(lambda z: tg.complex(z.real**2, (z.real * z.imag).detach()), z)
+    assert wrong.worst.place.startswith("output[1].imag with respect to z[1].") and wrong.rows[0].shape == (2,)
+
+
 # --- Modules and losses ------------------------------------------------------------------------------------------------------
 
 

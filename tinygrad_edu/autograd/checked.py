@@ -93,6 +93,30 @@ def argument_names(func, count):
     return [names[k] if k < len(names) else f"input {k}" for k in range(count)]
 
 
+def named_leaves(name, value):
+    """(name, leaf) for each leaf of nested tuples, lists and dicts: xs[0], state['hidden']."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from named_leaves(f"{name}[{key!r}]", part)
+    elif isinstance(value, (tuple, list)):
+        for k, part in enumerate(value):
+            yield from named_leaves(f"{name}[{k}]", part)
+    else:
+        yield name, value
+
+
+def as_real(array):
+    """Complex numbers as pairs of real ones, in the same memory; a real array as it is."""
+    return array[..., None].view(array.real.dtype) if array.dtype.kind == "c" else array
+
+
+def in_pairs(y):
+    """A complex result as a tensor of pairs of real numbers."""
+    from ..api.complexes import view_as_real
+
+    return view_as_real(y)
+
+
 def function_name(func):
     """A short name for messages: of a function, a Module's class, a Function's class."""
     owner = getattr(func, "__self__", None)
@@ -115,17 +139,27 @@ def modules_of(func):
     owner = getattr(func, "__self__", None)
     if owner is not None and is_module(owner):
         found.append(owner)
+    return found + [v for _, v in variables_of(func) if v is not None and is_module(v)]
+
+
+def variables_of(func):
+    """(name, value) of the variables that a function's code uses from outside, and of its defaults."""
     code = getattr(func, "__code__", None)
-    if code is not None:
-        variables = getattr(func, "__globals__", {})
-        reached = [variables.get(name) for name in code.co_names]
-        for cell in func.__closure__ or ():
-            try:
-                reached.append(cell.cell_contents)
-            except ValueError:  # a variable that has no value yet
-                continue
-        found += [v for v in [*reached, *(func.__defaults__ or ())] if v is not None and is_module(v)]
-    return found
+    if code is None:
+        return []
+    known = getattr(func, "__globals__", {})
+    found = [(name, known.get(name)) for name in code.co_names]
+    for name, cell in zip(code.co_freevars, func.__closure__ or ()):
+        try:
+            found.append((name, cell.cell_contents))
+        except ValueError:  # a variable that has no value yet
+            continue
+    return found + list(zip(code.co_varnames[: code.co_argcount][::-1], (func.__defaults__ or ())[::-1]))
+
+
+def constants_of(func):
+    """(name, array) of the arrays and tensors that a function uses besides its inputs: the data of a loss, say."""
+    return [(name, plain(v)) for name, v in variables_of(func) if isinstance(v, (Tensor, np.ndarray))]
 
 
 # --- what a call of the function may change ------------------------------------------------------------------------------
@@ -194,8 +228,11 @@ class TensorFunction(Problem):
     """The engine's gradients of `func(*args)` with respect to the arguments and parameters that require grad."""
 
     def __init__(self, func, args, parameters=(), names=None, undefined=True):
-        self.func, self.args, self.undefined = func, tuple(args), undefined
-        given = names or argument_names(func, len(self.args))
+        from ..func import flatten
+
+        self.func, self.undefined = func, undefined
+        self.args, self.nested = flatten(tuple(args))
+        given = names or [name for pair in zip(argument_names(func, len(args)), args) for name, _ in named_leaves(*pair)]
         chosen = [(name, x) for name, x in zip(given, self.args) if isinstance(x, Tensor) and x.requires_grad]
         positions = [k for k, x in enumerate(self.args) if isinstance(x, Tensor) and x.requires_grad]
         known = {id(x) for _, x in chosen}
@@ -208,14 +245,16 @@ class TensorFunction(Problem):
             if not as_memory(x).flags.writeable:
                 raise ValueError(f"gradcheck: {name} is expanded or read-only memory, and its elements cannot be moved one by "
                                  "one; pass x.clone()")  # fmt: skip
-        self.arrays = [as_memory(x) for x in self.tensors]
+        self.arrays = [as_real(as_memory(x)) for x in self.tensors]
+        self.complex = [x.array.dtype.kind == "c" for x in self.tensors]
         self.title = function_name(func)
-        self.modules = modules_of(func)
+        self.modules, self.constants = modules_of(func), constants_of(func)
         self.state = State(self.modules) if self.modules else None
         self.frozen = None
         self.restores = False
         self.unreached: set = set()
-        self.graph = None
+        self.graph = self.kept = None
+        self.found, self.left_out, self.complex_outputs = [], [], [False]
 
     def restore(self):
         """Before a call: what the last call may have changed."""
@@ -225,19 +264,20 @@ class TensorFunction(Problem):
             self.frozen.restore()
 
     def forward(self):
-        """The floating-point tensors that the function returns, with their graph."""
+        """The differentiable tensors that the function returns, with their graph: of tuples, lists and dicts all leaves but None."""
         if self.restores or self.frozen is not None:
             self.restore()
-        outputs = self.func(*self.args)
+        outputs = self.func(*self.nested(self.args))
         if outputs.__class__ is Tensor and outputs.array.dtype.kind == "f":
             return (outputs,)
-        outputs = as_tuple(outputs)
-        wrong = [type(y).__name__ for y in outputs if not isinstance(y, Tensor)]
+        found = [y for _, y in named_leaves("output", outputs) if y is not None]
+        wrong = [type(y).__name__ for y in found or [outputs] if not isinstance(y, Tensor)]
         if wrong:
             raise ValueError(f"gradcheck: func must return a tensor or several, and it returned {wrong[0]}")
-        if any(y.dtype.kind == "c" for y in outputs):
-            raise ValueError("gradcheck: func returned complex numbers, which have no gradients here")
-        return tuple(y for y in outputs if y.dtype.kind == "f")
+        self.found = found
+        chosen = [y for y in found if y.array.dtype.kind in "fc"] if self.kept is None else [found[k] for k in self.kept]
+        self.complex_outputs = [y.array.dtype.kind == "c" for y in chosen]
+        return tuple(in_pairs(y) if y.array.dtype.kind == "c" else y for y in chosen)
 
     def evaluate(self):
         outputs = self.forward()
@@ -246,9 +286,16 @@ class TensorFunction(Problem):
         return [np.array(y.array) for y in outputs]
 
     def start(self):
-        """Compute the graph that `pull` goes back through."""
+        """Compute the graph that `pull` goes back through. Of several outputs those that do not require grad are left out."""
         self.graph = self.forward()
-        self.output_dtypes = tuple(y.dtype for y in self.graph)
+        if not self.graph:
+            raise ValueError("gradcheck: func returned no floating-point tensor, so there is nothing to differentiate")
+        if self.kept is None and len(self.graph) > 1 and any(y.requires_grad for y in self.graph):
+            self.kept = [k for k, y in enumerate(self.found) if y.requires_grad]
+            self.left_out = [k for k, y in enumerate(self.found) if not y.requires_grad and y.array.dtype.kind in "fc"]
+            self.complex_outputs = [self.found[k].array.dtype.kind == "c" for k in self.kept]
+            self.graph = tuple(y for y in self.graph if y.requires_grad)
+        self.output_dtypes = tuple(y.array.dtype for y in self.graph)
         return self.graph
 
     @contextmanager
@@ -267,13 +314,13 @@ class TensorFunction(Problem):
         if not y.requires_grad:
             self.unreached.update(range(len(self.tensors)))
             return [np.zeros(a.shape, a.dtype) for a in self.arrays]
-        outputs, upstream = [y], [Tensor(np.asarray(weights, y.dtype), None)]
+        outputs, upstream = [y], [Tensor(np.asarray(weights, y.array.dtype), None)]
         if not self.undefined:
             others = [o for o in self.graph if o is not y and o.requires_grad]
-            outputs, upstream = outputs + others, upstream + [Tensor(np.zeros(o.shape, o.dtype), None) for o in others]
+            outputs, upstream = outputs + others, upstream + [Tensor(np.zeros_like(o.array), None) for o in others]
         found = engine.grad(outputs, self.tensors, upstream, retain_graph=True, allow_unused=True)
         self.unreached.update(i for i, g in enumerate(found) if g is None)
-        return [np.zeros(a.shape, a.dtype) if g is None else g.array for g, a in zip(found, self.arrays)]
+        return [np.zeros(a.shape, a.dtype) if g is None else as_real(np.asarray(g.array)) for g, a in zip(found, self.arrays)]
 
     def tangent(self, i, way):
         """J · way for input i, computed as `func.jvp` does: the derivative of uᵀ·J with respect to u. All outputs, flat."""
@@ -282,30 +329,34 @@ class TensorFunction(Problem):
             if not y.requires_grad:
                 pieces.append(np.zeros(y.array.size))
                 continue
-            u = Tensor(np.zeros_like(np.asarray(y.array)), leaf(y.array.shape, y.dtype))
+            u = Tensor(np.zeros_like(np.asarray(y.array)), leaf(y.array.shape, y.array.dtype))
             (pulled,) = engine.grad([y], [self.tensors[i]], [u], retain_graph=True, create_graph=True, materialize_grads=True)
+            pulled = in_pairs(pulled) if pulled.array.dtype.kind == "c" else pulled
             if pulled.node is None:
                 pieces.append(np.zeros(y.array.size))
                 continue
-            (along,) = engine.grad([pulled], [u], [Tensor(way.astype(pulled.dtype), None)], allow_unused=True, materialize_grads=True)
+            (along,) = engine.grad([pulled], [u], [Tensor(way.astype(pulled.array.dtype), None)], allow_unused=True, materialize_grads=True)
             pieces.append(np.asarray(along.array, np.float64).reshape(-1))
         return np.concatenate(pieces) if pieces else np.zeros(0)
 
     def evaluate_complex(self, i, k, step):
         """The outputs with element k of input i moved along the imaginary axis."""
         position = self.positions[i]
-        if position is None:
-            raise TypeError("parameters inside a module stay real")
+        if position is None or self.complex[i]:
+            raise TypeError("only real inputs can be moved along the imaginary axis, and parameters inside a module stay real")
         moved = self.arrays[i].astype(complex)
         moved.flat[k] += step
         self.restore()
         with modes.no_grad():
-            outputs = self.func(*(Tensor(moved, None) if p == position else x for p, x in enumerate(self.args)))
-        return [np.asarray(y.array) for y in as_tuple(outputs)]
+            outputs = self.func(*self.nested([Tensor(moved, None) if p == position else x for p, x in enumerate(self.args)]))
+        found = [y for _, y in named_leaves("output", outputs) if y is not None]
+        return [np.asarray(found[k].array) for k in self.kept or range(len(found)) if found[k].array.dtype.kind in "fc"]
 
     def in_double(self):
         """The same check with everything in float64, or None where that cannot be arranged."""
-        double = [Tensor(np.asarray(x.array, np.float64), None) if isinstance(x, Tensor) and x.dtype.kind == "f" else x for x in self.args]
+        wide = {"f": np.float64, "c": np.complex128}
+        double = [Tensor(np.asarray(x.array, wide[x.array.dtype.kind]), None) if isinstance(x, Tensor) and x.array.dtype.kind in wide else x
+                  for x in self.args]  # fmt: skip
         for x, y in zip(self.args, double):
             if isinstance(x, Tensor) and x is not y:
                 y.requires_grad = x.requires_grad
@@ -316,7 +367,7 @@ class TensorFunction(Problem):
         elif parameters:
             return None
         try:
-            twin = TensorFunction(func, double, parameters, undefined=self.undefined)
+            twin = TensorFunction(func, self.nested(double), parameters, undefined=self.undefined)
             twin.names, twin.restores, twin.frozen = self.names, self.restores, self.frozen
             outputs = twin.start()
             return twin if all(y.dtype.itemsize == 8 for y in outputs) else None
@@ -326,7 +377,7 @@ class TensorFunction(Problem):
     def recorded(self):
         with modes.recording():
             outputs = self.forward()
-        if not any(y.requires_grad for y in outputs):
+        if not any(y.requires_grad for y in outputs) or any(self.complex):
             return None
         return outputs, [x.node for x in self.tensors]
 
@@ -353,7 +404,7 @@ class ClaimedGradient(Problem):
         given = list(names or argument_names(function, len(self.args)))
         self.names = [given[k] for k in self.positions]
         self.arrays = [self.args[k] for k in self.positions]
-        self.kind = kind
+        self.kind, self.constants = kind, constants_of(function)
         self.unreached: set = set()
 
     def restore(self):
@@ -609,7 +660,7 @@ def steps_of(outputs):
     found = []
     for node in ancestors(*(y.node for y in outputs if y.node is not None)):
         known = node.op.arguments if isinstance(node.op, Bridge) else node.note is not None and node.note.inputs
-        if node.op is not None and known:
+        if node.op is not None and known and node.dtype.kind != "c" and not any(p is not None and p.dtype.kind == "c" for p in node.parents):
             found.append(node)
     return found
 

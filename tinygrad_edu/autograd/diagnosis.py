@@ -7,12 +7,13 @@ must hold at the point that was checked and at another one nearby, so that a coi
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import permutations, product
 from math import e, log, pi, sqrt
 
 import numpy as np
 
 from .engine import sum_to
-from .finite_differences import slopes
+from .finite_differences import flattened, slopes
 from .function import stretches
 
 
@@ -42,6 +43,7 @@ class Evidence:
     rtol: float = 1e-3
     ignored: dict = field(default_factory=dict)
     at: list | None = None  # the values of the inputs, for evidence from elsewhere
+    lengths: list = field(default_factory=list)  # of the steps that were needed where eps was too long
 
     def same(self, i, predicted, claimed=None):
         """True if `predicted` is what is claimed for input i, wherever the measurement is a number."""
@@ -123,19 +125,29 @@ class Hypothesis:
     sentence: str
 
 
+VAGUE = {"permuted", "first_row", "edge", "one_element", "diagonal", "triangle", "added_constant", "averaged", "shifted", "overwritten", "first_only"}
+
+
 def explain(evidence, i):
-    """The first mistake that explains all claimed derivatives of input i, here and at another point; or None."""
-    second = another = None
+    """The first mistake that explains all claimed derivatives of input i, here, nearby, and with the values in another order; or None."""
+    others = None
     for make in HYPOTHESES:
         for hypothesis in make(evidence, i):
             if not safely(hypothesis.explains, evidence):
                 continue
-            if another is None:
-                another, second = True, elsewhere(evidence)
-            if second is not None and not safely(hypothesis.explains, second):
-                continue
-            return Cause(hypothesis.kind, hypothesis.sentence, [i])
+            if others is None:
+                others = [E for E in (elsewhere(evidence), *mixed(evidence)) if E is not None]
+            if all(safely(hypothesis.explains, E) for E in others):
+                return Cause(hypothesis.kind, hypothesis.sentence, [i])
     return None
+
+
+def mixed(evidence):
+    """The evidence with the values of each input at other places, three times: what depends on a place is told from what depends on a value."""
+    for seed in (5, 6, 7):
+        rng = np.random.default_rng(seed)
+        values = [rng.permutation(a.reshape(-1)).reshape(a.shape) if a.size > 1 else a for a in evidence.problem.elsewhere(seed)]
+        yield elsewhere(evidence, values)
 
 
 def safely(test, evidence):
@@ -151,13 +163,13 @@ def safely(test, evidence):
         return False
 
 
-def elsewhere(evidence):
+def elsewhere(evidence, values=None):
     """The evidence at another point, or None where none can be had."""
     problem = evidence.problem
     if not callable(getattr(problem, "gradient", len)):
         return None  # gradients that were computed before belong to one point
     try:
-        values = problem.elsewhere()
+        values = problem.elsewhere() if values is None else values
         with problem.moved_to(values):
             second = gather(problem, evidence.eps, evidence.atol, evidence.rtol)
         problem.start()
@@ -183,6 +195,19 @@ def not_finite(evidence, i):
                          "a square root at 0 in the derivative; np.where needs a safe argument in both branches")  # fmt: skip
 
 
+def conjugate(evidence, i):
+    """Complex numbers: a conjugate is missing."""
+    if getattr(evidence.problem, "complex", [False] * (i + 1))[i]:
+        rows = evidence.shape(i)[:-1]
+        sign = np.broadcast_to([1.0, -1.0], (*rows, 2)).reshape(-1, 1)
+        yield Hypothesis("conjugate", lambda E: E.same(i, sign * E.N[i]),
+                         "the gradient is the complex conjugate of the right one: it points to where the result grows, ∂L/∂Re z + i·∂L/∂Im z")  # fmt: skip
+        if evidence.A[i].shape[1] % 2 == 0 and all(s and s[-1] == 2 for s in evidence.shapes):
+            pairs = (len(evidence.A[i]) // 2, 2, -1, 2)
+            yield Hypothesis("conjugate", lambda E: E.same(i, E.N[i].reshape(pairs).swapaxes(1, 3).reshape(E.N[i].shape)),
+                             "a conjugate is missing in the derivative: for y = f(z) the gradient of z is g · conj(f′(z)), not g · f′(z)")  # fmt: skip
+
+
 def zero(evidence, i):
     """Nothing at all arrives."""
     if not evidence.A[i].any() and evidence.N[i].any():
@@ -201,10 +226,17 @@ def no_dependence(evidence, i):
 
 def ignores_upstream(evidence, i):
     """The derivative does not depend on the gradient that comes in."""
-    A = evidence.A[i]
-    if A.shape[1] > 1 and A.any():
-        yield Hypothesis("ignores_upstream", lambda E: np.abs(E.A[i] - E.A[i][:, :1]).max() <= 1e-12 * np.abs(E.A[i]).max() and E.A[i].any(),
-                         IGNORES)  # fmt: skip
+    A, problem = evidence.A[i], evidence.problem
+    if A.shape[1] < 2 or not A.any():
+        return
+    alike = lambda E: np.abs(E.A[i] - E.A[i][:, :1]).max() <= 1e-12 * np.abs(E.A[i]).max() and E.A[i].any()
+    reacts = len(evidence.shapes) == 1 and not np.allclose(*(problem.pull(0, np.full(evidence.shapes[0], w))[i] for w in (1.0, 2.0)))
+    if not reacts:
+        yield Hypothesis("ignores_upstream", alike, IGNORES)
+    for word, count in (("summed", 1), ("averaged", A.shape[1])) if reacts else ():
+        yield Hypothesis("upstream_summed", lambda E, count=count: alike(E) and E.same(i, np.repeat(E.N[i].sum(1, keepdims=True) / count, E.N[i].shape[1], 1)),
+                         f"the gradient that arrives from above is {word} to one number before it is used: each of its elements belongs to one "
+                         "result, so multiply element by element (g · f′(x), not g.sum() · f′(x))")  # fmt: skip
 
 
 IGNORES = ("the gradient does not depend on the gradient that arrives from above: the chain rule multiplies the two, so "
@@ -235,6 +267,15 @@ def other_input(evidence, i):
                          "function called with the two the other way round")  # fmt: skip
 
 
+def counted_twice(evidence, i):
+    """The gradient of another input is added."""
+    for j in range(len(evidence.A)):
+        if j != i and evidence.shape(j) == evidence.shape(i):
+            yield Hypothesis("counted_twice", lambda E, j=j: E.same(i, E.N[i] + E.N[j]) and differ(E.N[j], 0 * E.N[j]),
+                             f"the gradient of {evidence.problem.names[j]} is added to that of {evidence.problem.names[i]}: each input gets its own part only, "
+                             "and where one tensor is given for both, the engine adds the two")  # fmt: skip
+
+
 def differ(P, Q):
     """True if two matrices are not the same, so that telling them apart means something."""
     return P.shape != Q.shape or not np.allclose(P, Q, 1e-3, 1e-6)
@@ -257,21 +298,35 @@ def axes_exchanged(evidence, i):
                 yield Hypothesis("transposed", lambda E, a=a, b=b: E.same(i, cube(E, i).swapaxes(a, b).reshape(E.N[i].shape)),
                                  "the gradient is the transpose of the right one: rows and columns have changed places"
                                  + (f" (axes {a} and {b})" if len(shape) > 2 else "") + "; for y = x @ W it is g @ W.T and x.T @ g")  # fmt: skip
-            elif shape[a] > 1 and shape[b] > 1 and len(shape) == 2:
-                yield Hypothesis("reshaped", lambda E: E.same(i, np.ascontiguousarray(cube(E, i).swapaxes(0, 1)).reshape(E.N[i].shape)),
-                                 "the numbers are right, but in the order of the transpose: reshape was used where .T is needed")  # fmt: skip
+    for order in permutations(range(len(shape))) if 2 <= len(shape) <= 4 else ():
+        if list(order) != sorted(order):
+            yield Hypothesis("reshaped", lambda E, order=order: differ(E.A[i], E.N[i]) and E.same(i, np.ascontiguousarray(
+                                 cube(E, i).transpose(*order, len(shape))).reshape(E.N[i].shape)),
+                             "the numbers are right, but in the order of the transpose: reshape was used where "
+                             + (".T is needed" if len(shape) == 2 else "the axes have to be exchanged (permute with the inverse order)"))  # fmt: skip
     out = evidence.out_shape
     if out is not None and len(out) >= 2:
         for a in range(len(out)):
             for b in range(a + 1, len(out)):
                 if out[a] == out[b] > 1:
-                    yield Hypothesis("upstream_transposed",
+                    axes = stretched_axes(shape, out)
+                    wrong_sum = axes is not None and len(axes) == 1 and axes[0] in (a, b) and stretches_only(evidence, i)
+                    other = a + b - axes[0] if wrong_sum else 0
+                    yield Hypothesis("missing_sum" if wrong_sum else "upstream_transposed",
                                      lambda E, a=a, b=b: E.same(i, E.N[i].reshape(-1, *out).swapaxes(a + 1, b + 1).reshape(E.N[i].shape)),
-                                     "the gradient that arrives from above is used transposed: take g, not g.T")  # fmt: skip
-    if N.shape[0] == N.shape[1] > 1:
+                                     f"the sum goes over the wrong axis: it was broadcast along axis {axes[0]}, and the gradient is summed along axis {other}"
+                                     if wrong_sum else "the gradient that arrives from above is used transposed: take g, not g.T")  # fmt: skip
+    if N.shape[0] == N.shape[1] > 1 and differ(N, N.T):
         yield Hypothesis("not_adjoint", lambda E: E.same(i, E.N[i].T),
                          "the forward operation is applied to the gradient; going back needs its transpose (the adjoint): a sum from "
                          "the left becomes one from the right, A @ x becomes A.T @ g, a shift to the right one to the left")  # fmt: skip
+
+
+def stretches_only(evidence, i):
+    """True if each element of the output depends on that element of input i alone which broadcasting puts there."""
+    shape = evidence.shape(i)
+    owner = np.broadcast_to(np.arange(int(np.prod(shape))).reshape(shape), evidence.out_shape).reshape(-1)
+    return not np.abs(evidence.N[i][np.arange(len(evidence.N[i]))[:, None] != owner]).max(initial=0) > evidence.atol
 
 
 def cube(evidence, i):
@@ -308,10 +363,10 @@ def factor(evidence, i):
                          "uses adds its share, so it must be summed, not averaged")  # fmt: skip
     if c == 2:
         yield Hypothesis("factor", test, "the gradient is exactly twice the slope, everywhere: a factor 2 too many. Is the same "
-                         "contribution added twice, or is there a ½ in the function that the derivative has lost?")  # fmt: skip
+                         f"contribution added twice, or is there a ½ in the function that the derivative has lost{mean_of_two(evidence, i)}?")  # fmt: skip
     elif c == 0.5:
         yield Hypothesis("factor", test, "the gradient is exactly half the slope, everywhere: a factor 2 is missing. The derivative of x² is "
-                         "2x, not x: bring the exponent down")  # fmt: skip
+                         f"2x, not x: bring the exponent down{', unless it is a mean' * bool(two := mean_of_two(evidence, i))}{two}")  # fmt: skip
     elif c == -1:
         yield Hypothesis("factor", test, "the gradient is exactly the negative of the slope, everywhere: the sign is wrong. Look for y − t "
                          "where t − y is meant, or a minus lost on the way")  # fmt: skip
@@ -322,7 +377,7 @@ def factor(evidence, i):
         if size:
             yield Hypothesis("size_factor", test, f"the gradient is {size} the slope, everywhere: " + (
                 "a mean's 1/n was taken where the function sums, or taken twice" if abs(c) < 1 else
-                "the 1/n of a mean is missing") + (", and the sign is wrong" if c < 0 else ""))  # fmt: skip
+                "the 1/n of a mean is missing, or that of another axis was taken") + (", and the sign is wrong" if c < 0 else ""))  # fmt: skip
         if N.shape[1] == 1 and abs(c * norm - 1) < 2e-4 and norm > 0 and N.size > 1:
             yield Hypothesis("normalised", lambda E: E.same(i, E.N[i] / np.linalg.norm(E.N[i])),
                              "the gradient was scaled to length 1: its direction is right, its length is lost (clipped or normalised?)")  # fmt: skip
@@ -330,8 +385,14 @@ def factor(evidence, i):
         yield Hypothesis("factor", test, f"the gradient is {named} the slope, everywhere: look for that constant factor in the derivative")  # fmt: skip
 
 
-def size_of(evidence, i, c):
-    """What a factor is, in words, if it is made of sizes: "1/6 (6 = the elements of x) of"."""
+def mean_of_two(evidence, i):
+    """A hint where 2 is the size of something, so that a factor 2 may be that of a mean."""
+    sizes = sizes_of(evidence, i)
+    return f", as of a mean over 2 = {sizes[2]}" if 2 in sizes else ""
+
+
+def sizes_of(evidence, i):
+    """{number: what has that size} of the outputs, the inputs, and the arrays that the function uses besides."""
     problem, known = evidence.problem, {}
     for k, s in enumerate(evidence.shapes):
         known.setdefault(int(np.prod(s)), "the elements of the output" if len(evidence.shapes) == 1 else f"the elements of output {k}")
@@ -344,6 +405,12 @@ def size_of(evidence, i, c):
     for s in evidence.shapes:
         for axis, n in enumerate(s):
             known.setdefault(n, f"the size of axis {axis} of the output")
+    return known
+
+
+def size_of(evidence, i, c):
+    """What a factor is, in words, if it is made of sizes: "1/6 (6 = the elements of x) of"."""
+    known = sizes_of(evidence, i)
     for n, what in known.items():
         if n < 2:
             continue
@@ -351,6 +418,9 @@ def size_of(evidence, i, c):
                             (n / 2, f"{n}/2 times"), (sqrt(n), f"√{n} times"), (1 / sqrt(n), f"1/√{n} of")):  # fmt: skip
             if abs(abs(c) / value - 1) < 2e-4:
                 return f"{'minus ' if c < 0 else ''}{text} ({n} = {what})"
+    for n, m in product(known, known):
+        if 1 < n != m > 1 and known[n][-20:] != known[m][-20:] and abs(abs(c) * m / n - 1) < 2e-4:
+            return f"{'minus ' if c < 0 else ''}{n}/{m} of ({n} = {known[n]}, {m} = {known[m]})"
     return None
 
 
@@ -474,11 +544,101 @@ def transformed(evidence, i):
                      "inverse function?)")  # fmt: skip
     yield Hypothesis("squared", lambda E: E.same(i, E.N[i] ** 2) or E.same(i, np.sign(E.N[i]) * E.N[i] ** 2),
                      "each derivative is the square of the slope: a factor is multiplied in twice")  # fmt: skip
+    yield from value_too_often(evidence, i)
+    yield from value_of_inputs(evidence, i)
     limit = float(np.abs(evidence.A[i]).max(initial=0))
     at_limit = int((np.abs(np.abs(evidence.A[i]) - limit) < 1e-12).sum())
     if limit and at_limit > 1 and (np.abs(N) > limit * 1.01).any() and at_limit == (np.abs(N) >= limit * 0.999).sum():
         yield Hypothesis("clipped", lambda E: E.same(i, np.clip(E.N[i], -limit, limit)),
                          f"the gradient is cut off at ±{limit:.4g}: clip gradients after back propagation, not in a derivative")  # fmt: skip
+
+
+def value_too_often(evidence, i):
+    """The function's own value is a factor too many, or too few: norms, determinants, exponentials, roots."""
+    for power, sentence in ((1, "a factor is missing or too many: the gradient is the slope times the value of the function. Divide by the result (the derivative "
+                                "of √u is u′/(2√u), that of a norm x/|x|)"),
+                            (-1, "the value of the function is missing as a factor: the gradient is the slope divided by it. Multiply by the result (the "
+                                 "derivative of exp(u) is exp(u)·u′, that of det(A) is det(A)·A⁻ᵀ)")):  # fmt: skip
+        yield Hypothesis("value_factor", lambda E, power=power: differ(E.A[i], E.N[i]) and E.same(i, E.N[i] * flattened(E.problem.evaluate()) ** power), sentence)
+
+
+def value_of_inputs(evidence, i):
+    """An input is a factor too many, or too few: xⁿ for xⁿ⁻¹, 1/x for 1/x²."""
+    problem = evidence.problem
+    for j in [i, *(j for j in range(len(problem.arrays)) if j != i)]:
+        if evidence.shape(j) != evidence.shape(i) or not np.asarray(problem.arrays[j]).all():
+            continue
+        name = problem.names[j]
+        for power, sentence in ((1, f"{name} is a factor too many: an exponent was not lowered (the derivative of xⁿ is n·xⁿ⁻¹, that of 1/x is −1/x²)"),
+                                (-1, f"{name} is missing as a factor: an exponent was lowered too far, or {name} divides where it does not belong")):  # fmt: skip
+            yield Hypothesis("input_factor", lambda E, j=j, power=power: E.same(i, E.N[i] * column(E, j) ** power), sentence)
+
+
+def of_one(evidence, i):
+    """Each result is one of the inputs, chosen by a condition: who gets the gradient?"""
+    N = evidence.N[i]
+    chosen = np.abs(np.concatenate(evidence.N)) > evidence.atol
+    if N.size > 1 and (chosen.sum(0) <= 1).all() and chosen.any():
+        yield Hypothesis("mask_missing", lambda E: spread(E, i), "the gradient goes to all that a result might have been taken from; only the element that it "
+                         "was taken from (the largest?) gets it, the others get 0")  # fmt: skip
+    if N.shape[0] == N.shape[1] > 1 and not (N - np.diag(np.diag(N))).any() and not np.diag(N).all():
+        yield Hypothesis("mask_inverted", lambda E: not (E.A[i] - np.diag(np.diag(E.A[i]))).any() and bool(
+                             ((np.abs(np.diag(E.A[i])) > 1e-9) != (np.abs(np.diag(E.N[i])) > 1e-9)).all()),
+                         "the condition is the wrong way round: the gradient is 0 exactly where the slope is not, and the other way round")  # fmt: skip
+
+
+def spread(E, i):
+    """True if the gradient of each result goes to the right element, and in the same size to others as well."""
+    A, N = E.A[i], E.N[i]
+    chosen = np.abs(N) > E.atol
+    given = np.abs(A) > E.atol
+    sizes = np.broadcast_to(np.concatenate(E.N).sum(0), N.shape)
+    return bool((given[chosen]).all() and (given & ~chosen).any() and np.allclose(A[given], sizes[given], 1e-3, 1e-6))
+
+
+def rounded_input(evidence, i):
+    """The derivative at the input cast to an integer."""
+    x = np.asarray(evidence.problem.arrays[i])
+    if x.size and (x != np.floor(x)).any():
+        for name, change in (("floor", np.floor), ("round", np.round), ("trunc", np.trunc)):
+            yield Hypothesis("rounded", lambda E, change=change: not np.array_equal(change(E.problem.arrays[i]), E.problem.arrays[i])
+                             and E.same(i, slopes_with(E, i, i, change)),
+                             f"the derivative is taken at the rounded input ({name}): a cast to integers, or // instead of /")  # fmt: skip
+
+
+def flipped_operand(evidence, i):
+    """The right formula with an operand in reverse order: kernels of convolutions."""
+    for j, other in enumerate(evidence.problem.arrays):
+        axes = [a for a, n in enumerate(np.shape(other)) if n > 1]
+        for chosen in {tuple(axes[-1:]), tuple(axes[-2:]), tuple(axes)} - {()}:
+            yield Hypothesis("flipped", lambda E, j=j, chosen=chosen: differ(E.A[i], E.N[i]) and E.same(i, slopes_with(E, i, j, lambda v: np.flip(v, chosen))),
+                             f"{evidence.problem.names[j]} enters the derivative in reverse order: what the forward pass applies from the left goes back from "
+                             "the right, so a kernel is flipped exactly once")  # fmt: skip
+
+
+def slopes_with(E, i, j, change):
+    """The slopes of input i where input j was changed."""
+    values = [a.copy() for a in E.problem.arrays]
+    values[j] = change(values[j])
+    with E.problem.moved_to(values):
+        return slopes(E.problem, i, E.eps)
+
+
+def second_derivative(evidence, i):
+    """The derivative of the derivative."""
+    N = evidence.N[i]
+    if N.shape[0] == N.shape[1] > 1 and not np.abs(N - np.diag(np.diag(N))).max() > evidence.atol or N.shape[1] == 1:
+        yield Hypothesis("second_derivative", lambda E: E.same(i, (slopes_with(E, i, i, lambda v: v + 1e-3) - slopes_with(E, i, i, lambda v: v - 1e-3)) / 2e-3)
+                         and differ(E.A[i], E.N[i]), "this is the second derivative: the function was differentiated once too often")  # fmt: skip
+
+
+def stale(evidence, i):
+    """What was saved by an earlier call."""
+    second = next(mixed(evidence))
+    if second is not None and evidence.A[i].any() and np.array_equal(second.A[i], evidence.A[i]) and differ(second.N[i], evidence.N[i]):
+        yield Hypothesis("stale", lambda E: np.array_equal(E.A[i], evidence.A[i]),
+                         "the gradient stays the same when the inputs change, and the slope does not: it is computed from values that were kept from an "
+                         "earlier call, or from constants; save the inputs of this call")  # fmt: skip
 
 
 def shifted(evidence, i):
@@ -502,6 +662,10 @@ def shifted(evidence, i):
                 yield Hypothesis("upstream_reversed",
                                  lambda E, axis=axis: E.same(i, np.flip(E.N[i].reshape(-1, *out), axis + 1).reshape(E.N[i].shape)),
                                  f"the gradient that arrives is read in reverse order{tail}")  # fmt: skip
+                for step, move in product((1, -1), (np.roll, slid)) if n > 2 else ():
+                    yield Hypothesis("upstream_shifted",
+                                     lambda E, axis=axis, step=step, move=move: E.same(i, move(E.N[i].reshape(-1, *out), step, axis + 1).reshape(E.N[i].shape)),
+                                     f"the gradient that arrives is read one place off{tail}: an index, a slice or a padding is off by one")  # fmt: skip
     if len(shape) == 1 and shape[0] > 2 or len(shape) > 1:
         yield Hypothesis("permuted", permuted_rows(i), "the right numbers at the wrong places: the elements are in another order (undo the "
                          "permutation with its inverse: argsort of it)")  # fmt: skip
@@ -553,11 +717,20 @@ def cross_terms(evidence, i):
             yield Hypothesis("diagonal_only", lambda E: E.same(i, np.diag(np.diag(E.N[i]))),
                              "each result is treated as if it depended on its own input only: the diagonal is right, the mixed terms (as of "
                              "softmax: −sᵢ·sⱼ) are missing")  # fmt: skip
+            yield Hypothesis("diagonal_missing", lambda E: off_diagonal(E, i),
+                             "the mixed terms are right, and how each result depends on its own input is wrong: the diagonal of the Jacobian (as "
+                             "of softmax: sᵢ·(1 − sᵢ)) has a term missing")  # fmt: skip
     for axis, n in enumerate(shape):
         if n > 1:
             yield Hypothesis("mean_constant", lambda E, axis=axis: mean_constant(E, i, axis),
                              f"the mean along axis {axis} was treated as a constant: it depends on every element, so its derivative (minus the "
                              "mean of the gradient) is missing")  # fmt: skip
+
+
+def off_diagonal(E, i):
+    """True if all but the diagonal is right."""
+    wrong, eye = E.wrong(i), np.eye(len(E.N[i]), dtype=bool)
+    return bool(wrong[eye].all() and not wrong[~eye].any() and np.abs(E.N[i][~eye]).max() > 10 * E.atol)
 
 
 def mean_constant(E, i, axis):
@@ -574,18 +747,19 @@ def added(evidence, i):
     c = float(np.median(D))
     if abs(c) > evidence.atol and D.size > 1:
         yield Hypothesis("added_constant", lambda E: E.same(i, E.N[i] + c), f"a constant {c:+.4g} is added to every derivative")
-    if D.shape[1] == 1 and len(D) > 1 and x.any():
+    name = evidence.problem.names[i]
+    if D.shape[1] == 1 and x.any():
         slope = float((D * x).sum() / (x * x).sum())
         if abs(slope) > 1e-9:
-            words = "the gradient holds" if slope > 0 else "the gradient lacks"
             yield Hypothesis("weight_decay", lambda E: E.same(i, E.N[i] + slope * column(E, i)),
-                             f"{words} {abs(slope):.4g} · x more than the function has: a weight decay (L2 penalty) is in only one of the "
-                             "two")  # fmt: skip
+                             f"the gradient holds {slope:.4g} · {name} more than the function has: a weight decay (L2 penalty) is in only one of the two"
+                             if slope > 0 else f"{-slope:.4g} · {name} is missing in the gradient: the derivative of a square, as of a weight decay "
+                             "(L2 penalty), was forgotten, or taken in part")  # fmt: skip
         sign = float(np.median(D * np.sign(x)))
         if abs(sign) > evidence.atol:
-            words = "the gradient holds" if sign > 0 else "the gradient lacks"
             yield Hypothesis("l1_penalty", lambda E: E.same(i, E.N[i] + sign * np.sign(column(E, i))),
-                             f"{words} {abs(sign):.4g} · sign(x) more than the function has: an L1 penalty is in only one of the two")  # fmt: skip
+                             f"the gradient holds {sign:.4g} · sign({name}) more than the function has: an L1 penalty is in only one of the two"
+                             if sign > 0 else f"{-sign:.4g} · sign({name}) is missing in the gradient: an L1 penalty is in only one of the two")  # fmt: skip
 
 
 def column(E, i):
@@ -611,7 +785,15 @@ def part_right(evidence, i):
     rows = wrong.any(1)
     if rows.all() or not rows.any() or len(rows) < 2:
         return
-    place = which(rows, evidence.shape(i), np.asarray(evidence.problem.arrays[i], np.float64))
+    x = np.asarray(evidence.problem.arrays[i], np.float64)
+    by_value, by_place = of_values(rows, x.reshape(-1)), of_places(rows, evidence.shape(i))
+    others = [E for E in mixed(evidence) if E is not None and np.isfinite(E.A[i]).all()]
+    if others:  # with the values at other places: what is wrong stayed, or went with them
+        there = [(E.wrong(i).any(1), E.at[i].reshape(-1)) for E in others]
+        stayed = all((wrong == rows).all() for wrong, _ in there)
+        went = by_value is not None and all(of_values(wrong, values, by_value[1]) for wrong, values in there)
+        by_value, by_place = by_value if went and not stayed else None, by_place if stayed else None
+    place = by_value or by_place
     if place is None:
         return
     kind, text = place
@@ -630,12 +812,31 @@ def part_right(evidence, i):
     yield Hypothesis(kind, lambda E: True if E.at is not None else bool((E.wrong(i).any(1) == rows).all()), f"{text}{how}{advice}")
 
 
-def which(rows, shape, x):
-    """What the wrong elements have in common: (kind, sentence), or None."""
-    grid, flat = rows.reshape(shape), x.reshape(-1)
+def of_values(rows, flat, expected=None):
+    """What the values of the wrong elements have in common: (kind, sentence), or None; with the sentence `expected`: is it that?"""
+    if expected is not None:
+        found = of_values(rows, flat)
+        return not rows.any() or rows.all() or found is not None and found[1].partition(":")[0] == expected.partition(":")[0]
     for test, text in ((flat < 0, "negative"), (flat > 0, "positive"), (flat == 0, "zero")):
         if (rows == test).all() and test.any() and not test.all():
             return "sign_case", f"the gradient is wrong exactly where the input is {text}"
+    if len(flat) > 3 and rows.any() and not rows.all():
+        above, below = flat[rows], flat[~rows]
+        if above.min() > below.max():
+            return "sign_case", f"the gradient is wrong where the input is large: from {above.min():.4g} on, and right up to {below.max():.4g}"
+        if above.max() < below.min():
+            return "sign_case", f"the gradient is wrong where the input is small: up to {above.max():.4g}, and right from {below.min():.4g} on"
+        above, below = np.abs(flat[rows]), np.abs(flat[~rows])
+        if above.min() > below.max():
+            return "sign_case", f"the gradient is wrong where the size of the input is large: from {above.min():.4g} on, right up to {below.max():.4g}"
+        if above.max() < below.min():
+            return "sign_case", f"the gradient is wrong where the size of the input is small: up to {above.max():.4g}, right from {below.min():.4g} on"
+    return None
+
+
+def of_places(rows, shape):
+    """What the places of the wrong elements have in common: (kind, sentence), or None."""
+    grid = rows.reshape(shape)
     for axis, n in enumerate(shape):
         if n < 2:
             continue
@@ -663,15 +864,6 @@ def which(rows, shape, x):
         for name, half in (("above", np.triu(np.ones_like(eye), 1)), ("below", np.tril(np.ones_like(eye), -1))):
             if (grid == half.astype(bool)).all():
                 return "triangle", f"everything {name} the diagonal is wrong, the rest is right"
-    if len(flat) > 3:
-        above, below = flat[rows], flat[~rows]
-        if above.min() > below.max():
-            return "sign_case", f"the gradient is wrong where the input is large: from {above.min():.4g} on, and right up to {below.max():.4g}"
-        if above.max() < below.min():
-            return "sign_case", f"the gradient is wrong where the input is small: up to {above.max():.4g}, and right from {below.min():.4g} on"
-        above, below = np.abs(flat[rows]), np.abs(flat[~rows])
-        if above.min() > below.max():
-            return "sign_case", f"the gradient is wrong where the size of the input is large: from {above.min():.4g} on, right up to {below.max():.4g}"
     return None
 
 
@@ -680,8 +872,9 @@ def position(row, shape):
     return str([int(n) for n in np.unravel_index(row, shape)]) if shape else "the number itself"
 
 
-HYPOTHESES = [not_finite, zero, no_dependence, ignores_upstream, swapped, factor, axes_exchanged, part_of_outputs, outputs_swapped, passed_on,
-              other_input, wrong_point, transformed, shifted, averaged, cross_terms, added, part_right]  # fmt: skip
+HYPOTHESES = [not_finite, zero, no_dependence, conjugate, ignores_upstream, swapped, factor, axes_exchanged, part_of_outputs, outputs_swapped, of_one,
+              passed_on, other_input, counted_twice, wrong_point, transformed, flipped_operand, shifted, averaged, cross_terms, rounded_input, added,
+              second_derivative, part_right, stale]  # fmt: skip
 
 
 # --- shapes ------------------------------------------------------------------------------------------------------------------

@@ -1,13 +1,14 @@
 """The examination of a gradient: compare with slopes, look closer at what differs (kinks, steps, precision), collect causes."""
 
+from copy import copy
 from functools import lru_cache
 
 import numpy as np
 
 from . import engine, modes
-from .checked import Frozen, TensorFunction, as_tuple
-from .diagnosis import IGNORES, Cause, Evidence, ShapeMismatch, elsewhere, explain, explain_shape, matrix, vector
-from .faults import FULL, blame, cutters, engine_fault, guilty_steps, place_of, planted, sampled_causes
+from .checked import Frozen, TensorFunction, as_real, as_tuple, in_pairs, named_leaves
+from .diagnosis import IGNORES, VAGUE, Cause, Evidence, ShapeMismatch, elsewhere, explain, explain_shape, matrix, vector
+from .faults import FULL, blame, cutters, engine_fault, guilty_steps, hooked, place_of, planted, sampled_causes
 from .finite_differences import (
     Projected,
     Slope,
@@ -16,8 +17,10 @@ from .finite_differences import (
     flattened,
     jitter,
     lowest_precision,
+    plateau,
     refined,
     sides,
+    size_along,
     slopes,
     together,
 )
@@ -44,21 +47,23 @@ def second_order(problem, grad_outputs, strided):
     """The problem whose function is the gradient of another one's, in its inputs and in what arrives from above."""
     with modes.enable_grad():
         outputs = [y for y in problem.forward() if y.requires_grad]
+        original = problem.func
     if grad_outputs is None:
         rng = np.random.default_rng(0)
         grad_outputs = []
         for y in outputs:
-            g = rng.normal(size=y.shape).astype(y.dtype)
+            g = rng.normal(size=y.shape).astype(y.array.dtype)
             g = Tensor(np.repeat(g[..., None], 2, -1)[..., 0] if strided else g, None)
             g.requires_grad = True
             grad_outputs.append(g)
     grad_outputs = as_tuple(grad_outputs)
-    count, func, tensors = len(problem.args), problem.func, problem.tensors
+    count, tensors = len(problem.args), problem.tensors
     own = {id(x): k for k, x in enumerate(problem.args)}
 
     def gradients(*args):
         wanted = [args[own[id(x)]] if id(x) in own else x for x in tensors]
-        results = [y for y in as_tuple(func(*args[:count])) if isinstance(y, Tensor) and y.requires_grad]
+        found = [y for _, y in named_leaves("output", original(*problem.nested(args[:count]))) if isinstance(y, Tensor) and y.requires_grad]
+        results = [in_pairs(y) if y.array.dtype.kind == "c" else y for y in found]
         return engine.grad(results, wanted, args[count:], create_graph=True, allow_unused=True, materialize_grads=True)
 
     names = [f"grad_output {k}" if len(grad_outputs) > 1 else "grad_output" for k in range(len(grad_outputs))]
@@ -94,6 +99,9 @@ def compare(problem, options, result):
     repeatable(problem, outputs, options, result)
     if result.causes:
         return
+    if left_out := getattr(problem, "left_out", ()):
+        result.notes.append(Cause("not_differentiable", f"output{'s' * (len(left_out) > 1)} {', '.join(map(str, left_out))} of func "
+                                  f"{'do' if len(left_out) > 1 else 'does'} not require grad, and {'were' if len(left_out) > 1 else 'was'} not checked"))  # fmt: skip
     shapes = [y.shape for y in outputs]
     low = any(a.dtype.kind == "f" and a.dtype.itemsize < 8 for a in problem.arrays) or any(t.itemsize < 8 for t in problem.output_dtypes)
     measured = problem.in_double() if low else None
@@ -135,8 +143,9 @@ def repeatable(problem, outputs, options, result):
     dropout = [type(m).__name__ for module in getattr(problem, "modules", ()) for m in module.modules() if "Dropout" in type(m).__name__]
     if not all(alike(calls[0], other, options.nondet_tol) for other in calls[1:]):
         problem.frozen = None
-        result.causes.append(Cause("state", "two calls of func gave different results, and not because of random numbers: it keeps a state "
-                                   "(a counter, a cache, the time) that changes from call to call; make it a function of its inputs alone"))  # fmt: skip
+        result.causes.append(Cause("state", "two calls of func gave different results: it keeps a state (a counter, a cache, the time) that changes from "
+                                   "call to call, or draws from a random generator of its own; make it a function of its inputs alone (for a "
+                                   "generator, seed it anew inside of func)"))  # fmt: skip
         return
     inner = GradientCheck(problem.title, result.order, tolerances=result.tolerances, fast=options.fast)
     compare(problem, options, inner)
@@ -188,17 +197,30 @@ def linear_in_upstream(problem, weights, claimed, options):
     return None, total
 
 
+def signed(rng, shape):
+    """Random numbers of both signs, away from 0."""
+    return np.asarray(rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape))
+
+
 NONLINEAR = ("the gradient is not proportional to the gradient that arrives from above: a derivative rule multiplies g by something, and "
              "must not square, clip or round it")  # fmt: skip
 
 
 def upstream_fault(problem, k, weights, i):
     """How a gradient depends on the one that arrives: not at all, or by its square."""
-    once, twice = (np.asarray(problem.pull(k, w)[i], np.float64) for w in (weights, 2 * weights))
-    if not once.any() or not np.isfinite([once, twice]).all():
+    once, twice, minus = (np.asarray(problem.pull(k, w)[i], np.float64) for w in (weights, 2 * weights, -weights))
+    if not once.any() or not np.isfinite([once, twice, minus]).all():
         return None
-    if np.allclose(once, twice, 1e-6, 1e-12):
+    if np.allclose(once, twice, 1e-6, 1e-12) and np.allclose(once, minus, 1e-6, 1e-12):
         return Cause("ignores_upstream", IGNORES, [i])
+    if np.allclose(once, twice, 1e-6, 1e-12) and np.allclose(once, -minus, 1e-6, 1e-12):
+        return Cause("nonlinear_upstream", "only the direction of the gradient that arrives from above counts, not its size: it is normalised, clipped, or "
+                     "replaced by its sign; a derivative rule multiplies by g itself", [i])  # fmt: skip
+    if np.allclose(2 * once, twice, 1e-6, 1e-12) and not np.allclose(once, -minus, 1e-6, 1e-12) and not np.allclose(once, minus, 1e-6, 1e-12):
+        return Cause("nonlinear_upstream", "negative gradients that arrive from above are treated otherwise than positive ones: a condition looks at g, and must "
+                     "look at the input (x > 0, not g > 0)", [i])  # fmt: skip
+    if np.allclose(2 * once, twice, 1e-6, 1e-12) and np.allclose(once, minus, 1e-6, 1e-12):
+        return Cause("nonlinear_upstream", "the sign of the gradient that arrives from above is lost: with −g the result is the same (|g|, √g²?)", [i])
     if np.allclose(4 * once, twice, 1e-6, 1e-12):
         return Cause("squared_upstream", "the gradient that arrives from above enters twice (g² instead of g): doubling it makes the result "
                      "four times as large", [i])  # fmt: skip
@@ -219,7 +241,7 @@ def compare_all(problem, double, shapes, options, result):
                          "result to a number, as in .sum(), or check a smaller example")  # fmt: skip
     claimed = claimed_columns(problem, shapes, options)
     rng = np.random.default_rng(1)
-    fault, _ = linear_in_upstream(problem, [rng.uniform(0.5, 1.5, s) for s in shapes], claimed, options) if options.backward else (None, None)
+    fault, _ = linear_in_upstream(problem, [signed(rng, s) for s in shapes], claimed, options) if options.backward else (None, None)
     if fault is not None:
         result.causes.append(located(problem, fault, options))
     measured = double or problem
@@ -262,6 +284,9 @@ def judge(problem, measured, evidence, options, result):
             else:
                 result.causes += twin.causes
             return
+        if evidence.lengths:
+            options = copy(options)
+            options.eps = evidence.eps
         result.causes += causes(problem, evidence, wrong, options, result.order)
 
 
@@ -293,13 +318,15 @@ def settle(problem, measured, evidence, i, wrong, options, result):
     for number, row in enumerate(rows):
         if number == 32 and not ignored.any():
             break  # nothing of the worst was a kink or a matter of the step: the rest is wrong like them
-        found, better = look_closer(measured, i, int(row), evidence.A[i][row], np.flatnonzero(wrong[row]), options, exact)
+        deep = evidence.lengths if number < 4 or evidence.lengths else None
+        found, better = look_closer(measured, i, int(row), evidence.A[i][row], np.flatnonzero(wrong[row]), options, exact, deep)
         for column, kind in found.items():
             kinds.setdefault(kind, []).append((int(row), column))
             if kind in ACCEPTED:
                 ignored[row, column] = True
             elif kind == "wrong" and better.error[column] <= options.atol + options.rtol * abs(better.value[column]):
                 evidence.N[i][row, column] = better.value[column]
+        evidence.eps = min(evidence.lengths, default=options.eps)
         if any(kind == "kink" for kind in found.values()):
             kinks[int(row)] = [c for c, kind in found.items() if kind == "kink"]
     name = problem.names[i]
@@ -339,8 +366,12 @@ def settle(problem, measured, evidence, i, wrong, options, result):
                                        "so coarsely rounded, that its change drowns in the rounding with every step, and it is not analytic, so that "
                                        "an imaginary step does not help; take a constant away, or scale the function", [i]))  # fmt: skip
         elif not np.isfinite(evidence.N[i][left_over]).all():
-            row = int(np.argwhere(left_over & ~np.isfinite(evidence.N[i]))[0][0])
-            result.causes.append(Cause("domain", f"the function is NaN or infinite right beside {name}{index_text(row, shape)}: the input is at the edge "
+            row, column = (int(n) for n in np.argwhere(left_over & ~np.isfinite(evidence.N[i]))[0])
+            value = flattened(measured.evaluate())[column]
+            result.causes.append(Cause("domain", f"func itself returns {value} in {output_text(column, evidence.shapes)}, so no slope can be measured: an input "
+                                       "is outside of the domain (a root or a logarithm of a negative number?), or a value overflows; check it at "
+                                       "another point" if not np.isfinite(value) else
+                                       f"the function is NaN or infinite right beside {name}{index_text(row, shape)}: the input is at the edge "
                                        "of the domain (a root or a logarithm at 0?), where no slope can be measured; move it away", [i]))  # fmt: skip
 
 
@@ -349,10 +380,20 @@ def index_text(row, shape):
     return str([int(n) for n in np.unravel_index(row, shape)]) if shape else ""
 
 
-def look_closer(problem, i, way, claimed, columns, options, exact=None):
+def output_text(column, shapes):
+    """output 1[0, 2] of a flat position among all outputs."""
+    for k, shape in enumerate(shapes):
+        size = int(np.prod(shape))
+        if column < size:
+            return f"output{f' {k}' if len(shapes) > 1 else ''}{index_text(column, shape)}"
+        column -= size
+
+
+def look_closer(problem, i, way, claimed, columns, options, exact=None, lengths=None):
     """({column: what it is}, the best Slope): kink, near_kink, jump, step, uncertain, or wrong.
 
-    `exact()` gives the slopes by a complex step, or None; it is asked only where real steps cannot tell.
+    `exact()` gives the slopes by a complex step, or None; it is asked only where real steps cannot tell. If `lengths` is a list,
+    the smallest steps are tried too, and the length of those that are needed is put into it.
     """
     central, left, right = sides(problem, i, way, options.eps)
     best, bends = Slope(central, np.zeros_like(central)), ~options.close(left, right)
@@ -364,14 +405,28 @@ def look_closer(problem, i, way, claimed, columns, options, exact=None):
     quarter = 0.25 * (options.atol + options.rtol * np.abs(central))
     noise = float(np.finfo(lowest_precision(problem)).eps) * (np.abs(up) + np.abs(down)) / options.eps
     steady = (np.abs((up - down) / (16 * options.eps) - central) <= quarter) & (noise <= quarter)
+    closer = central if (steady | bends)[columns].all() else sides(problem, i, way, options.eps / 100)[0]
     if not (steady & ~bends)[columns].all():
         best = refined(problem, i, way)
+    off = ~options.close(best.value, claimed)[columns]
+    if lengths is not None and (off & ~steady[columns]).any() or off.any() and 0 < size_along(problem, i, way) < 100 * options.eps:
+        lengths = [] if lengths is None else lengths
+        small, length = plateau(problem, i, way)
+        use = np.isfinite(small.error) & ~options.close(best.value, claimed) & (small.value != 0)
+        if use[columns].any() and not options.close(small.value, central)[columns].all():
+            best = Slope(np.where(use, small.value, best.value), np.where(use, small.error, best.error))
+            lengths.append(length)
+            steady &= ~use
     found = {}
     for c in columns:
         a, c = float(claimed[c]), int(c)
         found[c] = "wrong"
         tolerance = options.atol + options.rtol * abs(best.value[c])
-        if not np.isfinite([a, left[c], right[c]]).all():
+        if not np.isfinite(a):
+            continue
+        sharp = best.error[c] <= tolerance and abs(a - best.value[c]) <= tolerance
+        if not np.isfinite([left[c], right[c]]).all():
+            found[c] = "step" if sharp else "wrong"  # a step past the edge of the domain
             continue
         if bends[c]:
             stable = options.close(near_left[c], left[c]) and options.close(near_right[c], right[c])  # at a jump slopes grow as steps shrink
@@ -385,11 +440,14 @@ def look_closer(problem, i, way, claimed, columns, options, exact=None):
                 if min(left[c], right[c]) - slack <= a <= max(left[c], right[c]) + slack:
                     found[c] = "kink"
                 continue
-            if max(abs(near_left[c]), abs(near_right[c])) > 10 * max(abs(left[c]), abs(right[c])):
+            if not sharp and max(abs(near_left[c]), abs(near_right[c])) > 10 * max(abs(left[c]), abs(right[c])):
                 found[c] = "jump"
                 continue
         elif steady[c]:
             continue  # two steps agree: the slope is what was measured
+        elif not sharp and abs(closer[c]) > 10 * abs(central[c]) > 1e3 * noise[c]:
+            found[c] = "jump"  # in the middle of it both sides are as steep
+            continue
         if best.error[c] > tolerance and exact is not None and exact() is not None:
             slope = float(exact()[way, c])
             best.value[c], best.error[c], tolerance = slope, 0.0, options.atol + options.rtol * abs(slope)
@@ -429,6 +487,8 @@ def ties(problem, i, claimed, kinks, options):
 def enter(problem, evidence, bad, result):
     """The rows of the table, and every mismatch; `bad` marks the wrong derivatives of each input, or is None for one without."""
     ends = np.cumsum([0, *(int(np.prod(s)) for s in evidence.shapes)])
+    pairs = getattr(problem, "complex", [False] * len(problem.arrays))
+    output_pairs = getattr(problem, "complex_outputs", None) or [False] * len(evidence.shapes)
     for i, (name, array) in enumerate(zip(problem.names, problem.arrays)):
         A, N = evidence.A[i], evidence.N[i]
         error = np.abs(A - N)
@@ -438,7 +498,7 @@ def enter(problem, evidence, bad, result):
         if largest != largest and not np.isnan(error).all():
             largest = float(np.nanmax(error))
         count = 0 if bad[i] is None else int(bad[i].sum())
-        result.rows.append(Compared(name, array.shape, A.size, count, largest))
+        result.rows.append(Compared(name, array.shape[:-1] if pairs[i] else array.shape, A.size, count, largest))
         for k, shape in enumerate(evidence.shapes):
             part = slice(ends[k], ends[k + 1])
             result.analytic[i, k], result.numeric[i, k] = A[:, part], N[:, part]
@@ -446,7 +506,7 @@ def enter(problem, evidence, bad, result):
                 place = tuple(int(n) for n in np.unravel_index(row, array.shape))
                 target = tuple(int(n) for n in np.unravel_index(column, shape))
                 result.mismatches.append(Mismatch(i, k, place, target, float(A[row, ends[k] + column]), float(N[row, ends[k] + column]), name,
-                                                  len(evidence.shapes)))  # fmt: skip
+                                                  len(evidence.shapes), (pairs[i], output_pairs[k])))  # fmt: skip
 
 
 # --- fast mode ---------------------------------------------------------------------------------------------------------------
@@ -553,19 +613,19 @@ def batched_check(problem, shapes, claimed, result):
     for k, y in enumerate(problem.graph):
         if not y.requires_grad:
             continue
-        batch = rng.uniform(0.5, 1.5, (3, *shapes[k])).astype(y.dtype)
+        batch = rng.uniform(0.5, 1.5, (3, *shapes[k]))
 
         def back(g, y=y):
             return engine.grad(y, problem.tensors, g, retain_graph=True, create_graph=True, materialize_grads=True)
 
         try:
-            at_once = func.vmap(back)(Tensor(batch, None))
+            at_once = func.vmap(back)(Tensor(batch.astype(y.array.dtype), None))
         except Exception as error:
             raise GradcheckError(f"gradcheck: check_batched_grad: the backward pass of {problem.title} cannot be batched by func.vmap: "
                                  f"{type(error).__name__}: {error}") from error  # fmt: skip
         for row, g in enumerate(batch):
             for i, one in enumerate(problem.pull(k, g)):
-                if not np.allclose(at_once[i].array[row], one, 1e-6, 1e-9):
+                if not np.allclose(as_real(np.asarray(at_once[i].array))[row], one, 1e-6, 1e-9):
                     result.causes.append(Cause("batched", f"func.vmap over the backward pass gives another gradient for {problem.names[i]} than one pass "
                                                "after the other: a rule treats the batch as part of its data", [i]))  # fmt: skip
                     return
@@ -590,9 +650,6 @@ def causes(problem, evidence, wrong, options, order):
         if one is not None:
             return found + [one]
     return found + grouped(patterns)
-
-
-VAGUE = {"permuted", "sign_case", "first_row", "edge", "one_element", "diagonal", "triangle", "added_constant", "mean_constant"}
 
 
 def grouped(patterns):
@@ -650,7 +707,7 @@ def step_causes(problem, options):
         outputs = step.start()
         cause = None
         for k, out in enumerate(outputs):
-            cause = cause or upstream_fault(step, k, np.random.default_rng(k).uniform(0.5, 1.5, out.shape), wrong[0])
+            cause = cause or upstream_fault(step, k, signed(np.random.default_rng(k), out.shape), wrong[0])
         if cause is not None:
             cause.inputs = []
         else:
@@ -670,6 +727,7 @@ def located(problem, fault, options):
         steps = step_causes(problem, options)
         if steps:
             return steps[0]
+        return hooked(problem.recorded(), fault.inputs) or fault
     return fault
 
 

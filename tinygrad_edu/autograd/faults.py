@@ -7,10 +7,12 @@ import numpy as np
 
 from . import engine
 from .checked import Step, steps_of
-from .diagnosis import Cause, ShapeMismatch, explain, explain_shape, gather, vector
-from .finite_differences import Projected, along, flattened, refined, sides
+from .diagnosis import VAGUE, Cause, ShapeMismatch, explain, explain_shape, gather, vector
+from .finite_differences import Projected, along, flattened, plateau, refined, sides, size_along
 from .function import Bridge, Parts
 from .node import ancestors
+from .recorder import own_code
+from .replay import replays
 
 FULL = 40_000  # derivatives of one step that are measured one by one; of larger steps a part
 
@@ -58,7 +60,10 @@ def wrong_inputs(step, rtol):
             if not abs(inner - central) <= slack and not min(left, right) - slack <= inner <= max(left, right) + slack:
                 slope = refined(step, i, way)  # the step of 1e-6 may have been too short or too long
                 sharp, error = part(slope.value), part_error(slope.error[start : start + out.size], weights)
-                if not abs(inner - sharp) <= slack + 3 * error:
+                unclear = abs(sharp - central) > slack or size_along(step, i, way) < 1e-4
+                small = plateau(step, i, way)[0] if unclear and not abs(inner - sharp) <= slack + 3 * error else slope
+                sharp, error = part(small.value), part_error(small.error[start : start + out.size], weights)
+                if not abs(inner - sharp) <= slack + 3 * error or not np.isfinite(error):
                     wrong.add(i)
     return sorted(wrong)
 
@@ -141,7 +146,8 @@ def line_text(line):
 
 def inside(step, evidence, i, rtol):
     """A mistake in one step of a Function's own forward computation, where that can be recorded: rarely simpler than `explain`."""
-    if not step.is_function or explain(evidence, i) is not None:
+    cause = explain(evidence, i) if step.is_function else None
+    if not step.is_function or cause is not None and cause.kind not in VAGUE:
         return None
     found = step.recorded()
     return None if found is None else planted(step, found, rtol)
@@ -176,7 +182,8 @@ def gradients_with(outputs, weights, leaves, alter=None):
     return [np.asarray(grads[x], np.float64) if x in grads else np.zeros(x.shape) for x in leaves]
 
 
-MOVES = ("getitem", "take", "take_flat", "gather", "index_select", "flip", "roll", "transpose", "permute", "swapaxes", "moveaxis", "sort")
+MOVES = ("getitem", "take_flat", "gather_along", "flip", "roll", "permute", "swapaxes", "moveaxis")
+MATRICES = ("matmul", "affine", "solve", "inv", "det", "log_abs_det", "outer", "einsum_operator", "cholesky", "matrix_exp")
 
 
 def mistakes(node, k):
@@ -190,24 +197,43 @@ def mistakes(node, k):
         yield ("chain_factor", f"the derivative of {step} is missing in the chain: the gradient is passed through this step unchanged",
                lambda g, part: g)  # fmt: skip
     yield "path_missing", f"the contribution that comes through {step} is missing", lambda g, part: None
-    yield "factor", f"the sign of the derivative of {step} is wrong", lambda g, part: -part
-    yield "factor", f"a factor 2 is missing in the derivative of {step}", lambda g, part: part / 2
-    yield "factor", f"the derivative of {step} is taken twice: a factor 2 too many", lambda g, part: part * 2
+    if name != "add":
+        yield "factor", f"the sign of the derivative of {step} is wrong", lambda g, part: -part
+        yield "factor", f"a factor 2 is missing in the derivative of {step}", lambda g, part: part / 2
+        yield "factor", f"the derivative of {step} is taken twice: a factor 2 too many", lambda g, part: part * 2
     if not op.together and not op.variadic and not isinstance(op, Bridge) and node.note is not None and node.note.inputs:
         yield from wrong_arguments(node, k, step)
     yield ("mean_not_sum", f"the gradient of what was broadcast in {step} is averaged, and must be summed", averaged(parent.shape, np.mean))
     for word, index in (("first", 0), ("last", -1)):
         yield ("missing_sum", f"only the {word} row of the gradient that arrives at {step} is used: the sum over what was broadcast is missing",
                averaged(parent.shape, lambda p, axis, keepdims, index=index: np.take(p, [index], axis[0]).sum(axis, keepdims=True)))  # fmt: skip
-    if len(parent.shape) == 2 and parent.shape[0] == parent.shape[1] > 1:
+    if len(node.shape) == 2 and node.shape[0] == node.shape[1] > 1 and parent.shape != node.shape and name not in MATRICES:
+        yield ("missing_sum", f"the gradient of what was broadcast in {step} is summed over the wrong axis",
+               lambda g, part: averaged(parent.shape, np.sum)(g, part.swapaxes(0, 1)))  # fmt: skip
+    if "axis" in node.params and np.size(node.params.get("axis")) <= 1 and parent.shape != node.shape and name not in ("sum", "mean", *MOVES):
+        yield ("chain_factor", f"the derivative of {step} is missing in the chain: each element it was computed from gets the whole gradient",
+               lambda g, part: np.broadcast_to(g if g.ndim == len(parent.shape) or node.params["axis"] is None
+                                               else np.expand_dims(g, node.params["axis"]), parent.shape))  # fmt: skip
+    if not op.together and not isinstance(op, Bridge) and name in MATRICES and len(node.shape) > 1:
+        for word, kept in (("first", 0), ("last", -1)):
+            yield ("first_only", f"only the {word} row of the gradient that arrives at {step} is used, so only one of its {node.shape[-2]} samples counts",
+                   lambda g, part, kept=kept: op.rules[0 if op.variadic else k](only_row(g, kept), *saved))  # fmt: skip
+    if len(parent.shape) == 2 and parent.shape[0] == parent.shape[1] > 1 and name in (*MATRICES, *MOVES):
         yield "transposed", f"the gradient of {step} is transposed", lambda g, part: part.swapaxes(-1, -2)
-    if name in ("getitem", "take", "take_flat", "embedding", "gather", "index_select"):
+    if name in ("getitem", "take_flat", "gather_along"):
         yield ("overwritten", f"where {step} takes an element several times, only its last use counts: z[index] = g overwrites what was there; "
                "add with np.add.at(z, index, g)", lambda g, part: overwritten(op.rules[k], g, saved))  # fmt: skip
     if name in ("mean", "sum"):
         count = int(np.prod(parent.shape)) // max(1, int(np.prod(node.shape)))
         yield "size_factor", f"the 1/{count} of a mean is missing or too many: {step} takes {count} elements", lambda g, part: part * count
         yield "size_factor", f"a 1/{count} too many: {step} takes {count} elements and does not average, or averages once", lambda g, part: part / count
+
+
+def only_row(g, kept):
+    """The gradient with all rows but one set to 0."""
+    one = np.zeros_like(g)
+    one[..., kept, :] = g[..., kept, :]
+    return one
 
 
 def wrong_arguments(node, k, step):
@@ -222,7 +248,7 @@ def wrong_arguments(node, k, step):
                 yield ("wrong_value", f"the derivative of {step} is given {called(other)} where it needs {called(want)}",
                        lambda g, part, args=args: rule(g, *args))  # fmt: skip
         a = saved[at]
-        if isinstance(a, np.ndarray) and a.ndim == 2 and a.shape[0] == a.shape[1] > 1:
+        if op.name in MATRICES and isinstance(a, np.ndarray) and a.ndim == 2 and a.shape[0] == a.shape[1] > 1:
             args = (*saved[:at], a.T, *saved[at + 1 :])
             yield ("transposed", f"{want} is transposed the wrong way in the derivative of {step}", lambda g, part, args=args: rule(g, *args))  # fmt: skip
 
@@ -274,7 +300,30 @@ def planted(problem, recorded, rtol, wanted=None):
             if kind == "path_missing":
                 kind, sentence = missing_path(problem, recorded, node, k, sentence)
             return Cause(kind, sentence, list(range(len(problem.arrays))) if wanted is None else wanted)
+    return constants_taken(problem, graphs[0], second, rtol, wanted)
+
+
+def constants_taken(problem, graph, second, rtol, wanted):
+    """The Cause if of several uses of an input only one counts, as where statistics of a batch are treated as constants; else None."""
+    outputs, leaves = graph[0]
+    for i, x in enumerate(leaves):
+        uses = users(outputs, x)
+        for number, use in enumerate(uses) if 2 < len(uses) < 20 else ():
+            if not only_through(graph, i, number, rtol):
+                continue
+            second = second or at_another_point(problem)
+            if second is None or only_through(second, i, number, rtol):
+                others = " and ".join(dict.fromkeys(n.name + line_text(n.note.line if n.note is not None else None) for n, _ in uses if n is not use[0]))
+                return Cause("overwritten", f"{problem.names[i]} is used in {len(uses)} places, and only the contribution that comes through {use[0].name} counts: what "
+                             f"comes through {others} is treated as a constant, and must be added", [i] if wanted is None else wanted)  # fmt: skip
     return None
+
+
+def only_through(graph, i, number, rtol):
+    """True if the gradients are those of the graph where leaf i gets only what comes through one of its uses."""
+    uses = users(graph[0][0], graph[0][1][i])
+    dropped = {(id(n), k) for at, (n, k) in enumerate(uses) if at != number}
+    return number < len(uses) and altered(graph, lambda node, k, g, args, part: None if (id(node), k) in dropped else part)
 
 
 def missing_path(problem, recorded, node, k, sentence):
@@ -283,7 +332,7 @@ def missing_path(problem, recorded, node, k, sentence):
     below = set(ancestors(node.parents[k]))
     for shared in sorted(below, key=lambda n: -n.birth):
         uses = users(outputs, shared)
-        lost = [u for u in uses if u in below or u is node]
+        lost = [u for u, at in uses if u in below or (u is node and at == k)]
         if len(lost) < len(uses):
             what = problem.names[leaves.index(shared)] if shared in leaves else f"the result of {shared.name}"
             lost_text = " and ".join(dict.fromkeys(u.name + line_text(u.note.line if u.note is not None else None) for u in lost))
@@ -309,11 +358,12 @@ def claims(problem, outputs):
 
 def explains(graph, edge, change, rtol):
     """True if the graph with one change at one edge has just the claimed gradients."""
+    return altered(graph, lambda node, k, g, args, part: change(g, part) if node is edge[0] and k == edge[1] else part)
+
+
+def altered(graph, alter):
+    """True if the graph with `alter` applied to the parts of gradients has just the claimed gradients."""
     (outputs, leaves), (weights, claimed) = graph
-
-    def alter(node, k, g, args, part):
-        return change(g, part) if node is edge[0] and k == edge[1] else part
-
     try:
         with np.errstate(all="ignore"):
             found = gradients_with(outputs, weights, leaves, alter)
@@ -349,8 +399,8 @@ def confirmed(graph, number, variant, count, rtol):
 
 
 def users(outputs, node):
-    """The steps that use a node's value, once for each use."""
-    return [n for n in ancestors(*(y.node for y in outputs if y.node is not None)) for p in n.parents if p is node]
+    """(step, which of its inputs) for each use of a node's value."""
+    return [(n, k) for n in ancestors(*(y.node for y in outputs if y.node is not None)) for k, p in enumerate(n.parents) if p is node]
 
 
 # --- the engine --------------------------------------------------------------------------------------------------------------
@@ -366,7 +416,6 @@ def engine_fault(problem, evidence, wrong, order):
         return None
     outputs, leaves = recorded
     nodes = ancestors(*(y.node for y in outputs if y.node is not None))
-    hooked = [n for n in nodes if n.note is not None and n.note.hooks]
     weights = [np.random.default_rng(k).uniform(0.5, 1.5, y.shape) for k, y in enumerate(outputs)]
     steps = dict.fromkeys(range(len(leaves)), 0.0)
     problem.start()
@@ -378,9 +427,8 @@ def engine_fault(problem, evidence, wrong, order):
     i = wrong[0]
     by_graph, by_engine, slope = plain[i].reshape(-1), np.reshape(steps[i], -1), evidence.N[i] @ columns
     close = lambda a, b: np.allclose(a, b, 1e-3, 1e-5 + 1e-3 * np.abs(b).max(initial=0))
-    if hooked and not close(by_graph, by_engine):
-        return Cause("hook", f"a hook on {'a leaf' if hooked[0].op is None else 'the result of ' + hooked[0].name} changes the gradient on its "
-                     "way: every derivative rule is right; remove the hook to check them", wrong)  # fmt: skip
+    if not close(by_graph, by_engine) and (hook := hooked(recorded, wrong)) is not None:
+        return hook
     if close(by_graph, slope) and not close(by_engine, slope):
         found = None
         problem_edges = [(n, k) for n in nodes if n.op is not None for k, p in enumerate(n.parents) if p is not None and n.saved[k] is not None]
@@ -402,8 +450,22 @@ def engine_fault(problem, evidence, wrong, order):
             return Cause("second_order", "the first derivative is computed from values that are cut off from the graph (detach, .data, NumPy "
                          "arrays or numbers kept in ctx), so its own derivative misses their part; keep tensors with ctx.save_for_backward and "
                          "compute backward with them", wrong)  # fmt: skip
-        return Cause("detached", "part of the computation happens outside of the graph, so no gradient flows through it" + cutters(problem.func),
-                     wrong)  # fmt: skip
+        if replays(problem, 1e-3 * min((float(np.abs(a).max(initial=0)) or 1.0 for a in problem.arrays), default=1.0)) is not None:
+            return None  # the graph is all that the function does
+        how = cutters(problem.func)
+        if any(isinstance(n.op, Bridge) for n in nodes) and "contains" not in how:
+            return None  # a Function cannot be computed again here, so nothing proves it
+        return Cause("detached", "part of the computation happens outside of the graph, so no gradient flows through it" + how, wrong)
+    return None
+
+
+def hooked(recorded, wrong):
+    """The Cause if the graph has hooks, which may change what goes through it; else None."""
+    nodes = ancestors(*(y.node for y in recorded[0] if y.node is not None)) if recorded is not None else ()
+    for n in nodes:
+        if n.note is not None and n.note.hooks:
+            return Cause("hook", f"a hook on {'a leaf' if n.op is None else 'the result of ' + n.name} changes the gradient on its "
+                         "way: every derivative rule is right; remove the hook to check them", wrong)  # fmt: skip
     return None
 
 
@@ -414,5 +476,5 @@ CUTTERS = {"detach": ".detach()", "data": ".data", "item": ".item()", "numpy": "
 def cutters(func):
     """What in the function's code leaves the graph, as far as its names tell."""
     code = getattr(func, "__code__", None) or getattr(getattr(func, "forward", None), "__code__", None)
-    found = [text for name, text in CUTTERS.items() if code is not None and name in code.co_names]
+    found = [text for name, text in CUTTERS.items() if code is not None and not own_code(code.co_filename) and name in code.co_names]
     return f": it contains {' and '.join(found)}" if found else ": look for detach(), .data, .item(), .numpy() or no_grad()"

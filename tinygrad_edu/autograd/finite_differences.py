@@ -103,9 +103,7 @@ def refined(problem, i, way):
     difference to D(h/2) bounds what is left, and the rounding of the values, divided by h, is added.
     """
     here = flattened(problem.evaluate())
-    array = problem.arrays[i]
-    size = np.abs(array).max(initial=0.0) if isinstance(way, np.ndarray) else abs(array.flat[way])
-    scale = max(1.0, float(size))
+    scale = max(1.0, size_along(problem, i, way))
     unit = float(np.finfo(lowest_precision(problem)).eps)
     best, best_error = np.zeros_like(here), np.full(here.shape, np.inf)
     former = former_extrapolated = None
@@ -124,6 +122,45 @@ def refined(problem, i, way):
             former_extrapolated = extrapolated
         former = central
     return Slope(best, best_error)
+
+
+def size_along(problem, i, way):
+    """How large the numbers are that move."""
+    array = problem.arrays[i]
+    return float(np.abs(array).max(initial=0.0) if isinstance(way, np.ndarray) else abs(array.flat[way]))
+
+
+def plateau(problem, i, way):
+    """The slope of input i along `way` from the smallest steps that do not drown in rounding: (Slope, a step that is as small).
+
+    Where inputs are tiny, or the function turns quickly, the steps of `refined` are too long. Values that three steps in a row agree
+    on are the slope; an error is infinite where no three do.
+    """
+    here = flattened(problem.evaluate())
+    size = size_along(problem, i, way)
+    unit = float(np.finfo(lowest_precision(problem)).eps)
+    best, best_error, length = np.zeros_like(here), np.full(here.shape, np.inf), np.inf
+    agreed, former, former_extrapolated = np.zeros(here.shape, int), None, None
+    h = 2.0 ** (np.floor(np.log2(max(1.0, size))) - 20)
+    for _ in range(90):
+        up, down = along(problem, i, way, h)
+        central = (up - down) / (2 * h)
+        if former is not None:
+            extrapolated = (4 * central - former) / 3
+            if former_extrapolated is not None:
+                noise = unit * (np.abs(up) + np.abs(down) + np.abs(here)) / h + np.spacing(size) / h * np.abs(central)
+                error = np.abs(extrapolated - former_extrapolated) + noise
+                with np.errstate(invalid="ignore"):
+                    agreed = np.where(error <= 1e-4 * np.abs(extrapolated), agreed + 1, 0)
+                    better = (agreed >= 3) & ((error < best_error) | (np.abs(extrapolated - best) > 0.01 * np.abs(best)))
+                if better.any():
+                    length = h
+                best, best_error = np.where(better, extrapolated, best), np.where(better, error, best_error)
+            former_extrapolated = extrapolated
+        former, h = central, h / 2
+        if h < 64 * np.spacing(size):
+            break
+    return Slope(best, best_error), length
 
 
 def lowest_precision(problem):

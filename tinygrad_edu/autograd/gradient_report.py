@@ -21,6 +21,7 @@ class Mismatch:
     numeric: float
     name: str = ""
     outputs: int = 1
+    complex: tuple = (False, False)  # the input, the output: then the last number of the index is 0 for the real part, 1 for the imaginary
 
     @property
     def error(self):
@@ -33,11 +34,13 @@ class Mismatch:
         """The derivative in words: output[1] with respect to x[1]."""
         number = str(self.output) if self.outputs > 1 else ""
         spaced = " " if number else ""
-        return f"output{spaced}{number}{index(self.column)} with respect to {self.name}{index(self.row)}"
+        return f"output{spaced}{number}{index(self.column, self.complex[1])} with respect to {self.name}{index(self.row, self.complex[0])}"
 
 
-def index(place):
-    """[1, 2]; nothing for a number."""
+def index(place, pairs=False):
+    """[1, 2]; nothing for a number; [1].imag of complex numbers."""
+    if pairs and place:
+        return index(place[:-1]) + (".imag" if place[-1] else ".real")
     return str([int(n) for n in place]) if place else ""
 
 
