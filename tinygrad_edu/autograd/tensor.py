@@ -1,4 +1,4 @@
-"""Tensor: an array, and the node that remembers how it was made. Read after node.py; operators come in methods.py."""
+"""Tensor: an array, and the node that remembers how it was made. Read after node.py; its methods are in api/."""
 
 import warnings
 from typing import Any
@@ -73,11 +73,6 @@ class Tensor:
     def is_leaf(self):
         """True if nothing computed this tensor in a graph: gradients of leaves are kept in `.grad`."""
         return self.node is None or self.node.op is None
-
-    @property
-    def grad_fn(self):
-        """The Node that made this tensor, or None for a leaf or a constant."""
-        return None if self.is_leaf else self.node
 
     @property
     def grad(self):
