@@ -126,9 +126,8 @@ def test_what_cannot_be_checked_is_refused():
         gradcheck(lambda x: 5.0, leaf(1.0))
     with pytest.raises(ValueError, match="clone"):
         gradcheck(tg.sin, leaf(1.0).expand(3))
-    for option in ("check_batched_forward_grad", "masked"):
-        with pytest.raises(ValueError, match=option):
-            gradcheck(tg.sin, leaf(1.0), **{option: True})
+    with pytest.raises(ValueError, match="check_batched_forward_grad"):
+        gradcheck(tg.sin, leaf(1.0), check_batched_forward_grad=True)
     with pytest.raises(ValueError, match="check_backward_ad"):
         gradcheck(tg.sin, leaf(1.0), check_backward_ad=False)
     with pytest.raises(ValueError, match="check_rev_over_rev"):
@@ -167,6 +166,16 @@ def test_batched_gradients(monkeypatch):
         gradcheck(lambda x, w: (x * w).sin(), inputs, check_batched_grad=True)
 
 
+def test_batched_tangents_and_masked(monkeypatch):
+    inputs = leaf(0.5, 2.0), leaf(1.0, 3.0)
+    for fast in (False, True):
+        options = dict(check_forward_ad=True, check_batched_forward_grad=True, fast_mode=fast, masked=True)
+        assert gradcheck(lambda x, w: ((x * w).sin(), w.sum(), w.detach()), inputs, **options)
+    right = tg.func.vmap
+    monkeypatch.setattr(tg.func, "vmap", lambda f: lambda way: [t.flip(0) for t in right(f)(way)])
+    assert check_gradients(lambda x, w: (x * w).sin(), inputs, check_forward_ad=True, check_batched_forward_grad=True).cause.kind == "batched"
+
+
 def test_undefined_gradients():
     class Both(Function):
         @staticmethod
@@ -179,7 +188,7 @@ def test_undefined_gradients():
             return g * 2 + h * 3  # fails where one is None
 
     x = leaf(1.0, 2.0)
-    assert gradcheck(Both.apply, x, check_undefined_grad=False)
+    assert gradcheck(Both.apply, x, check_undefined_grad=False) and gradgradcheck(Both.apply, x)
     with pytest.raises((GradcheckError, TypeError)):
         gradcheck(Both.apply, x)
 

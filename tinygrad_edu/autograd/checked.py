@@ -323,21 +323,25 @@ class TensorFunction(Problem):
         return [np.zeros(a.shape, a.dtype) if g is None else as_real(np.asarray(g.array)) for g, a in zip(found, self.arrays)]
 
     def tangent(self, i, way):
-        """J · way for input i, computed as `func.jvp` does: the derivative of uᵀ·J with respect to u. All outputs, flat."""
-        pieces = []
-        for y in self.graph:
-            if not y.requires_grad:
-                pieces.append(np.zeros(y.array.size))
-                continue
-            u = Tensor(np.zeros_like(np.asarray(y.array)), leaf(y.array.shape, y.array.dtype))
-            (pulled,) = engine.grad([y], [self.tensors[i]], [u], retain_graph=True, create_graph=True, materialize_grads=True)
-            pulled = in_pairs(pulled) if pulled.array.dtype.kind == "c" else pulled
-            if pulled.node is None:
-                pieces.append(np.zeros(y.array.size))
-                continue
-            (along,) = engine.grad([pulled], [u], [Tensor(way.astype(pulled.array.dtype), None)], allow_unused=True, materialize_grads=True)
-            pieces.append(np.asarray(along.array, np.float64).reshape(-1))
+        """J · way for input i: all outputs, flat."""
+        pieces = [np.asarray(t.array, np.float64).reshape(-1) for t in self.tangents(i, Tensor(way, None))]
         return np.concatenate(pieces) if pieces else np.zeros(0)
+
+    def tangents(self, i, way):
+        """J · way for input i, computed as `func.jvp` does: the derivative of uᵀ·J with respect to u; a tensor per output."""
+        found = []
+        for y in self.graph:
+            u = Tensor(np.zeros_like(np.asarray(y.array)), leaf(y.array.shape, y.array.dtype))
+            pulled = Tensor(np.zeros(0), None)
+            if y.requires_grad:
+                (pulled,) = engine.grad([y], [self.tensors[i]], [u], retain_graph=True, create_graph=True, materialize_grads=True)
+            if pulled.node is None:
+                found.append(Tensor(np.zeros_like(np.asarray(y.array)), None))
+                continue
+            pulled = in_pairs(pulled) if pulled.array.dtype.kind == "c" else pulled
+            (along,) = engine.grad([pulled], [u], [way.to(pulled.dtype)], create_graph=True, allow_unused=True, materialize_grads=True)
+            found.append(along)
+        return found
 
     def evaluate_complex(self, i, k, step):
         """The outputs with element k of input i moved along the imaginary axis."""

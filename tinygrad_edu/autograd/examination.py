@@ -34,9 +34,9 @@ class Options:
     """What to compare, and how closely."""
 
     def __init__(self, eps=1e-6, atol=1e-5, rtol=1e-3, nondet_tol=0.0, fast=False, dtypes=False, batched=False, forward=False,
-                 backward=True):  # fmt: skip
+                 backward=True, batched_forward=False):  # fmt: skip
         self.eps, self.atol, self.rtol, self.nondet_tol, self.fast = eps, atol, rtol, nondet_tol, fast
-        self.dtypes, self.batched, self.forward, self.backward = dtypes, batched, forward, backward
+        self.dtypes, self.batched, self.forward, self.backward, self.batched_forward = dtypes, batched, forward, backward, batched_forward
 
     def close(self, a, b):
         """True where a computed and a measured derivative agree."""
@@ -253,8 +253,10 @@ def compare_all(problem, double, shapes, options, result):
         judge(problem, measured, evidence, options, result)
     if options.forward:
         forward_check(problem, evidence, options, result)
-    if options.batched and not result.causes and not result.mismatches:
-        batched_check(problem, shapes, claimed, result)
+    if options.batched and result.ok:
+        batched_check(problem, shapes, result)
+    if options.batched_forward and result.ok:
+        batched_tangents(problem, result)
     if double is not None and result.ok:
         result.notes.append(Cause("float32", "float32 is too coarse to measure slopes with small steps (they would be mostly rounding), so they "
                                   "were measured in float64, and the float32 gradients agree with them"))  # fmt: skip
@@ -536,7 +538,9 @@ def compare_projections(problem, double, shapes, options, result):
     if options.forward:
         tangents(problem, projected, weights, options, result, rng)
     if options.batched and result.ok:
-        batched_check(problem, shapes, None, result)
+        batched_check(problem, shapes, result)
+    if options.batched_forward and result.ok:
+        batched_tangents(problem, result)
     if not suspicious or result.causes:
         return
     if size <= FULL:
@@ -605,7 +609,7 @@ def forward_check(problem, evidence, options, result):
                     result.causes.append(Cause("forward_mode", FORWARD, [i]))
 
 
-def batched_check(problem, shapes, claimed, result):
+def batched_check(problem, shapes, result):
     """`func.vmap` over the backward pass against one pass after the other."""
     from .. import func
 
@@ -629,6 +633,26 @@ def batched_check(problem, shapes, claimed, result):
                     result.causes.append(Cause("batched", f"func.vmap over the backward pass gives another gradient for {problem.names[i]} than one pass "
                                                "after the other: a rule treats the batch as part of its data", [i]))  # fmt: skip
                     return
+
+
+def batched_tangents(problem, result):
+    """`func.vmap` over tangents against one J·v after the other."""
+    from .. import func
+
+    rng = np.random.default_rng(4)
+    for i, array in enumerate(problem.arrays):
+        batch = rng.uniform(0.5, 1.5, (3, *array.shape)).astype(array.dtype)
+        try:
+            at_once = func.vmap(lambda way, i=i: problem.tangents(i, way))(Tensor(batch, None))
+        except Exception as error:
+            raise GradcheckError(f"gradcheck: check_batched_forward_grad: the tangents of {problem.title} cannot be batched by func.vmap: "
+                                 f"{type(error).__name__}: {error}") from error  # fmt: skip
+        for row, way in enumerate(batch):
+            together = [np.asarray(t.array)[row].reshape(-1) for t in at_once]
+            if not np.allclose(np.concatenate(together), problem.tangent(i, way), 1e-6, 1e-9):
+                result.causes.append(Cause("batched", f"func.vmap over the tangents of {problem.names[i]} gives another J·v than one after the other: a rule treats "
+                                           "the batch as part of its data", [i]))  # fmt: skip
+                return
 
 
 # --- causes ------------------------------------------------------------------------------------------------------------------

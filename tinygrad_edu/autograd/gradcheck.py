@@ -36,7 +36,8 @@ def gradcheck(func, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=T
     check_grad_dtypes     the gradient must have the input's dtype
     check_batched_grad    `func.vmap` over the backward pass must give the same gradients
     check_forward_ad      check J·v as `func.jvp` computes it; check_backward_ad=False checks only that
-    check_batched_forward_grad, masked   refused if on: tangents are not batched here, and there are no sparse tensors
+    check_batched_forward_grad   `func.vmap` over the tangents must give the same J·v; needs check_forward_ad
+    masked                changes nothing: it is about sparse tensors, and all are dense here
 
     >>> import tinygrad_edu as tg
     >>> x = tg.tensor([0.5, 2.0], dtype=tg.float64, requires_grad=True)
@@ -96,7 +97,8 @@ def check_gradients(func, inputs=(), *, parameters=None, order=1, grad_outputs=N
     from .checked import Frozen, TensorFunction, as_tuple
     from .examination import Options, examine, second_order
 
-    refused(check_batched_forward_grad=check_batched_forward_grad, masked=masked)
+    if check_batched_forward_grad and not check_forward_ad:
+        raise ValueError("gradcheck: check_batched_forward_grad=True needs check_forward_ad=True: it batches what that one checks")
     if not check_backward_ad and not check_forward_ad:
         raise ValueError("gradcheck: check_backward_ad=False needs check_forward_ad=True (in gradgradcheck: check_rev_over_rev=False needs "
                          "check_fwd_over_rev=True), or there is nothing to check")  # fmt: skip
@@ -105,7 +107,8 @@ def check_gradients(func, inputs=(), *, parameters=None, order=1, grad_outputs=N
                          "with order=2")  # fmt: skip
     inputs = as_tuple(inputs)
     problem = TensorFunction(func, inputs, named(func, parameters), undefined=check_undefined_grad)
-    options = Options(eps, atol, rtol, nondet_tol, fast_mode, check_grad_dtypes, check_batched_grad, check_forward_ad, check_backward_ad)
+    options = Options(eps, atol, rtol, nondet_tol, fast_mode, check_grad_dtypes, check_batched_grad, check_forward_ad, check_backward_ad,
+                      check_batched_forward_grad)  # fmt: skip
     if not problem.arrays:
         if any(isinstance(x, np.ndarray) for x in inputs):
             raise ValueError("gradcheck: the inputs are NumPy arrays, which record nothing; for a function of arrays say which gradient you claim, "
@@ -118,7 +121,9 @@ def check_gradients(func, inputs=(), *, parameters=None, order=1, grad_outputs=N
     try:
         if order == 1:
             return examine(problem, options)
+        problem.undefined = False  # of the first derivatives only the values matter here
         first = examine(problem, Options(eps, atol, rtol, nondet_tol, fast_mode))
+        problem.undefined = check_undefined_grad
         if not first.ok:
             for cause in first.causes:
                 cause.sentence = f"the first derivatives are wrong already: {cause.sentence}"
@@ -158,14 +163,6 @@ def check_gradient(function, gradient, *arrays, kind="auto", names=None, eps=1e-
     problem = ClaimedGradient(function, gradient, arrays, kind, names)
     problem.frozen = Frozen() if freeze_generator else None
     return examine(problem, Options(eps, atol, rtol, nondet_tol, fast_mode))
-
-
-def refused(**options):
-    """Options of PyTorch that have no meaning here may only be off."""
-    reasons = {"masked": "there are no sparse tensors here", "check_batched_forward_grad": "tangents are not batched here"}
-    for name, on in options.items():
-        if on:
-            raise ValueError(f"gradcheck: {name} cannot be switched on: {reasons[name]}; leave it at its default")
 
 
 def named(func, parameters):
