@@ -9,6 +9,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import nn, viz
 from tinygrad_edu.viz.display import sparkline
+from tinygrad_edu.viz.plots import heights
 
 plots = pytest.importorskip("matplotlib", reason="plots are an extra")
 
@@ -36,6 +37,25 @@ def test_summary_counts_shared_parameters_once_and_changes_nothing():
         tg.summary(model)
     with pytest.raises(TypeError, match="Module"):
         tg.summary(3, x)
+
+
+def test_landscape(tmp_path):
+    def loss(p):
+        x, y = p
+        return x**2 + 20 * y**2
+
+    walks = {"a": [[-4, 1], [-2, 0.5], tg.tensor([1.0, 0.0])], "b": [[-4, 1], [np.nan, 2]]}
+    figure = viz.landscape(loss, walks, tmp_path / "land.png", title="ravine")
+    axes = figure.axes[0]
+    assert (tmp_path / "land.png").stat().st_size > 1000 and axes.get_title() == "ravine"
+    assert axes.get_xlim()[0] < -4 and axes.get_xlim()[1] > 1 and [t.get_text() for t in axes.get_legend().get_texts()] == ["a", "b"]
+    assert list(axes.lines[0].get_xdata()) == [-4, -2, 1] and len(axes.lines) == 6 and len(axes.collections) >= 2
+    assert viz.landscape(loss, x=(0, 1), y=(2, 3)).axes[0].get_ylim() == (2, 3)
+    np.testing.assert_array_equal(heights(loss, np.arange(3.0), np.arange(2.0)), [[0, 1, 4], [20, 21, 24]])
+    np.testing.assert_array_equal(heights(lambda p: float(p[0]) + 2 * float(p[1]), np.arange(3.0), np.arange(2.0)), [[0, 1, 2], [2, 3, 4]])
+    assert viz.landscape(lambda p: 0 * p[0] + 1).axes[0].get_xlim() == (-5, 5)  # flat: no lines
+    with pytest.raises(ValueError, match=r"two numbers each, and this one has shape \[2, 3\]"):
+        viz.landscape(loss, [[1, 2, 3], [4, 5, 6]])
 
 
 def test_curves(tmp_path):

@@ -4,8 +4,8 @@ from importlib import import_module
 
 # no file has the name of its function: importing viz.network must not hide the function network
 HOME = dict(draw="graph", to_dot="graph", make_dot="graph", Drawing="graph", network="neurons", explain="chain_rule", play="player",
-            train="training", Film="training", summary="summaries", curves="plots", boundary="plots", weights="plots", confusion="plots",
-            Progress="display", GraphRendererMissing="render", render_svg="render")  # fmt: skip
+            train="training", Film="training", summary="summaries", curves="plots", landscape="plots", boundary="plots", weights="plots",
+            confusion="plots", Progress="display", GraphRendererMissing="render", render_svg="render")  # fmt: skip
 
 
 def __getattr__(name):

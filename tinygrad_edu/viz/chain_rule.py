@@ -465,7 +465,7 @@ class Writer:
 
     def named(self, node, element=None):
         """The name of a tensor and, where it has several, of its element; None if it has none."""
-        known = node in self.names.nodes or node in self.auto or node is self.w
+        known = node in self.names.nodes or node in self.auto or node in (self.w, self.root)
         return self.name(node, element) if known else None
 
     def called(self, node, element, parent):

@@ -1,4 +1,4 @@
-"""Pictures of training on matplotlib (an extra): loss curves, decision boundaries, weights, confusion matrices."""
+"""Pictures of training on matplotlib (an extra): loss curves, landscapes, decision boundaries, weights, confusion matrices."""
 
 from functools import cache
 from io import StringIO
@@ -92,6 +92,61 @@ def curves(losses, path=None, *, x=None, xlabel="step", ylabel="loss", log=None,
         axes.spines[side].set_visible(False)
     if any(series):
         axes.legend(frameon=False)
+    return saved(made, path)
+
+
+def heights(loss, x, y):
+    """The loss on a grid: all points at once where the function takes them so, else one after the other."""
+    grid = np.stack(np.meshgrid(x, y))
+    with no_grad(), np.errstate(all="ignore"):
+        try:
+            found = np.asarray(array_of(loss(Tensor(grid, None))), float)
+        except Exception:  # a function of two numbers, and of nothing else
+            found = np.empty(0)
+        if found.shape != grid.shape[1:]:
+            rows = grid.reshape(2, -1).T
+            found = np.array([float(array_of(loss(Tensor(row.copy(), None)))) for row in rows]).reshape(grid.shape[1:])
+    return found
+
+
+def landscape(loss, walks=None, path=None, *, x=None, y=None, names=("x", "y"), title=None, axes=None):
+    """The landscape of a loss of two numbers, as a map with contour lines, and walks through it, such as those of optimizers.
+
+    `loss` takes a tensor of two numbers. `walks` is a list of places, [[x, y], …], or a dict of several with their names; a
+    ring marks where each begins, a cross where it ends. `x` and `y` are the borders, (from, to); by themselves they fit the
+    walks. Returns the matplotlib figure.
+
+    >>> import tinygrad_edu as tg
+    >>> figure = tg.viz.landscape(lambda p: p[0] ** 2 + 20 * p[1] ** 2, {"straight down": [[-4, 1], [-2, 0.5], [0, 0]]})
+    """
+    made, axes = figure(axes)
+    walks = walks if isinstance(walks, dict) else {None: walks} if walks is not None else {}
+    walks = {name: np.array([np.asarray(array_of(place), float) for place in walk]) for name, walk in walks.items()}
+    for name, walk in walks.items():
+        if walk.ndim != 2 or walk.shape[1:] != (2,):
+            raise ValueError(f"landscape(): a walk is a list of places with two numbers each, and {name or 'this one'} has shape {list(walk.shape)}")
+    places = np.concatenate(list(walks.values())) if walks else np.array([[-5.0, -5.0], [5.0, 5.0]])
+    places = places[np.isfinite(places).all(axis=1)]
+    borders = []
+    for k, given in enumerate((x, y)):
+        low, high = (places[:, k].min(), places[:, k].max()) if len(places) else (-1.0, 1.0)
+        room = 0.15 * (high - low) or 0.5
+        borders.append(given or ((low - room, high + room) if walks else (low, high)))
+    xs, ys = (np.linspace(*border, 81) for border in borders)
+    values = heights(loss, xs, ys)
+    low, high = np.nanmin(values), np.nanmax(values)
+    if high > low:
+        levels = low + np.linspace(0.0, 1.0, 15) ** 2 * (high - low)  # at equal distances in a bowl
+        axes.contourf(xs, ys, values, levels=levels, cmap="Blues_r", alpha=0.45, extend="both")
+        axes.contour(xs, ys, values, levels=levels, colors="#5b6b7a", linewidths=0.5)
+    for k, (name, walk) in enumerate(walks.items()):
+        color, dash = COLORS[k % len(COLORS)], DASHES[k % len(DASHES)]
+        axes.plot(walk[:, 0], walk[:, 1], color=color, linestyle=dash, linewidth=1.6, label=name, marker="." if len(walk) <= 60 else None, markersize=4)
+        axes.plot(*walk[0], marker="o", color=color, markersize=7, markerfacecolor="white")
+        axes.plot(*walk[-1], marker="X", color=color, markersize=8, markeredgecolor="white")
+    axes.set(xlabel=names[0], ylabel=names[1], title=title, xlim=borders[0], ylim=borders[1])
+    if any(walks):
+        axes.legend(frameon=True, framealpha=0.85, edgecolor="none")
     return saved(made, path)
 
 
