@@ -78,7 +78,7 @@ def test_rsample_carries_the_gradient_and_sample_does_not():
 
 @pytest.mark.parametrize("make, what", [
     (lambda: D.Normal(0.0, -1.0), "scale must be greater than 0"),
-    (lambda: D.Bernoulli(1.5), "probs must be between 0 and 1"),
+    (lambda: D.Bernoulli(1.5), "probs must be between 0.0 and 1.0"),
     (lambda: D.Bernoulli(), "probs or logits"),
     (lambda: D.Uniform(1.0, 0.0), "low must be less than high"),
     (lambda: D.MultivariateNormal(tg.zeros(2)), "one of covariance_matrix"),
@@ -185,3 +185,50 @@ def test_transforms_and_constraints_of_ones_own():
         transforms.Transform()(x)
     with pytest.raises(NotImplementedError, match="check"):
         constraints.Constraint().check(x)
+
+
+def test_constraints_and_distributions_print_as_in_pytorch():
+    c, two = D.constraints, tg.ones(2)
+    shown = [c.real, c.positive, c.unit_interval, c.integer_interval(0, 3), c.nonnegative_integer, c.half_open_interval(0, 1), c.less_than(1.0), c.simplex,
+             c.real_vector, c.independent(c.positive, 1), c.multinomial(3), c.cat([c.real])]  # fmt: skip
+    assert list(map(repr, shown)) == [
+        "Real()", "GreaterThan(lower_bound=0.0)", "Interval(lower_bound=0.0, upper_bound=1.0)", "IntegerInterval(lower_bound=0, upper_bound=3)",
+        "IntegerGreaterThan(lower_bound=0)", "HalfOpenInterval(lower_bound=0, upper_bound=1)", "LessThan(upper_bound=1.0)", "Simplex()",
+        "IndependentConstraint(Real(), 1)", "IndependentConstraint(GreaterThan(lower_bound=0.0), 1)", "Multinomial()", "Cat()"]  # fmt: skip
+    assert list(map(repr, [D.Beta(two, two), D.HalfNormal(two), D.Pareto(two, two), D.Normal(0.0, 1.0)])) == [
+        "Beta()", "HalfNormal()", "Pareto(alpha: Size([2]), scale: Size([2]))", "Normal(loc: 0.0, scale: 1.0)"]  # fmt: skip
+    assert repr(D.MixtureSameFamily(D.Categorical(two), D.Normal(two, two)).support) == "MixtureSameFamilyConstraint(Real())"
+    flow = D.TransformedDistribution(D.Independent(D.Normal(two, two), 1), D.ExpTransform())
+    assert repr(flow.support) == "IndependentConstraint(GreaterThan(lower_bound=0.0), 1)"
+    with pytest.raises(ValueError, match="each greater than 0.0"):
+        flow.log_prob(-two)
+
+
+def test_mixtures_have_a_distribution_function():
+    mixture = D.MixtureSameFamily(D.Categorical(tg.tensor([0.25, 0.75])), D.Normal(tg.tensor([0.0, 1.0]), tg.tensor([1.0, 2.0])))
+    assert mixture.cdf(tg.tensor([0.5])).item() == pytest.approx(0.25 * 0.6914625 + 0.75 * 0.4012937, rel=1e-6)
+
+
+def test_edges_of_the_continuous_bernoulli_are_exact():
+    exact, taylor = (D.ContinuousBernoulli(tg.tensor(0.499, dtype=tg.float64), lims=lims) for lims in ((0.499, 0.501), (0.49, 0.51)))
+    p = tg.tensor(0.3, dtype=tg.float64)
+    assert exact.icdf(p) != p and taylor.icdf(p) == p and exact.mean.item() == pytest.approx(taylor.mean.item(), abs=1e-6)
+
+
+def test_divergence_of_logistic_normals_is_one_number():
+    first, second = D.LogisticNormal(tg.zeros(2), tg.ones(2)), D.LogisticNormal(tg.ones(2), tg.ones(2))
+    second.transforms = first.transforms
+    assert D.kl_divergence(first, second).shape == () and D.kl_divergence(first, second).item() == pytest.approx(1.0)
+
+
+def test_divergence_of_wisharts():
+    first, second = D.Wishart(tg.tensor(4.0), tg.eye(2)), D.Wishart(tg.tensor(5.0), tg.tensor([[2.0, 0.5], [0.5, 1.0]]))
+    assert D.kl_divergence(first, first).item() == pytest.approx(0, abs=1e-6)
+    assert D.kl_divergence(first, second).item() == pytest.approx(1.0034393072128296, rel=1e-5)
+
+
+def test_what_distributions_refuse_more():
+    with pytest.raises(ValueError, match="one dimension"):
+        D.Dirichlet(tg.tensor(1.0))
+    with pytest.raises(ValueError, match="at least 0.0"):
+        D.Gamma(1.0, 1.0).cdf(tg.tensor(-1.0))

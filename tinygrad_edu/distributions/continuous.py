@@ -384,7 +384,7 @@ class Gamma(Distribution):
 
     def cdf(self, value):
         """The probability of an outcome up to the value."""
-        return tg.special.gammainc(self.concentration, self.rate * value)
+        return tg.special.gammainc(self.concentration, self.rate * self.checked(value))
 
     def log_prob(self, value):
         value, a = self.checked(value), self.concentration

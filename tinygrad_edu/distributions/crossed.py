@@ -13,6 +13,7 @@ from .continuous import EULER, Beta, Exponential, Gamma, Gumbel, Laplace, Normal
 from .derived import ContinuousBernoulli, Pareto
 from .discrete import Bernoulli, Binomial, Poisson
 from .divergence import kl_divergence, kl_multivariate_normal, register_kl
+from .distribution import sum_last
 from .joint import LowRankMultivariateNormal, MultivariateNormal, TransformedDistribution
 
 
@@ -199,4 +200,4 @@ def kl_transformed(p, q):
     if p.transforms != q.transforms or p.event_shape != q.event_shape:
         raise NotImplementedError("kl_divergence: the transforms of the two distributions differ, so there is no closed form; average "
                                   "p.log_prob(x) - q.log_prob(x) over x = p.rsample((n,))")  # fmt: skip
-    return kl_divergence(p.base_dist, q.base_dist)
+    return sum_last(kl_divergence(p.base_dist, q.base_dist), len(p.event_shape) - len(p.base_dist.event_shape))

@@ -136,7 +136,7 @@ class HalfCauchy(Transformed):
 class Pareto(Transformed):
     """`scale` times e to the power of a waiting time: the rich get richer."""
 
-    arg_constraints = dict(scale=constraints.positive, alpha=constraints.positive)
+    arg_constraints = dict(alpha=constraints.positive, scale=constraints.positive)
 
     def __init__(self, scale, alpha, validate_args=None):
         self.scale, self.alpha = together(scale, alpha)
@@ -395,7 +395,7 @@ class ContinuousBernoulli(Binary):
 
     def outside(self):
         """True where probs is far enough from ½ for the exact formulas, and probs kept from ½ elsewhere."""
-        far = (self.probs < self.lims[0]) | (self.probs > self.lims[1])
+        far = (self.probs <= self.lims[0]) | (self.probs > self.lims[1])
         return far, tg.where(far, self.probs, self.lims[0] * tg.ones_like(self.probs))
 
     def log_norm(self):

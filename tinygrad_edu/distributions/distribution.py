@@ -11,6 +11,7 @@ from ..autograd.modes import enable_grad, no_grad
 from ..autograd.operands import ShapeError
 from ..autograd.size import Size
 from ..autograd.tensor import Tensor
+from . import constraints
 
 
 class lazy:  # noqa: N801 (a decorator, used like property)
@@ -70,7 +71,7 @@ class Distribution:
             self.validate = validate_args
         for name, constraint in self.arg_constraints.items() if self.validate else ():
             if name in self.__dict__ and not bool(constraint.check(getattr(self, name).detach()).all()):
-                raise ValueError(f"{type(self).__name__}: every {name} must be {constraint}, got {getattr(self, name).detach()}")
+                raise ValueError(f"{type(self).__name__}: every {name} must be {constraints.in_words(constraint)}, got {getattr(self, name).detach()}")
 
     @staticmethod
     def set_default_validate_args(value):
@@ -172,10 +173,11 @@ class Distribution:
             raise ValueError(f"{type(self).__name__}.log_prob: one outcome has shape {list(one)}, got {list(value.shape)}")
         np.broadcast_shapes(tuple(value.shape), whole)  # its error names both shapes
         if self.support is not None and not bool(self.support.check(value.detach()).all()):
-            raise ValueError(f"{type(self).__name__}.log_prob: every value must be {self.support}, got {value.detach()}")
+            raise ValueError(f"{type(self).__name__}.log_prob: every value must be {constraints.in_words(self.support)}, got {value.detach()}")
         return value
 
     def __repr__(self):
-        given = [k for k in self.arg_constraints if k in self.__dict__]
+        made_of_others = type(self).__name__ in ("Beta", "Chi2", "HalfCauchy", "HalfNormal", "InverseGamma", "LogNormal", "LogisticNormal")
+        given = [k for k in self.arg_constraints if k in self.__dict__ and not made_of_others]  # PyTorch prints no parameters of those
         shown = (f"{k}: {self.__dict__[k] if self.__dict__[k].numel() == 1 else self.__dict__[k].size()}" for k in given)
         return f"{type(self).__name__}({', '.join(shown)})"

@@ -10,6 +10,7 @@ from .derived import Pareto
 from .discrete import Bernoulli, Binomial, Categorical, Geometric, OneHotCategorical, Poisson
 from .distribution import sum_last
 from .joint import Dirichlet, Independent, MultivariateNormal, half_log_determinant, squared_distance
+from .matrices import Wishart
 
 REGISTERED: dict = {}
 
@@ -203,3 +204,14 @@ def kl_uniform_normal(p, q):
     """ln √(2πσ²)/(b − a) + ((b − a)²/12 + ((a + b)/2 − μ)²) / 2σ²"""
     width, spread = p.high - p.low, ((p.high + p.low - 2 * q.loc) / 2).pow(2)
     return (math.sqrt(math.pi * 2) * q.scale / width).log() + (width.pow(2) / 12 + spread) * (1 / (2 * q.scale.pow(2)))
+
+
+@register_kl(Wishart, Wishart)
+def kl_wishart(p, q):
+    """By the determinants, the trace of Sq⁻¹ · Sp and the multivariate gamma function (Wikipedia: Wishart distribution)"""
+    n, half_p, half_q = p.event_shape[-1], p.df / 2, q.df / 2
+    ratio = linalg.solve_triangular(q.scale_tril, p.scale_tril.expand(*tg.broadcast_shapes(p.batch_shape, q.batch_shape), n, n), upper=False)
+    digammas = sum(tg.digamma(half_p - k / 2) for k in range(n))
+    determinants = half_log_determinant(q.scale_tril) - half_log_determinant(p.scale_tril)
+    gammas = tg.mvlgamma(half_q, n) - tg.mvlgamma(half_p, n)
+    return q.df * determinants + half_p * (ratio.pow(2).sum((-2, -1)) - n) + gammas + (half_p - half_q) * digammas

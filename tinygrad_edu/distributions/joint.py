@@ -156,6 +156,8 @@ class Dirichlet(Distribution):
 
     def __init__(self, concentration, validate_args=None):
         self.concentration = concentration
+        if concentration.ndim < 1:
+            raise ValueError("Dirichlet: the concentration must have one dimension at least, a number per part")
         super().__init__(concentration.shape[:-1], concentration.shape[-1:], validate_args)
 
     mean = property(lambda self: self.concentration / self.concentration.sum(-1, True))
@@ -252,6 +254,13 @@ class TransformedDistribution(Distribution):
 
     has_rsample = property(lambda self: self.base_dist.has_rsample)
 
+    @property
+    def support(self):
+        """What the last transform can give."""
+        found = self.transforms[-1].codomain if self.transforms else self.base_dist.support
+        events = len(self.event_shape) - (found.event_dim if found is not None else 0)
+        return constraints.independent(found, events) if found is not None and events > 0 else found
+
     def expand(self, batch_shape, _instance=None):
         shape = ComposeTransform(self.transforms).inverse_shape((*batch_shape, *self.event_shape))
         base = self.base_dist.expand(tuple(shape)[: len(shape) - len(self.base_dist.event_shape)])
@@ -271,7 +280,7 @@ class TransformedDistribution(Distribution):
         return self.through(self.base_dist.rsample(sample_shape))
 
     def log_prob(self, value):
-        y, total, events = value, 0.0, len(self.event_shape)
+        y, total, events = self.checked(value), 0.0, len(self.event_shape)
         for transform in reversed(self.transforms):
             x = transform.inv(y)
             events += transform.domain_dim - transform.codomain_dim
@@ -340,6 +349,11 @@ class MixtureSameFamily(Distribution):
             index = chosen.reshape(*chosen.shape, *(1,) * (events + 1))
             dim = drawn.ndim - events - 1
             return drawn.gather(dim, index.expand(*chosen.shape, 1, *self.event_shape)).squeeze(dim)
+
+    def cdf(self, x):
+        """The weighted mean of the components' probabilities of an outcome up to x."""
+        each = self.component_distribution.cdf(x.unsqueeze(-1 - len(self.event_shape)))
+        return (each * self.mixture_distribution.probs).sum(-1)
 
     def log_prob(self, x):
         each = self.component_distribution.log_prob(x.unsqueeze(-1 - len(self.event_shape)))

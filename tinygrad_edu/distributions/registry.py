@@ -46,7 +46,7 @@ class Registry:
             return ComposeTransform([SigmoidTransform(), AffineTransform(low, high - low)])
         if low is not None or high is not None:
             return ComposeTransform([ExpTransform(), AffineTransform(low, 1) if high is None else AffineTransform(high, -1)])
-        raise NotImplementedError(f"no transform is registered for numbers that must be {constraint}; add one with register(constraint, factory)")
+        raise NotImplementedError(f"no transform is registered for numbers that must be {constraints.in_words(constraint)}; add one with register(constraint, factory)")
 
 
 biject_to = Registry(StickBreakingTransform)  # with an inverse on both sides
