@@ -12,8 +12,8 @@ from .. import linalg
 from .continuous import EULER, Beta, Exponential, Gamma, Gumbel, Laplace, Normal, Uniform
 from .derived import ContinuousBernoulli, Pareto
 from .discrete import Bernoulli, Binomial, Poisson
-from .divergence import kl_divergence, kl_multivariate_normal, register_kl
 from .distribution import sum_last
+from .divergence import kl_divergence, kl_multivariate_normal, register_kl
 from .joint import LowRankMultivariateNormal, MultivariateNormal, TransformedDistribution
 
 
