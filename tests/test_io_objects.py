@@ -383,6 +383,7 @@ def test_classes_that_are_allowed():
     with serialization.safe_globals([argparse.Namespace]):
         assert load(file).lr == 0.5 and round_trip(argparse.Namespace(w=tg.ones(2))).w.tolist() == [1, 1]
         assert serialization.get_safe_globals() == [argparse.Namespace]
+    assert serialization.get_safe_globals() == []
     serialization.add_safe_globals([(argparse.Namespace, "a.b")])
     serialization.clear_safe_globals()
     with pytest.raises(RuntimeError, match="argparse.Namespace"):
@@ -437,6 +438,49 @@ def test_views_share_their_memory_again(copied):
     assert not turned.any() and not flat.any() and turned.stride() == (1, 3) and wide.stride() == (1, 0)
 
 
+@pytest.mark.parametrize("copied", [round_trip, copy.deepcopy, lambda pair: [pair[0], copy.copy(pair[0])[2:]], lambda _: PARTS()])
+def test_tensors_in_one_memory_know_of_each_other(copied):
+    x = tg.arange(1.0, 5.0)
+    whole, part = copied([x, x[2:]])
+    assert part.storage_offset() == 2 and whole.storage_offset() == 0
+    w = tg.ones(2, requires_grad=True)
+    numbers = whole.numpy()
+    y = (w * part).sum()
+    numbers[:] = 0  # so the graph has kept a copy
+    y.backward()
+    assert w.grad.tolist() == [3, 4]
+    x = tg.arange(1.0, 5.0)
+    whole, part = copied([x, x[2:]])
+    part.mul_(w)
+    assert part.requires_grad and not whole.requires_grad
+
+
+def PARTS():
+    """A tensor and a part of it, from a file of PyTorch's."""
+    values = np.arange(1, 5, dtype="<f4").tobytes()
+    return list(load(archive(b"\x80\x02(" + tensor(shape=(4,), strides=(1,)) + tensor(offset=2, shape=(2,), strides=(1,)) + b"t.", s0=values)))
+
+
+def test_expanded_tensors_are_not_overwritten():
+    with pytest.raises((RuntimeError, ValueError)):
+        round_trip(tg.ones(2, 1).expand(2, 3)).add_(1)
+
+
+def test_byte_orders_of_numpy():
+    big = np.dtype(">f4")
+    arrays = [np.array([1.5], big), np.array([2.5], big), np.array([3], "<i2"), np.array([4], ">i2")[0]]
+    assert [x.item() for x in load(archive(pickle.dumps(arrays, 2)))] == [1.5, 2.5, 3, 4]
+
+
+def test_parameters_of_pytorch_with_attributes_and_in_one_memory():
+    state = b"}(X\x03\0\0\0sumK\x01X\x03\0\0\0tagK\x02u"
+    p = load(archive(b"\x80\x02" + made("torch._utils._rebuild_parameter_with_state", b"(" + tensor() + b"\x88N" + state + b"t") + b".", s0=FOUR))
+    assert p.sum().item() == 6 and p.tag == 2 and type(p) is nn.Parameter
+    second = made("torch._utils._rebuild_parameter", b"(" + tensor(offset=2, shape=(2,), strides=(1,)) + b"\x88Nt")
+    _, p = load(archive(b"\x80\x02(" + tensor() + second + b"t.", s0=FOUR))
+    assert p.storage_offset() == 2 and p.requires_grad
+
+
 def test_small_parts_of_large_memory_are_saved_alone():
     large, file = tg.zeros(10_000), io.BytesIO()
     tg.save([large[:5], large[9_000:9_005]], file)
@@ -463,9 +507,10 @@ def test_attributes_and_kinds_travel():
         assert p.grad is not None
     tagged = nn.Parameter(tg.ones(2))
     tagged.tag = "mine"
-    tagged.grad = tg.ones(2)
+    x = tg.ones(2, requires_grad=True)
+    x.grad = tg.ones(2)
     assert [c(tagged).tag for c in (round_trip, through_pickle, copy.deepcopy, copy.copy)] == ["mine"] * 4
-    assert copy.deepcopy(tagged).grad.tolist() == [1, 1] and through_pickle(tagged).grad is None
+    assert copy.deepcopy(x).grad.tolist() == [1, 1] and through_pickle(x).grad is None
     assert not through_pickle(nn.Buffer(tg.ones(1), persistent=False)).persistent
 
 

@@ -155,13 +155,11 @@ def of_kind(x, kind):
     return x
 
 
-def keys(items, depth=8):
-    """The items, if they can be keys: tuples in tuples without end would be hashed without end."""
+def keys(items):
+    """The items, if they can be keys: RecursionError for tuples in tuples without end, where hash() itself would end the process."""
     for item in items:
         if isinstance(item, (tuple, frozenset)):
-            if not depth:
-                raise ValueError("a key is nested too deeply")
-            keys(item, depth - 1)
+            keys(item)
     return items
 
 

@@ -155,10 +155,10 @@ def read_zip(source, start, weights_only, pickle_module):
     """The object in an archive."""
     file = source.file
     try:
-        here = file.tell()
+        here = file.tell() if file.seekable() else None
         file.seek(0, io.SEEK_END)  # an archive is read from its end
         file.seek(here - len(start))
-    except (AttributeError, OSError, ValueError):  # a stream, or what gzip opens
+    except (AttributeError, OSError, TypeError, ValueError):  # a stream, or what gzip opens
         file = io.BytesIO(start + source.read(1 << 62))
     with zipfile.ZipFile(file) as archive:
         names = archive.namelist()
