@@ -137,7 +137,11 @@ def encodes(text, stream):
 
 def parser():
     """The parser of `python -m tinygrad_edu`."""
-    top = Parser(prog="python -m tinygrad_edu", description="An autograd micro-framework that you can read, see and trust.")
+    top = Parser(
+        prog="python -m tinygrad_edu",
+        description="An autograd micro-framework that you can read, see and trust.",
+        epilog="`python -m tinygrad_edu.testing zoo` lists programs with one planted bug each, to find.",
+    )
     top.add_argument("--version", action="version", version=f"tinygrad_edu {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     demo = commands.add_parser(

@@ -68,13 +68,27 @@ class KindError(RuntimeError, TypeError):
     """An operation that a kind of number does not have: PyTorch calls this a RuntimeError, NumPy a TypeError."""
 
 
+def unstretched(shapes):
+    """Why shapes cannot be broadcast: the first sizes from the right that differ, and a column where that was probably meant."""
+    for k in range(1, max(map(len, shapes), default=0) + 1):
+        sizes = [s[-k] for s in shapes if len(s) >= k and s[-k] != 1]
+        if len(set(sizes)) > 1:
+            other = next(n for n in sizes if n != sizes[0])
+            row = next((s for s in shapes if len(s) == 1 and any(len(t) == 2 and t[0] == s[0] != t[1] for t in shapes)), None)
+            column = f"; as a column, x[:, None], [{row[0]}] would fit" if row else ""
+            return f"written one below the other from the right, {sizes[0]} meets {other}, and sizes must be equal, or one of them 1{column}"
+    return ""
+
+
 BOTH_NAMES: dict = {ValueError: ShapeError, TypeError: KindError}
 
 
 def explained(error, op, arrays, params):
     """NumPy's error with one note: the call with its types and shapes, and the operator's formula."""
     if type(error) in BOTH_NAMES:
-        renamed = BOTH_NAMES[type(error)](*error.args).with_traceback(error.__traceback__)
+        hint = unstretched([np.shape(a) for a in arrays]) if op.kind == "elementwise" else ""
+        words = (f"{error.args[0].strip()}; {hint}",) if hint else error.args
+        renamed = BOTH_NAMES[type(error)](*words).with_traceback(error.__traceback__)
         renamed.__notes__, renamed.__suppress_context__ = list(getattr(error, "__notes__", ())), True
         error = renamed
     shown = [f"{a.dtype}{list(a.shape)}" if hasattr(a, "dtype") else repr(a) for a in arrays]
