@@ -295,3 +295,46 @@ def test_a_computed_parameter_without_an_inverse_cannot_be_assigned():
     nn.utils.parametrize.register_parametrization(layer, "weight", Doubled())
     with pytest.raises(RuntimeError, match="right_inverse"):
         layer.weight = tg.ones(2, 2)
+
+
+def test_copies_of_parameters_have_no_gradient():
+    layer = nn.Linear(2, 2)
+    layer(tg.ones(1, 2)).sum().backward()
+    twin = copy.deepcopy(layer)
+    assert twin.weight.grad is None and layer.weight.grad is not None
+    plain = tg.ones(2, requires_grad=True)
+    plain.sum().backward()
+    assert copy.deepcopy(plain).grad.tolist() == [1, 1]  # PyTorch copies those of other tensors
+
+
+def test_children_convert_themselves():
+    class Strided(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stride = tg.ones(2)  # no buffer
+
+        def _apply(self, fn, recurse=True):
+            super()._apply(fn)
+            self.stride = fn(self.stride)
+            return self
+
+    model = nn.Sequential(Strided()).double()
+    assert model[0].stride.dtype == tg.float64
+
+
+def test_states_know_the_versions_of_their_modules():
+    seen = []
+
+    class Counted(nn.Linear):
+        _version = 3
+
+        def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, *lists):
+            seen.append((prefix, local_metadata.get("version"), strict))
+            super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, *lists)
+
+    model = nn.Sequential(Counted(1, 1), nn.BatchNorm1d(1))
+    state = model.state_dict()
+    assert {k: v["version"] for k, v in state._metadata.items()} == {"": 1, "0": 3, "1": 2}
+    model.load_state_dict(state)
+    model.load_state_dict(dict(state), strict=False)
+    assert seen == [("0.", 3, True), ("0.", None, True)]  # as in PyTorch, strictness is judged at the end

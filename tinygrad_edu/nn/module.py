@@ -50,6 +50,7 @@ class Module:
     tensor(6., grad_fn=<MulBackward0>)
     """
 
+    _version = 1  # of the entries of this class in states: what `_load_from_state_dict` gets told, to convert older ones
     _hooked = False  # True where hooks are registered: calls then take the longer way
     _kept_buffers: dict = {}  # the buffers: name → whether state_dict has it
     _vacant: dict = {}  # parameters and modules registered as None: name → Parameter or Module
@@ -287,21 +288,18 @@ class Module:
 
     def _apply(self, fn, recurse=True):
         """Replace the values of every parameter and buffer, and of the gradients, by `fn(tensor)`."""
+        for child in self.children() if recurse else ():
+            child._apply(fn)  # a child may have its own, which converts tensors that are no buffers
         with modes.no_grad():
-            done = set()
-            for module in self.modules() if recurse else [self]:
-                for name, t in own_buffers(module):
-                    module.__dict__[name] = fn(t)
-                for _, t in own_parameters(module):
-                    if t in done:
-                        continue
-                    done.add(t)
-                    grad = t.grad if t.is_leaf else None
-                    new = fn(t.detach())
-                    if new.array is not t.array:
-                        t.data = new
-                    if grad is not None:
-                        t.grad = fn(grad)
+            for name, t in own_buffers(self):
+                self.__dict__[name] = fn(t)
+            for _, t in own_parameters(self):
+                grad = t.grad if t.is_leaf else None
+                new = fn(t.detach())
+                if new.array is not t.array:
+                    t.data = new
+                if grad is not None:
+                    t.grad = fn(grad)
         return self
 
     def to(self, *args, dtype=None, device=None, non_blocking=False, memory_format=None):
@@ -414,13 +412,18 @@ class Module:
             destination, prefix, keep_vars = (value if name == k else v for k, v in
                                               (("destination", destination), ("prefix", prefix), ("keep_vars", keep_vars)))  # fmt: skip
         result = OrderedDict() if destination is None else destination
+        if destination is None:
+            result._metadata = OrderedDict()
+        facts = dict(version=self._version)
+        if hasattr(result, "_metadata"):
+            result._metadata[prefix[:-1]] = facts
         for hook in hooks_of(self, "_state_dict_pre_hooks"):
             hook(self, prefix, keep_vars)
         self._save_to_state_dict(result, prefix, keep_vars)
         for name, child in own_modules(self):
             child.state_dict(destination=result, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
         for hook in hooks_of(self, "_state_dict_hooks"):
-            changed = hook(self, result, prefix, {})
+            changed = hook(self, result, prefix, facts)
             result = result if changed is None else changed
         return result
 
@@ -438,6 +441,7 @@ class Module:
         """
         if not hasattr(state_dict, "keys"):
             raise TypeError(f"load_state_dict: expected a dictionary of tensors, got {type(state_dict).__name__}")
+        versions = getattr(state_dict, "_metadata", {})
         state_dict, missing, unexpected, problems = OrderedDict(state_dict), [], [], []
         alone = {}  # modules that load all of their own by themselves, and the beginning of their keys
 
@@ -445,12 +449,12 @@ class Module:
             return ((f"{path}." if path else "", module) for path, module in self.named_modules(remove_duplicate=False))
 
         for prefix, module in prefixed():
+            facts = dict(versions.get(prefix[:-1], {}))
             for hook, with_module in hooks_of(module, "_load_pre_hooks"):
-                arguments = (state_dict, prefix, {}, strict, missing, unexpected, problems)
+                arguments = (state_dict, prefix, facts, True, missing, unexpected, problems)
                 hook(module, *arguments) if with_module else hook(*arguments)
             if type(module)._load_from_state_dict is not Module._load_from_state_dict:
-                facts: dict = {}
-                module._load_from_state_dict(state_dict, prefix, facts, strict, missing, unexpected, problems)
+                module._load_from_state_dict(state_dict, prefix, facts, True, missing, unexpected, problems)
                 if "usual" not in facts:
                     alone[prefix] = module
         places = {prefix + name: (module, name, t) for prefix, module in prefixed() if prefix not in alone for name, t in own_state(module)}

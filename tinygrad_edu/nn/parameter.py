@@ -39,6 +39,12 @@ class Parameter(Tensor):
         if requires_grad:
             self.node = leaf(self.array.shape, self.array.dtype)
 
+    def __deepcopy__(self, memo):
+        """A copy without the gradient: that of another model has not been computed yet."""
+        new = super().__deepcopy__(memo)
+        (new.node or new).grad = None
+        return new
+
 
 class UninitializedParameter(Parameter):
     """A parameter whose shape is not known yet: `materialize(shape)` makes it an ordinary one.

@@ -63,6 +63,8 @@ class ChannelNorm(Module):
 class BatchNorm(ChannelNorm):
     """What the batch normalisations share: the batch's statistics in training, the running ones in evaluation."""
 
+    _version = 2
+
     def __init__(
         self, num_features, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True, device=None, dtype=None, *, bias=True
     ):
