@@ -103,7 +103,7 @@ def stack(*xs, axis=0):
 @linear(np.flip, samples=[((2, 3), dict(axes=(0, 1))), ((4,), dict(axes=(0,)))], x=lambda g, axes: flip(g, axes=axes))
 def flip(x, *, axes):
     """x in reverse order along axes"""
-    axes = [a % x.ndim for a in axes]
+    axes = range(x.ndim) if axes is None else [a % x.ndim for a in (axes if isinstance(axes, (tuple, list)) else (axes,))]
     return x[tuple([BACKWARDS if a in axes else WHOLE for a in range(x.ndim)])].copy()
 
 
