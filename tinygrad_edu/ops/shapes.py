@@ -94,7 +94,7 @@ def layer(g, i, axis):
 @linear(symbol="stack", samples=[((2, 3), (2, 3), dict(axis=0)), ((2,), (2,), (2,), dict(axis=-1)), ((), (), dict(axis=0))], xs=layer)
 def stack(*xs, axis=0):
     """The inputs side by side along a new axis"""
-    if not -xs[0].ndim - 1 <= axis <= xs[0].ndim:
+    if not xs or not -xs[0].ndim - 1 <= axis <= xs[0].ndim:
         return np.stack(xs, axis=axis)  # NumPy's error
     new = (slice(None),) * (axis % (xs[0].ndim + 1)) + (None,)
     return in_rows(np.concatenate([x[new] for x in xs], axis=len(new) - 1))
