@@ -1,6 +1,7 @@
 """Which type a result has: PyTorch's promotion, with weak numbers and one default type."""
 
 import copy
+import math
 import pickle
 
 import numpy as np
@@ -131,3 +132,35 @@ def test_what_pytorch_does_not_refuse():
     assert (tg.ones(2) @ np.ones(2)).item() == 2, "NumPy's arrays are constants, which adapt"
     assert tg.arange(3).softmax(0, dtype=tg.float32).dtype == tg.float32 and (~tg.tensor([True])).item() is False
     assert tg.zeros(2).copy_(tg.tensor([1 + 2j, 3])).tolist() == [1.0, 3.0], "the imaginary part is dropped"
+
+
+def test_small_print_of_numbers():
+    """Values recorded from PyTorch 2.13."""
+    assert tg.sign(tg.tensor([-2.0, math.nan, 0.0])).tolist() == [-1.0, 0.0, 0.0]
+    assert str(tg.tensor([-4.0, 4.0, -3.0]) % 2) == "tensor([-0., 0., 1.])" and (tg.tensor(0.0) % -2.5).item().hex() == "0x0.0p+0"
+    assert tg.tensor([-5.5, 5.5]).remainder(math.inf).tolist() == [math.inf, 5.5]
+    assert [0] * tg.tensor(3) == [0, 0, 0] and "ab" * tg.tensor(2) == "abab" and tg.tensor(2) * 3 == 6
+    assert tg.ldexp(tg.ones(1, dtype=tg.float16), tg.tensor([2])).dtype == tg.float16
+    assert tg.multinomial(tg.tensor([1.0, 0.0]), 2).tolist() == [0, 1], "what weighs nothing comes last"
+    assert tg.blackman_window(6)[0].item() == 0 and tg.special.bessel_j1(tg.tensor(0.0)).item() == 0
+    text = str(tg.tensor([2.8284, 1.6818, 1.6818, 1.0, 1.0, 1.0, 1.0], dtype=tg.float64))
+    assert text.endswith(",\n       dtype=float64)"), "a line breaks where it does with torch.float64"
+
+
+@pytest.mark.parametrize(
+    "attempt, error",
+    [(lambda: tg.finfo(tg.int32), TypeError), (lambda: tg.iinfo(tg.float32), TypeError), (lambda: tg.linspace(0, 1, -1), RuntimeError),
+     (lambda: tg.multinomial(tg.ones(2), 3), RuntimeError), (lambda: tg.ones(1).to("nowhere"), RuntimeError),
+     (lambda: tg.complex(tg.ones(1), tg.ones(1, dtype=tg.float64)), RuntimeError)],
+)  # fmt: skip
+def test_small_print_of_errors(attempt, error):
+    with pytest.raises(error):
+        attempt()
+
+
+def test_cholesky_ex_says_which_block_is_bad():
+    good, bad = tg.tensor([[4.0, 2.0], [2.0, 5.0]]), tg.tensor([[1.0, 2.0], [2.0, 1.0]])
+    L, info = tg.linalg.cholesky_ex(tg.stack([good, bad, -good]))
+    assert info.tolist() == [0, 2, 1] and L[0].tolist() == [[2.0, 0.0], [1.0, 2.0]] and L[1:].isnan().all()
+    with pytest.raises(tg.linalg.LinAlgError):
+        tg.linalg.cholesky_ex(bad, check_errors=True)

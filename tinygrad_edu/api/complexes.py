@@ -449,7 +449,10 @@ for name in OWN.keys() | LINEAR | ANALYTIC:
 @only_function("complex")
 def of_parts(real, imag):
     """real + i · imag"""
-    pair = public["broadcast_tensors"](as_tensor(real), as_tensor(imag))
+    real, imag = as_tensor(real), as_tensor(imag)
+    if real.dtype != imag.dtype:
+        raise RuntimeError(f"complex: both parts must have one dtype, got {real.dtype} and {imag.dtype}; convert one, as in imag.to(real.dtype)")
+    pair = public["broadcast_tensors"](real, imag)
     return ComplexTensor(*(part if part.base is None else part.clone() for part in pair))  # in memory of its own
 
 

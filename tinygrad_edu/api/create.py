@@ -342,6 +342,8 @@ def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False,
     kept = kind if kind.kind == "f" else dtypes.default
     start, end = kept.type(array_of(start)), kept.type(array_of(end))
     if steps < 2:
+        if steps < 0:
+            raise RuntimeError(f"linspace: the number of steps must not be negative, got {steps}")
         return finished(np.full(steps, start, kind), requires_grad, out)
     i, wide = np.arange(steps), np.float64 if kept.itemsize < 8 else np.longdouble  # PyTorch rounds once, at the end
     step = wide((end - start) / kept.type(steps - 1))

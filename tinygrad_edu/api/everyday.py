@@ -49,7 +49,10 @@ class finfo:
             self.max, self.min = 2.0**127 * (2 - 2.0**-7), -(2.0**127) * (2 - 2.0**-7)
             self.tiny = self.smallest_normal = 2.0**-126
             return
-        facts = np.finfo(dtypes.default if dtype is None else dtype_of(dtype))
+        kind = np.dtype(dtypes.default if dtype is None else dtype_of(dtype))
+        if kind.kind not in "fc":
+            raise TypeError(f"finfo({kind}): that is no floating-point type; use iinfo for integers")
+        facts = np.finfo(kind)
         self.dtype, self.bits = str(facts.dtype), facts.bits
         for name in ("eps", "max", "min", "tiny", "smallest_normal", "resolution"):
             setattr(self, name, float(getattr(facts, name)))
@@ -62,7 +65,10 @@ class iinfo:
     """The limits of an integer type: bits, max, min, dtype."""
 
     def __init__(self, dtype):
-        facts = np.iinfo(dtype_of(dtype))
+        kind = np.dtype(dtype_of(dtype))
+        if kind.kind not in "iu":
+            raise TypeError(f"iinfo({kind}): that is no integer type; use finfo for floating-point numbers")
+        facts = np.iinfo(kind)
         self.dtype, self.bits, self.max, self.min = str(facts.dtype), facts.bits, int(facts.max), int(facts.min)
 
     def __repr__(self):
@@ -182,7 +188,9 @@ FrExp = named_results("frexp", "mantissa exponent")
 @both()
 def ldexp(input, other):
     """input · 2^other"""
-    return as_tensor(input) * functions.exp2(as_tensor(other).astype(dtypes.floating(as_tensor(other).dtype)))
+    input, other = as_tensor(input), as_tensor(other)
+    kind = np.empty(0, input.dtype).real.dtype if input.dtype.kind in "fc" and other.dtype.kind in "iub" else dtypes.floating(other.dtype)
+    return input * functions.exp2(other.astype(kind))
 
 
 # --- constructors ------------------------------------------------------------------------------------------------------
@@ -273,7 +281,7 @@ def cosine_window(n, alpha=0.54, beta=0.46):
 
 window("hann_window", lambda n: cosine_window(n, 0.5, 0.5), "½ − ½ · cos(2πk / n)")
 window("hamming_window", cosine_window, "α − β · cos(2πk / n)")
-window("blackman_window", np.blackman, "0.42 − 0.5 · cos(2πk / n) + 0.08 · cos(4πk / n)")
+window("blackman_window", lambda n: np.maximum(np.blackman(n), 0), "0.42 − 0.5 · cos(2πk / n) + 0.08 · cos(4πk / n)")
 window("bartlett_window", np.bartlett, "A triangle from 0 over 1 back to 0")
 window("kaiser_window", lambda n, beta=12.0: np.kaiser(n, beta), "Kaiser's window with shape β")
 

@@ -178,8 +178,32 @@ def cholesky(A, *, upper=False):
 
 @entry
 def cholesky_ex(A, *, upper=False, check_errors=False):
-    """The pair (L, info); a matrix that is not positive definite is an error here in any case"""
-    return Cholesky(cholesky(A, upper=upper), zero_info(A))
+    """The pair (L, info): info is 0, or the size of the first leading block that is not positive definite, where L is NaN
+
+    >>> import tinygrad_edu as tg
+    >>> tg.linalg.cholesky_ex(tg.tensor([[1.0, 2.0], [2.0, 1.0]])).info
+    tensor(2, dtype=int32)
+    """
+    try:
+        return Cholesky(cholesky(A, upper=upper), zero_info(A))
+    except np.linalg.LinAlgError:
+        if check_errors:
+            raise
+    blocks = [first_bad_block(matrix) for matrix in A.array.reshape(-1, *A.shape[-2:])]
+    bad = np.array(blocks, np.int32).reshape(A.shape[:-2])
+    safe = public["where"](Tensor(bad[..., None, None] > 0, None), Tensor(np.eye(A.shape[-1], dtype=A.dtype), None), A)
+    L = public["where"](Tensor(bad[..., None, None] > 0, None), math.nan, cholesky(safe, upper=upper))
+    return Cholesky(L, Tensor(bad, None))
+
+
+def first_bad_block(matrix):
+    """The size of the first leading block of a matrix that is not positive definite; 0 if there is none."""
+    for k in range(1, len(matrix) + 1):
+        try:
+            np.linalg.cholesky(matrix[:k, :k])
+        except np.linalg.LinAlgError:
+            return k
+    return 0
 
 
 def lower(A, UPLO):

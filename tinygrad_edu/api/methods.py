@@ -73,8 +73,9 @@ def unless_left(method, name):
 
 
 def reverse(operator):
-    """The operator with its operands exchanged: what Python calls for 2 − x."""
-    return lambda self, other: operator(other, self)
+    """The operator with its operands exchanged: what Python calls for 2 − x. A list times a number that is a tensor is Python's."""
+    repeats = operator is ar.mul
+    return lambda self, other: NotImplemented if repeats and isinstance(other, (list, tuple, str)) else operator(other, self)
 
 
 OPERATORS = dict(add=ar.add, sub=ar.sub, mul=ar.mul, truediv=ar.div, pow=ar.pow, floordiv=ar.floor_divide, mod=ar.remainder,
@@ -511,6 +512,8 @@ def to(self, *args, dtype=None, device=None, copy=False, non_blocking=False, mem
             check_device(a)
         elif isinstance(a, bool) or a is None:
             continue
+        elif isinstance(a, str) and not hasattr(dtypes, a) and not hasattr(np, a):
+            device_type(a)  # an error that says what devices there are
         else:
             dtype = a
     check_device(device)

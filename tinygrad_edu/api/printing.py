@@ -96,17 +96,19 @@ def __repr__(self):
         text, shown = "[]", self.dtype == dtypes.default
         remarks += [f"size={tuple(array.shape)}"] if array.ndim != 1 else []
     remarks += [] if shown else [f"dtype={self.dtype}"]
+    wider = len("torch.")  # a dtype's name is that much longer in PyTorch, and lines break where they do there
     if self.node is not None:
         remarks.append("requires_grad=True" if self.node.op is None else f"grad_fn=<{grad_name(self.node)}>")
     text = prefix + text
     room = len(text) - text.rfind("\n") + 1
     for remark in remarks:
-        if room + len(remark) + 2 > printing["linewidth"]:
+        width = len(remark) + wider * remark.startswith("dtype=")
+        if room + width + 2 > printing["linewidth"]:
             text += ",\n" + " " * len(prefix) + remark
-            room = len(prefix) + len(remark)
+            room = len(prefix) + width
         else:
             text += ", " + remark
-            room += len(remark) + 2
+            room += width + 2
     head = "Parameter containing:\n" if type(self).__name__ == "Parameter" else ""
     return f"{head}{text})"
 

@@ -628,9 +628,8 @@ def multinomial(input, num_samples, replacement=False, *, generator=None):
         u = generator.doubles(len(rows) * num_samples).reshape(len(rows), num_samples)
         drawn = np.stack([np.searchsorted(c, r) for c, r in zip(cumulative, u)]) if len(rows) else u
     else:
-        if not replacement and ((rows > 0).sum(-1) < num_samples).any():
-            raise RuntimeError(f"multinomial: {num_samples} samples without replacement need as many classes with weight > 0; "
-                               "pass replacement=True or fewer samples")  # fmt: skip
+        if not replacement and num_samples > rows.shape[-1]:  # classes of weight 0 come last, as in PyTorch
+            raise RuntimeError(f"multinomial: {num_samples} samples without replacement need as many classes; pass replacement=True or fewer samples")
         with np.errstate(divide="ignore", invalid="ignore"):
             keys = rows / exponential_numbers(generator, rows.size, rows.dtype).reshape(rows.shape)
         drawn = keys.argmax(-1) if num_samples == 1 else np.argsort(-keys, -1, kind="stable")[:, :num_samples]

@@ -147,7 +147,7 @@ def bessel_k(n, x, scaled=False):
 
 
 bessel_j0 = integral("bessel_j0", "The Bessel function of the first kind of order 0", lambda x: bessel_j(0, x))
-bessel_j1 = integral("bessel_j1", "The Bessel function of the first kind of order 1", lambda x: bessel_j(1, x))
+bessel_j1 = integral("bessel_j1", "The Bessel function of the first kind of order 1", lambda x: np.where(x == 0, 0.0, bessel_j(1, x)))
 bessel_y0 = integral("bessel_y0", "The Bessel function of the second kind of order 0", lambda x: bessel_y(0, x))
 bessel_y1 = integral("bessel_y1", "The Bessel function of the second kind of order 1", lambda x: bessel_y(1, x))
 modified_bessel_k0 = integral("modified_bessel_k0", "The modified Bessel function of the second kind of order 0", lambda x: bessel_k(0, x))

@@ -74,7 +74,8 @@ class GradientFunction:
 
     def name(self):
         """What PyTorch calls this step, such as MulBackward0."""
-        return "torch::autograd::AccumulateGrad" if self.node.op is None else type(self).__name__
+        name = type(self).__name__
+        return f"torch::autograd::{name}" if name in ("AccumulateGrad", "CopySlices") else name
 
     @property
     def next_functions(self):

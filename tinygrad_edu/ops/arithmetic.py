@@ -87,7 +87,8 @@ def refuse_zero(x, y):
 def remainder(x, y):
     """x − y · ⌊x / y⌋, with the sign of y"""
     refuse_zero(x, y)
-    return np.remainder(x, y)
+    out = np.remainder(x, y)
+    return np.where(out == 0, np.copysign(out, x), out)[()] if out.dtype.kind == "f" else out  # NumPy gives a zero the sign of y
 
 
 @elementwise(np.fmod, symbol="fmod", domain=dict(x=(4.1, 6), y=(3.1, 3.9)),

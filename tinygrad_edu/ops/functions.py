@@ -33,8 +33,9 @@ def chosen(g, x):
 
 @elementwise(np.sign, x=nothing)
 def sign(x):
-    """−1, 0 or 1, as x is negative, zero or positive"""
-    return np.sign(x)
+    """−1, 0 or 1, as x is negative, zero or positive; 0 for NaN"""
+    out = np.sign(x)
+    return np.where(x == x, out, 0)[()] if out.dtype.kind == "f" else out
 
 
 @elementwise(np.square, symbol="²", x=lambda g, x: g * (2 * x))
