@@ -524,6 +524,11 @@ def norm_without_its_division():
     return check_gradient(lambda x: np.sqrt((x**2).sum()), lambda x: x, RNG.normal(size=5))
 
 
+@planted("at_negative", "taken at −x instead of x")
+def sign_inside():
+    return check_gradient(lambda x: np.log1p(np.exp(x)), lambda g, x: g / (1 + np.exp(x)), np.linspace(-2, 2, 5), kind="vjp")
+
+
 @planted("input_factor", "an exponent was not lowered")
 def exponent_not_lowered():
     return unary(lambda x: x**3, lambda g, out, x: 3 * g * x**3)

@@ -125,6 +125,25 @@ def test_functions_of_jax():
         check_function(cube(2), [x])
 
 
+def test_a_claim_is_looked_at_step_by_step():
+    x, w = np.random.default_rng(0).normal(size=(4, 3)), np.random.default_rng(1).normal(size=(3, 2))
+    with pytest.raises(GradcheckError, match=r"(?s)derivative\s+of\s+tanh,\s+at\s+test_testing_checks.*missing\s+in\s+the\s+chain"):
+        check_function(lambda w: np.tanh(x @ w).sum(), [w], gradient=lambda w: x.T @ np.ones((4, 2)))
+    with pytest.raises(GradcheckError, match=r"(?s)exactly\s+half.*backward\(\)\s+of\s+Square"):
+        check_function(lambda x: Square.apply(x.sin()).sum(), [tg.tensor([0.3, 0.8], requires_grad=True)])
+
+
+class Square(tg.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * ctx.saved_tensors[0]
+
+
 def test_several_results_are_checked_one_by_one():
     with pytest.raises(GradcheckError, match="returned 2 results, .* one by one"):
         check_function(lambda x: (x, x * x), [X], vjp=lambda g, x: g)

@@ -125,7 +125,8 @@ class Hypothesis:
     sentence: str
 
 
-VAGUE = {"permuted", "first_row", "edge", "one_element", "diagonal", "triangle", "added_constant", "averaged", "shifted", "overwritten", "first_only"}
+VAGUE = {"permuted", "first_row", "edge", "one_element", "diagonal", "triangle", "added_constant", "averaged", "shifted", "overwritten", "first_only",
+         "clipped", "stale"}  # fmt: skip
 
 
 def explain(evidence, i):
@@ -387,8 +388,9 @@ def factor(evidence, i):
 
 def mean_of_two(evidence, i):
     """A hint where 2 is the size of something, so that a factor 2 may be that of a mean."""
-    sizes = sizes_of(evidence, i)
-    return f", as of a mean over 2 = {sizes[2]}" if 2 in sizes else ""
+    uses, sizes = np.abs(evidence.N[i]) > evidence.atol, sizes_of(evidence, i)
+    sums = (uses.sum(0) > 1).any() or (uses.sum(1) > 1).any()  # not element by element
+    return f", as of a mean over 2 = {sizes[2]}" if 2 in sizes and sums else ""
 
 
 def sizes_of(evidence, i):
@@ -544,6 +546,8 @@ def transformed(evidence, i):
                      "inverse function?)")  # fmt: skip
     yield Hypothesis("squared", lambda E: E.same(i, E.N[i] ** 2) or E.same(i, np.sign(E.N[i]) * E.N[i] ** 2),
                      "each derivative is the square of the slope: a factor is multiplied in twice")  # fmt: skip
+    yield Hypothesis("at_negative", lambda E: differ(E.A[i], E.N[i]) and E.same(i, slopes_with(E, i, i, np.negative)),
+                     "the derivative is taken at −x instead of x: a sign inside of it is wrong (exp(−x) for exp(x)?)")  # fmt: skip
     yield from value_too_often(evidence, i)
     yield from value_of_inputs(evidence, i)
     limit = float(np.abs(evidence.A[i]).max(initial=0))
@@ -638,7 +642,7 @@ def stale(evidence, i):
     if second is not None and evidence.A[i].any() and np.array_equal(second.A[i], evidence.A[i]) and differ(second.N[i], evidence.N[i]):
         yield Hypothesis("stale", lambda E: np.array_equal(E.A[i], evidence.A[i]),
                          "the gradient stays the same when the inputs change, and the slope does not: it is computed from values that were kept from an "
-                         "earlier call, or from constants; save the inputs of this call")  # fmt: skip
+                         "earlier call, or only from constants; save the inputs of this call, and use them")  # fmt: skip
 
 
 def shifted(evidence, i):
@@ -791,7 +795,8 @@ def part_right(evidence, i):
     if others:  # with the values at other places: what is wrong stayed, or went with them
         there = [(E.wrong(i).any(1), E.at[i].reshape(-1)) for E in others]
         stayed = all((wrong == rows).all() for wrong, _ in there)
-        went = by_value is not None and all(of_values(wrong, values, by_value[1]) for wrong, values in there)
+        went = by_value is not None and all(of_values(wrong, values, by_value[1]) for wrong, values in there) \
+            and any(wrong.any() and not wrong.all() for wrong, _ in there)  # fmt: skip
         by_value, by_place = by_value if went and not stayed else None, by_place if stayed else None
     place = by_value or by_place
     if place is None:

@@ -4,7 +4,8 @@ import inspect
 
 import numpy as np
 
-from ..autograd import Function, GradcheckError, Tensor
+from ..autograd import GradcheckError, Tensor
+from ..autograd.checked import ClaimedGradient, TensorFunction, constants_of
 from . import records
 from .compare import as_array
 from .gradients import checked, name_of
@@ -34,7 +35,7 @@ def check_function(function, inputs, gradient=None, *, vjp=None, name=None, eps=
     claim = Claim(function, inputs, gradient, vjp, name)
     try:
         claim.look_once()
-        return checked(claim.spelled(claim.apply), claim.tensors(), name, eps=eps, atol=atol, rtol=rtol)
+        return checked(claim.problem(), name=name, eps=eps, atol=atol, rtol=rtol)
     except GradcheckError as error:
         if not records.waiting.get(name) or records.waiting[name].ok:
             records.record(name, False)
@@ -59,6 +60,7 @@ class Claim:
             raise ValueError("check_function: no input has floating-point numbers, so there is nothing to differentiate")
         self.names = names_of(gradient or function, len(inputs)) if not vjp else names_of(function, len(inputs))
         self.names = [self.names[i] for i in self.active]
+        self.claimed = gradient or vjp
         self.gradient, self.vjp = gradient, vjp or (self.from_gradient if gradient else OWN.get(self.library))
         if self.vjp is None:
             raise TypeError("check_function: a function of NumPy arrays does not know its derivative; give gradient= or vjp=")
@@ -132,45 +134,24 @@ class Claim:
             if former is not None and not np.array_equal(as_array(argument), former, equal_nan=former.dtype.kind == "f"):
                 raise GradcheckError(f"{who} wrote into its input {names[i]}; work on a copy")
 
-    def tensors(self):
-        """The floating-point inputs as leaves of ours, which gradcheck moves."""
-        result = []
-        for i in self.active:
-            result.append(Tensor(self.arrays[i].astype(np.float64), None))
-            result[-1].requires_grad = True
-        return tuple(result)
+    def problem(self):
+        """What examination.py compares: a function of arrays and its claimed gradient, or a function of our tensors."""
+        values = [self.arrays[i].astype(np.float64) for i in self.active]
+        if self.library == "ours" and self.claimed is None:
+            problem = TensorFunction(self.function, self.arguments(values))
+            problem.names = self.names
+        else:
+            # NumPy's functions are called as they are, so that their steps can be recorded and a mistake be looked for in each
+            function = self.called if self.library == "numpy" else self.value
+            problem = ClaimedGradient(function, self.gradients, values, "vjp", self.names)
+            problem.constants = constants_of(self.function)
+        problem.title = self.name
+        return problem
 
-    @property
-    def apply(self):
-        """The function as one of ours, whose derivative is the claimed one."""
-        claim = self
-
-        class Claimed(Function):
-            @staticmethod
-            def forward(ctx, *tensors):
-                ctx.save_for_backward(*tensors)
-                return Tensor(claim.value(*[t.array for t in tensors]), None)
-
-            @staticmethod
-            def backward(ctx, g):
-                return tuple(Tensor(c, None) for c in claim.gradients(g.array, *[t.array for t in ctx.saved_tensors]))
-
-        Claimed.__name__ = self.name
-        return Claimed.apply
-
-    def spelled(self, function):
-        """The same function with the names of the inputs, for the report."""
-
-        def named(*tensors):
-            return function(*tensors)
-
-        named.__name__ = named.__qualname__ = self.name
-        parameter = inspect.Parameter
-        try:
-            named.__signature__ = inspect.Signature([parameter(n, parameter.POSITIONAL_OR_KEYWORD) for n in self.names])  # type: ignore[attr-defined]
-        except ValueError:  # names such as 'input 0'
-            pass
-        return named
+    def called(self, *values):
+        """The function with these floating-point inputs, and all others as they were given."""
+        values = dict(zip(self.active, values))
+        return self.function(*(values.get(i, x) for i, x in enumerate(self.given)))
 
 
 def advice(claimed, wanted):

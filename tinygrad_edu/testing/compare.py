@@ -28,6 +28,7 @@ def assert_close(actual, expected, *, allow_subclasses=True, rtol=None, atol=Non
     Traceback (most recent call last):
     AssertionError: the tensors differ in 1 of 2 elements (50%), float32[2]...
     """
+    __tracebackhide__ = True  # pytest shows the test's own line and the message
     if (rtol is None) != (atol is None):
         raise ValueError(f"assert_close: give both rtol and atol, or neither; got rtol={rtol} and atol={atol}")
     options = dict(rtol=rtol, atol=atol, equal_nan=equal_nan, check_dtype=check_dtype, check_stride=check_stride,
@@ -42,6 +43,7 @@ def assert_close(actual, expected, *, allow_subclasses=True, rtol=None, atol=Non
 
 def assert_allclose(actual, expected, rtol=None, atol=None, equal_nan=True, msg=""):
     """assert_close under its former name, where types may differ and NaN equals NaN"""
+    __tracebackhide__ = True
     assert_close(actual, expected, rtol=rtol, atol=atol, equal_nan=equal_nan, check_dtype=False, msg=msg or None)
 
 

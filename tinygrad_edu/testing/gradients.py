@@ -5,15 +5,24 @@ import inspect
 import numpy as np
 
 from ..autograd import GradcheckError, check_gradients
+from ..autograd.checked import Problem
+from ..autograd.examination import Options, examine
 from . import records
 
 
-def checked(func, inputs, name=None, order=1, raise_exception=True, **given):
-    """True if the derivatives of `func` are right up to `order`, 1 or 2; options as in gradcheck. Records the result."""
+def checked(func, inputs=(), name=None, order=1, raise_exception=True, **given):
+    """True if the derivatives of `func` are right up to `order`, 1 or 2; options as in gradcheck. Records the result.
+
+    `func` may be a Problem of autograd.checked as well, which brings its inputs and its gradient with it.
+    """
     __tracebackhide__ = True  # pytest shows the test's own line and the message
     name = name or name_of(func)
     options = {k: v for k, v in given.items() if k not in ("eps", "atol", "rtol", "fast_mode")} | records.options.filled(**given)
-    result = check_gradients(func, inputs, order=order, **options)
+    if isinstance(func, Problem):
+        options["fast"] = options.pop("fast_mode")
+        result = examine(func, Options(**options))
+    else:
+        result = check_gradients(func, inputs, order=order, **options)
     records.record(name, result.ok, result.compared, largest_error(result))
     if not result.ok and raise_exception:
         raise GradcheckError(result.report, result)
