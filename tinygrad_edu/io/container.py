@@ -93,11 +93,12 @@ def read(source, start, weights_only=True, pickle_module=None):
         arrays = [source.array(*row) for row in table]
         source.verify("its content")
         builder = Builder(arrays, found["tensors"])
-        if type(found["content"]) is dict and "pickle" in found["content"]:
-            data = arrays[builder.number(found["content"]["pickle"], arrays)].tobytes()
-            result = None if not weights_only else builder.plain(data)
+        content, data = found["content"], None
+        if not (type(content) is dict and "pickle" in content):
+            result = builder.build(content)
         else:
-            data, result = None, builder.build(found["content"])
+            data = arrays[builder.number(content["pickle"], arrays)].tobytes()
+            result = builder.plain(data) if weights_only else None
     except machine.RefusedError as error:
         raise machine.RefusedError(f"{source.name} holds {error}") from None
     except machine.ERRORS as error:
