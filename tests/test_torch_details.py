@@ -1255,3 +1255,12 @@ def test_second_derivatives_of_complex_functions():
     (second,) = grad(g, z, one)
     assert np.allclose(g.detach().numpy(), np.conj(np.cos(z.detach().numpy())))
     assert np.allclose(second.numpy(), np.conj(-np.sin(z.detach().numpy())))
+
+
+def test_several_shifts_need_as_many_dims():
+    x = tg.arange(6).reshape(2, 3)
+    assert tg.roll(x, 1).tolist() == tg.roll(x, (1,)).tolist() == np.roll(x.numpy(), 1).tolist()
+    assert tg.roll(x, (1, 2), (0, 1)).tolist() == np.roll(x.numpy(), (1, 2), (0, 1)).tolist()
+    for dims in (None, 0, (0, 1, 0)):
+        with pytest.raises(RuntimeError, match="must be equally many"):
+            tg.roll(x, (1, 2), dims)

@@ -377,12 +377,10 @@ def rot90(input, k=1, dims=(0, 1)):
 @both("roll")
 def roll(input, shifts, dims=None):
     """input shifted along dims, what falls off returning at the other end"""
-    if dims is None:
-        return shapes.roll(input, shifts=ints((shifts,))[0], axes=None)
-    shifts, dims = ints((shifts,)), ints((dims,))
-    if len(shifts) != len(dims):
+    shifts, dims = ints((shifts,)), () if dims is None else ints((dims,))
+    if len(shifts) != len(dims or shifts[:1]):
         raise RuntimeError(f"roll: shifts {list(shifts)} and dims {list(dims)} must be equally many")
-    return shapes.roll(input, shifts=shifts, axes=dims)
+    return shapes.roll(input, shifts=shifts, axes=dims) if dims else shapes.roll(input, shifts=shifts[0], axes=None)
 
 
 @only_method("repeat")
