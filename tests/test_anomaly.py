@@ -451,3 +451,16 @@ def test_two_threads_have_a_mode_each():
 
     with detect_anomaly(), ThreadPoolExecutor(1) as pool:
         assert pool.submit(elsewhere).result() == -np.inf
+
+
+def test_a_parameter_that_an_update_made_infinite_is_named():
+    weight = tg.nn.Parameter(tg.ones(2))
+    optimizer = tg.optim.SGD([weight], lr=1e38)
+    weight.grad = tg.tensor([1e10, 1.0])
+    with np.errstate(all="ignore"):
+        optimizer.step()
+    with detect_anomaly(), pytest.raises(RuntimeError, match=r"(?s)mul\(weight, 2\) gave -inf.*weight.*an update \(too large a step\?\) made it so"):
+        weight * 2
+    mask = tg.tensor([-np.inf, 0.0])
+    with detect_anomaly():
+        assert (tg.ones(2, requires_grad=True) + mask).softmax(0).tolist() == [0, 1]
