@@ -1264,3 +1264,25 @@ def test_several_shifts_need_as_many_dims():
     for dims in (None, 0, (0, 1, 0)):
         with pytest.raises(RuntimeError, match="must be equally many"):
             tg.roll(x, (1, 2), dims)
+
+
+BFLOAT16 = [lambda x: x.bfloat16(), lambda x: x.to(tg.bfloat16), lambda x: x.to(dtype=tg.bfloat16), lambda x: x.type(tg.bfloat16), lambda x: x.view(tg.bfloat16),
+            lambda x: x.sum(dtype=tg.bfloat16), lambda x: x.cumsum(0, dtype=tg.bfloat16), lambda x: x.softmax(0, dtype=tg.bfloat16),
+            lambda x: x.norm(dtype=tg.bfloat16), lambda x: tg.zeros(2, dtype=tg.bfloat16), lambda x: tg.randn(2, dtype=tg.bfloat16),
+            lambda x: tg.set_default_dtype(tg.bfloat16), lambda x: tg.nn.Linear(2, 2, dtype=tg.bfloat16), lambda x: tg.nn.Linear(2, 2).bfloat16(),
+            lambda x: tg.nn.Linear(2, 2).to(tg.bfloat16)]  # fmt: skip
+
+
+@pytest.mark.parametrize("call", BFLOAT16)
+def test_bfloat16_is_refused_everywhere_alike(call):
+    with pytest.raises(TypeError, match="bfloat16.*: NumPy has no numbers of this type; use float32"):
+        call(tg.ones(2))
+
+
+def test_bfloat16_has_a_name_and_a_place_among_the_types():
+    assert tg.promote_types(tg.bfloat16, tg.float16) is tg.promote_types(tg.float32, tg.bfloat16) is tg.float32
+    assert tg.promote_types(tg.int64, tg.bfloat16) is tg.promote_types(tg.bfloat16, tg.bfloat16) is tg.bfloat16
+    assert tg.promote_types(tg.bfloat16, tg.float64) is tg.float64 and tg.promote_types(tg.bfloat16, tg.complex64) is tg.complex64
+    assert tg.can_cast(tg.bfloat16, tg.float32) and tg.can_cast(tg.int32, tg.bfloat16) and not tg.can_cast(tg.bfloat16, tg.int64)
+    with pytest.raises(NotImplementedError, match="bfloat16"), tg.autocast("cpu", dtype=tg.bfloat16):
+        pass

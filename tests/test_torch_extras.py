@@ -226,6 +226,40 @@ def test_factorisations():
     np.testing.assert_allclose((U @ S.diag() @ V.T).numpy(), low.numpy(), atol=1e-8)
 
 
+@pytest.mark.parametrize("diagonal", [1.0, 0.01, 0.0])
+def test_symmetric_factors_solve(diagonal):
+    rng = np.random.default_rng(5)
+    A = rng.standard_normal((2, 3, 6, 6))
+    A = A + A.swapaxes(-1, -2)
+    A[..., np.arange(6), np.arange(6)] *= diagonal
+    A, B = tg.tensor(A, requires_grad=True), tg.tensor(rng.standard_normal((3, 6, 2)))
+    LD, pivots, info = tg.linalg.ldl_factor_ex(A)
+    assert (info == 0).all() and pivots.dtype == tg.int32 and ((pivots < 0).any() or diagonal == 1) and (LD.triu(1) == 0).all()
+    X = tg.linalg.ldl_solve(LD, pivots, B)
+    np.testing.assert_allclose((A @ X).detach().numpy(), np.broadcast_to(B.numpy(), (2, 3, 6, 2)), atol=1e-9)
+    with pytest.raises(NotImplementedError, match="no derivative"):
+        X.sum().backward()
+
+
+def test_symmetric_factors_of_singular_matrices():
+    assert tg.linalg.ldl_factor_ex(tg.zeros(2, 3, 3)).info.tolist() == [1, 1]
+    with pytest.raises(tg.linalg.LinAlgError, match="singular"):
+        tg.linalg.ldl_factor(tg.zeros(2, 2))
+    with pytest.raises(IndexError, match="unsqueeze"):
+        tg.linalg.ldl_solve(tg.eye(2), tg.tensor([1, 2]), tg.ones(2))
+
+
+def test_as_strided_scatter():
+    x, new = leaf(6), leaf(2)
+    out = tg.as_strided_scatter(x, new, (2,), (3,), 1)
+    np.testing.assert_array_equal(out.detach().numpy(), [v if k not in (1, 4) else new[(k - 1) // 3].item() for k, v in enumerate(x.tolist())])
+    out.sum().backward()
+    assert x.grad.tolist() == [1, 0, 1, 1, 0, 1] and new.grad.tolist() == [1, 1]
+    assert tg.empty_permuted((2, 3, 4), (2, 0, 1)).stride() == (3, 1, 6)
+    with pytest.raises(RuntimeError, match="each of the 2 dimensions once"):
+        tg.empty_permuted((2, 3), (0, 0))
+
+
 def test_incomplete_gamma():
     np.testing.assert_allclose(tg.special.gammainc(tg.tensor([1.0, 0.5]), tg.tensor([2.0, 1.5])).numpy(), [1 - math.exp(-2), math.erf(math.sqrt(1.5))])
     a = tg.tensor(2.0, requires_grad=True)

@@ -6,6 +6,7 @@ from ..autograd import dtypes
 from ..autograd.operator import registry
 from ..autograd.tensor import Tensor, array_of
 from ..ops import arithmetic, functions, indexing, reductions
+from .create import bfloat16, dtype_of
 from .spelling import FORMER, as_tensor, both, check_dim, into, methods, only_function
 from .spelling import functions as public
 
@@ -234,7 +235,7 @@ def square(input):
 def softmax(input, dim=None, dtype=None):
     """eˣ / Σ eˣ along dim"""
     if dtype is not None:
-        input = input.astype(np.dtype(dtype))
+        input = input.astype(dtype_of(dtype))
     return reductions.softmax(input, axis=softmax_dim("softmax", input, dim))
 
 
@@ -242,7 +243,7 @@ def softmax(input, dim=None, dtype=None):
 def log_softmax(input, dim=None, dtype=None):
     """x − ln Σ eˣ along dim, without overflow"""
     if dtype is not None:
-        input = input.astype(np.dtype(dtype))
+        input = input.astype(dtype_of(dtype))
     return reductions.log_softmax(input, axis=softmax_dim("log_softmax", input, dim))
 
 
@@ -329,10 +330,14 @@ def result_type(*values):
 @only_function()
 def promote_types(type1, type2):
     """The dtype that holds both"""
+    if bfloat16 in (type1, type2):  # it gives way to every wider type, and with float16 both do
+        other = type2 if type1 is bfloat16 else type1
+        return bfloat16 if other is bfloat16 or np.dtype(other).kind in "biu" else promote_types(other, np.float32)
     return dtypes.of[dtypes.promote(np.dtype(type1), np.dtype(type2))]
 
 
 @only_function()
 def can_cast(from_, to):
     """True if values of one dtype may be stored in the other, categories included"""
-    return dtypes.ranks[np.dtype(from_).kind] <= dtypes.ranks[np.dtype(to).kind]
+    kinds = [t.kind if isinstance(t, dtypes.dtype) else np.dtype(t).kind for t in (from_, to)]
+    return dtypes.ranks[kinds[0]] <= dtypes.ranks[kinds[1]]

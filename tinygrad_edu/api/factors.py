@@ -1,7 +1,10 @@
 """Factorisations beside those of api/linalg.py: LU, Householder's reflections, low-rank approximations, eigenvalues of any matrix."""
 
+from math import prod
+
 import numpy as np
 
+from ..autograd.function import Function
 from ..autograd.tensor import Tensor, array_of
 from ..ops import shapes
 from . import linalg
@@ -9,11 +12,13 @@ from .linalg import entry, matrices, mT, square, zero_info
 from .spelling import both, methods, named_results, only_function
 from .spelling import functions as public
 
-__all__ = ["eig", "eigvals", "householder_product", "lu", "lu_factor", "lu_factor_ex", "lu_solve"]
+__all__ = ["eig", "eigvals", "householder_product", "ldl_factor", "ldl_factor_ex", "ldl_solve", "lu", "lu_factor", "lu_factor_ex", "lu_solve"]
 
 LU = named_results("linalg_lu", "P L U")
 Factors = named_results("linalg_lu_factor", "LU pivots")
 FactorsEx = named_results("linalg_lu_factor_ex", "LU pivots info")
+LDL = named_results("linalg_ldl_factor", "LD pivots")
+LDLEx = named_results("linalg_ldl_factor_ex", "LD pivots info")
 Eig = named_results("linalg_eig", "eigenvalues eigenvectors")
 GeQRF = named_results("geqrf", "a tau")
 
@@ -136,6 +141,129 @@ def top_lu(input, pivot=True, get_infos=False):
     """What lu_factor returns, under a former name"""
     found = lu_factor(input, pivot=pivot)
     return (*found, zero_info(input)) if get_infos else found
+
+
+# --- symmetric matrices --------------------------------------------------------------------------------------------------------
+
+
+class Underived(Function):
+    """A result that has no derivative"""
+
+    @staticmethod
+    def forward(ctx, name, result, *inputs):
+        """What was computed before."""
+        ctx.name = name
+        return result
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        """Refused."""
+        raise NotImplementedError(f"linalg.{ctx.name}: there is no derivative, as in PyTorch; use linalg.solve, which has one")
+
+
+GROWTH = (1 + 17**0.5) / 8  # a pivot this large beside its column keeps the numbers small (Bunch and Kaufman 1977)
+
+
+def chosen_pivot(a, k):
+    """(which row comes to the diagonal, how many rows the pivot has: 1 or 2) for the symmetric matrix a, whose lower triangle is kept."""
+    below = np.abs(a[k + 1 :, k])
+    largest = below.max(initial=0)
+    if abs(a[k, k]) >= GROWTH * largest:
+        return k, 1
+    row = k + 1 + int(below.argmax())
+    beside = max(np.abs(a[row, k:row]).max(), np.abs(a[row + 1 :, row]).max(initial=0))
+    if abs(a[k, k]) * beside >= GROWTH * largest * largest:
+        return k, 1
+    return row, 1 if abs(a[row, row]) >= GROWTH * beside else 2
+
+
+def symmetric_elimination(a):
+    """(the place of the first pivot that is 0, counted from 1, else 0; pivots): a becomes L below the diagonal blocks D.
+
+    A pivot p > 0 says that rows k and p − 1 were exchanged; two equal ones p < 0, that row k + 1 was with −p − 1, under a block of two.
+    """
+    n, k, info, pivots = len(a), 0, 0, np.empty(len(a), np.int32)
+    while k < n:
+        row, size = chosen_pivot(a, k)
+        last = k + size - 1
+        if row != last:
+            whole = np.tril(a[k:, k:]) + np.tril(a[k:, k:], -1).T
+            i, j = last - k, row - k
+            whole[[i, j]] = whole[[j, i]]
+            whole[:, [i, j]] = whole[:, [j, i]]
+            a[k:, k:] = np.tril(whole)
+        columns, block = a[last + 1 :, k : last + 1].copy(), np.tril(a[k : last + 1, k : last + 1])
+        block = block + np.tril(block, -1).T
+        if size == 1 and block[0, 0] == 0:
+            info = info or k + 1
+        else:
+            a[last + 1 :, k : last + 1] = np.linalg.solve(block, columns.T).T
+            a[last + 1 :, last + 1 :] -= np.tril(a[last + 1 :, k : last + 1] @ columns.T)
+        pivots[k : last + 1] = row + 1 if size == 1 else -(row + 1)
+        k = last + 1
+    return info, pivots
+
+
+@entry
+def ldl_factor_ex(A, *, hermitian=False, check_errors=False):
+    """The triple (LD, pivots, info): symmetric A as L · D · Lᵀ with rows exchanged, info the first pivot that is 0, counted from 1, or 0"""
+    square("ldl_factor_ex", A)
+    n = A.shape[-1]
+    found = np.tril(A.array).reshape(prod(A.shape[:-2]), n, n)
+    steps = [symmetric_elimination(a) for a in found]
+    info = np.array([i for i, _ in steps], np.int32).reshape(A.shape[:-2])
+    pivots = np.array([p for _, p in steps], np.int32).reshape(A.shape[:-1])
+    LD = Tensor(found.reshape(A.shape), None)
+    return LDLEx(Underived.apply("ldl_factor", LD, A) if A.requires_grad else LD, Tensor(pivots, None), Tensor(info[()], None))
+
+
+@entry
+def ldl_factor(A, *, hermitian=False):
+    """The pair (LD, pivots) for ldl_solve: symmetric A as L · D · Lᵀ with rows exchanged; D has blocks of one and of two rows
+
+    >>> import tinygrad_edu as tg
+    >>> A = tg.tensor([[1.0, 2.0], [2.0, 1.0]])
+    >>> tg.linalg.ldl_solve(*tg.linalg.ldl_factor(A), tg.tensor([[3.0], [3.0]])).tolist()
+    [[1.0], [1.0]]
+    """
+    LD, pivots, info = ldl_factor_ex(A, hermitian=hermitian)
+    if array_of(info).any():
+        raise linalg.LinAlgError("linalg.ldl_factor: a pivot is 0, so the matrix is singular; ldl_factor_ex says which")
+    return LDL(LD, pivots)
+
+
+@entry
+def ldl_solve(LD, pivots, B, *, hermitian=False):
+    """X with A · X = B, from what ldl_factor made of A; shapes (…, n, n), (…, n) and (…, n, k)"""
+    square("ldl_solve", LD)
+    if B.ndim < 2:
+        raise IndexError(f"linalg.ldl_solve: B must be matrices (…, n, k), and has shape {list(B.shape)}; use B.unsqueeze(-1) for a vector")
+    factors, places, right = LD.array, array_of(pivots), B.array
+    batch = np.broadcast_shapes(factors.shape[:-2], right.shape[:-2])
+    out = np.broadcast_to(right, (*batch, *right.shape[-2:])).copy()
+    n = factors.shape[-1]
+    factors, places = np.broadcast_to(factors, (*batch, n, n)), np.broadcast_to(places, (*batch, n))
+    for at in np.ndindex(*batch):
+        solve_in_place(factors[at], places[at], out[at])
+    result = Tensor(out, None)
+    return Underived.apply("ldl_solve", result, LD, B) if LD.requires_grad or B.requires_grad else result
+
+
+def solve_in_place(a, pivots, x):
+    """x becomes the solution: down through L and D with the exchanges, and up through Lᵀ with them."""
+    n, k, blocks = len(a), 0, []
+    while k < n:
+        size = 1 if pivots[k] > 0 else 2
+        last, row = k + size - 1, abs(pivots[k]) - 1
+        blocks.append((k, last, row))
+        x[[last, row]] = x[[row, last]]
+        x[last + 1 :] -= a[last + 1 :, k : last + 1] @ x[k : last + 1]
+        block = np.tril(a[k : last + 1, k : last + 1])
+        x[k : last + 1] = np.linalg.solve(block + np.tril(block, -1).T, x[k : last + 1])
+        k = last + 1
+    for k, last, row in reversed(blocks):
+        x[k : last + 1] -= a[last + 1 :, k : last + 1].T @ x[last + 1 :]
+        x[[last, row]] = x[[row, last]]
 
 
 # --- Householder -----------------------------------------------------------------------------------------------------------

@@ -166,7 +166,7 @@ def fits(small, large):
 
 IN_PLACE = """abs absolute sign sgn sqrt rsqrt square reciprocal exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos
 atan arcsin arccos arctan sinh cosh tanh asinh acosh atanh arcsinh arccosh arctanh sinc deg2rad rad2deg erf erfinv erfc lgamma
-digamma mvlgamma polygamma i0 floor ceil trunc fix frac round sigmoid relu neg negative add sub subtract mul multiply div divide
+digamma mvlgamma polygamma i0 igamma igammac floor ceil trunc fix frac round sigmoid relu neg negative add sub subtract mul multiply div divide
 true_divide pow float_power remainder fmod floor_divide clamp clamp_min clamp_max clip lerp addcmul addcdiv masked_fill
 masked_scatter scatter scatter_add scatter_reduce index_add index_copy index_fill index_put index_reduce put renorm cumsum cumprod
 tril triu atan2 arctan2 hypot heaviside nextafter ldexp gcd lcm logical_and logical_or logical_not logical_xor bitwise_and

@@ -66,6 +66,17 @@ def empty_strided(size, stride, *, dtype=None, layout=None, device=None, require
     return finished(np.lib.stride_tricks.as_strided(memory, size, [s * kind.itemsize for s in stride]), requires_grad)
 
 
+@only_function()
+def empty_permuted(size, physical_layout, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+    """A tensor of a size whose dimensions lie in memory in another order, the last of it next to each other; its numbers are not set"""
+    check_device(device)
+    size, order = ints((size,)), ints((physical_layout,))
+    if sorted(order) != list(range(len(size))):
+        raise RuntimeError(f"empty_permuted: physical_layout {list(order)} must name each of the {len(size)} dimensions once")
+    kind = dtypes.default if dtype is None else dtype_of(dtype)
+    return finished(np.empty([size[d] for d in order], kind).transpose(np.argsort(order)), requires_grad)
+
+
 @only_method()
 def new_empty_strided(self, size, stride, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """empty_strided, of this tensor's type"""

@@ -10,6 +10,7 @@ from ..autograd import dtypes, memory
 from ..autograd.operands import ShapeError
 from ..autograd.tensor import Tensor, array_of
 from ..ops import indexing, reductions, shapes
+from .create import dtype_of
 from .spelling import as_tensor, both, check_dim, ints, methods, only_function, only_method, sizes_of
 from .spelling import functions as public
 
@@ -26,9 +27,10 @@ public["reshape"] = methods["reshape"] = reshape
 def view(self, *shape):
     """The same memory in another shape; an error where that is impossible"""
     if len(shape) == 1 and isinstance(shape[0], (dtypes.dtype, np.dtype, type)):
-        return Tensor(self.array.view(shape[0]), None)
+        return Tensor(self.array.view(dtype_of(shape[0])), None)
     out = shapes.reshape(self, shape=ints(shape))
-    if self.dtype.kind != "c" and out.base is None and self.array.size and isinstance(self.array, np.ndarray) and not np.shares_memory(out.array, self.array):
+    own = self.dtype.kind != "c" and out.base is None and self.array.size and isinstance(self.array, np.ndarray)
+    if own and not np.shares_memory(out.array, self.array):
         raise RuntimeError(f"view: a tensor of shape {list(self.shape)} and strides {list(self.stride())} has no view of shape "
                            f"{list(ints(shape))}; use .reshape(…), which copies where it must")  # fmt: skip
     return out
@@ -482,6 +484,15 @@ def as_strided(input, size, stride, storage_offset=None):
     if places.size and (not own.size or (own[found] != places).any()):
         raise RuntimeError("as_strided: this tensor is a view, and some of the elements lie outside of it; ask the tensor that it is a view of")
     return indexing.take_flat(input, positions=found)
+
+
+@both()
+def as_strided_scatter(input, src, size, stride, storage_offset=None):
+    """A copy of input with src where as_strided shows it"""
+    size, stride = ints((size,)), ints((stride,))
+    if tuple(src.shape) != size:
+        raise RuntimeError(f"as_strided_scatter: src has shape {list(src.shape)}; it must have the given size, {list(size)}")
+    return indexing.put_flat(input, src, positions=shapes.strided_positions(size, stride, storage_offset or 0))
 
 
 @only_method("unfold")

@@ -109,6 +109,8 @@ def set_default_dtype(dtype):
     >>> tg.set_default_dtype(tg.float32)
     """
     global default
+    if isinstance(dtype, Unsupported):
+        raise TypeError(f"set_default_dtype({dtype}): NumPy has no numbers of this type; use float32, which has its range, or float16")
     wanted = np.dtype(dtype)
     if wanted.kind != "f":
         raise TypeError(f"set_default_dtype({wanted}): only floating-point types can be the default, such as float64")

@@ -119,7 +119,7 @@ def roll(x, *, shifts, axes=None):
     """x shifted along axes, what falls off returning at the other end"""
     if axes is None:
         return roll.op.forward(x.reshape(-1), shifts=(shifts,), axes=(0,)).reshape(x.shape)
-    for shift, axis in zip(shifts, axes):
+    for shift, axis in [(shifts, axes)] if isinstance(axes, int) else zip(shifts, axes):
         before, cut = (slice(None),) * (axis % x.ndim), -shift % (x.shape[axis] or 1)
         x = np.concatenate([x[(*before, slice(cut, None))], x[(*before, slice(None, cut))]], axis=axis)
     return x
