@@ -323,6 +323,12 @@ def test_values_are_those_before_a_write_in_place():
     assert all(words in source for words in ("[2, 2]", "[5, 2]", "[15, 6]", "[ ]=")) and "label=constant" not in source
 
 
+def test_a_new_axis_of_one_is_not_stretched():
+    w = tg.ones(3, 2, requires_grad=True)
+    assert "axis 0" not in viz.draw(lambda: w + tg.ones(1, 3, 2), legend=False).source
+    assert "stretched axis 0 ×4" in viz.draw(lambda: w + tg.ones(4, 1, 3, 2), legend=False).source
+
+
 def test_two_inputs_of_an_operator_are_left_and_right():
     x, y = tg.tensor(2.0, requires_grad=True), tg.tensor(3.0, requires_grad=True)
     source = viz.draw(lambda: y - x, legend=False).source

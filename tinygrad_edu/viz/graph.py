@@ -706,7 +706,7 @@ def stretched(node, shape):
     if node.op.kind != "elementwise" or tuple(shape) == tuple(node.shape) or not len(shape):
         return ""
     lead = len(node.shape) - len(shape)
-    axes = [i for i, n in enumerate(node.shape) if i < lead or shape[i - lead] == 1 != n]
+    axes = [i for i, n in enumerate(node.shape) if n != 1 and (i < lead or shape[i - lead] == 1)]
     return "stretched " + ", ".join(f"axis {i} ×{node.shape[i]}" for i in axes) if axes else ""
 
 
