@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import dtypes, modes, refusals
+from . import dtypes, modes
 from .tensor import Tensor, as_memory
 
 
@@ -20,8 +20,8 @@ def operands(op, args):
         else:
             arrays.append(constant(op, a, recorded))
             parents.append(None)
-    if op.name in refusals.CHECKS:
-        refusals.CHECKS[op.name](op, args, arrays)
+    if op.refuse:
+        op.refuse(op, args, arrays)
     positions = [i for i in op.promoted[: len(arrays)] if arrays[i] is not None]
     if positions:
         wanted = dtypes.common([arrays[i] for i in positions])

@@ -31,11 +31,11 @@ class Op:
     """An operator: `forward`, one `rule` per input, and for each rule what it `wants`."""
 
     def __init__(self, forward, kind, rules, numpy=(), symbol=None, samples=(), domain=None, promote=None,
-                 floats=False, view=False, together=None):  # fmt: skip
+                 floats=False, view=False, together=None, refuse=None):  # fmt: skip
         self.forward, self.kind, self.name, self.doc = forward, kind, forward.__name__, doc_of(forward)
         self.symbol, self.samples, self.domain = symbol or self.name, list(samples), domain
         self.formula = self.doc.partition("\n")[0]
-        self.floats, self.view, self.together = floats, view, together
+        self.floats, self.view, self.together, self.refuse = floats, view, together, refuse
         self.inputs, self.variadic, self.params, self.defaults = arguments_of(forward)
         self.facts = ("_shapes", "_dtypes") if self.variadic else ("_shape", "_dtype")
         if self.variadic:
@@ -109,9 +109,9 @@ def define(kind, numpy, options, rules):
     return decorate
 
 
-def elementwise(*numpy, symbol=None, samples=(), domain=None, promote=None, floats=False, **rules):
+def elementwise(*numpy, symbol=None, samples=(), domain=None, promote=None, floats=False, refuse=None, **rules):
     """An operator that treats each element alone: broadcasting, and the vjp rule is the jvp rule too."""
-    return define("elementwise", numpy, dict(symbol=symbol, samples=samples, domain=domain, promote=promote, floats=floats), rules)  # fmt: skip
+    return define("elementwise", numpy, dict(symbol=symbol, samples=samples, domain=domain, promote=promote, floats=floats, refuse=refuse), rules)  # fmt: skip
 
 
 def linear(*numpy, symbol=None, samples=(), domain=None, promote=None, floats=False, view=False, **rules):
@@ -119,11 +119,11 @@ def linear(*numpy, symbol=None, samples=(), domain=None, promote=None, floats=Fa
     return define("linear", numpy, dict(symbol=symbol, samples=samples, domain=domain, promote=promote, floats=floats, view=view), rules)  # fmt: skip
 
 
-def general(*numpy, symbol=None, samples=(), domain=None, promote=None, floats=False, together=None, **rules):
+def general(*numpy, symbol=None, samples=(), domain=None, promote=None, floats=False, together=None, refuse=None, **rules):
     """Any other differentiable operator; `together` is one rule that returns the gradients of all inputs."""
-    return define("general", numpy, dict(symbol=symbol, samples=samples, domain=domain, promote=promote, floats=floats, together=together), rules)  # fmt: skip
+    return define("general", numpy, dict(symbol=symbol, samples=samples, domain=domain, promote=promote, floats=floats, together=together, refuse=refuse), rules)  # fmt: skip
 
 
-def undifferentiable(*numpy, symbol=None, samples=(), promote=None, floats=False):
+def undifferentiable(*numpy, symbol=None, samples=(), promote=None, floats=False, refuse=None):
     """An operator whose result is a constant for back propagation: comparisons, indices, rounding to integers."""
-    return define("constant", numpy, dict(symbol=symbol, samples=samples, promote=promote, floats=floats), {})
+    return define("constant", numpy, dict(symbol=symbol, samples=samples, promote=promote, floats=floats, refuse=refuse), {})

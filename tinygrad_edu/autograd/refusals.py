@@ -1,4 +1,7 @@
-"""What NumPy would compute and PyTorch refuses: products of tensors of two types, an order of complex numbers, a minus between booleans."""
+"""What NumPy would compute and PyTorch refuses: products of tensors of two types, an order of complex numbers, a minus between booleans.
+
+Operators name one of these as `refuse=…`; it is called with the operator, its arguments and their arrays, and raises or does nothing.
+"""
 
 import numpy as np
 
@@ -30,9 +33,3 @@ def floating(op, args, arrays):
     """Softmax of whole numbers is a forgotten conversion."""
     if arrays[0].dtype.kind in "iub":
         raise NotImplementedError(f"{op.name}: expected floating-point numbers, got {arrays[0].dtype}; convert them first, as in x.float() or dtype=float32")
-
-
-CHECKS: dict = {"sub": difference, "softmax": floating, "log_softmax": floating}
-CHECKS |= dict.fromkeys(["matmul", "affine", "affine_sigmoid", "dot_vectors", "einsum_operator", "solve", "convolution", "convolution_transpose"], alike)
-CHECKS |= dict.fromkeys(["lt", "le", "gt", "ge", "maximum", "minimum", "fmax", "fmin", "amax", "amin", "argmax_along", "argmin_along", "argsort_along",
-                         "clip", "floor", "ceil", "trunc", "frac", "floor_divide", "remainder", "fmod", "relu"], ordered)  # fmt: skip

@@ -5,6 +5,7 @@ from math import log
 import numpy as np
 
 from ..autograd.operator import elementwise, undifferentiable
+from ..autograd.refusals import difference, ordered
 from ..autograd.tensor import array_of
 from .functions import nothing
 
@@ -15,7 +16,7 @@ def add(x, y):
     return x + y
 
 
-@elementwise(np.subtract, symbol="−", x=lambda g: g, y=lambda g: -g)
+@elementwise(np.subtract, symbol="−", x=lambda g: g, y=lambda g: -g, refuse=difference)
 def sub(x, y):
     """x − y"""
     return x - y
@@ -83,7 +84,7 @@ def refuse_zero(x, y):
 
 @elementwise(np.remainder, symbol="mod", domain=dict(x=(4.1, 6), y=(3.1, 3.9)),
              x=lambda g: g,
-             y=lambda g, x, y: -g * np.floor(x / y))  # fmt: skip
+             y=lambda g, x, y: -g * np.floor(x / y), refuse=ordered)  # fmt: skip
 def remainder(x, y):
     """x − y · ⌊x / y⌋, with the sign of y"""
     refuse_zero(x, y)
@@ -93,7 +94,7 @@ def remainder(x, y):
 
 @elementwise(np.fmod, symbol="fmod", domain=dict(x=(4.1, 6), y=(3.1, 3.9)),
              x=lambda g: g,
-             y=lambda g, x, y: -g * np.trunc(x / y))  # fmt: skip
+             y=lambda g, x, y: -g * np.trunc(x / y), refuse=ordered)  # fmt: skip
 def fmod(x, y):
     """x − y · trunc(x / y), with the sign of x"""
     refuse_zero(x, y)
@@ -102,7 +103,7 @@ def fmod(x, y):
 
 @elementwise(np.maximum, symbol="max",
              x=lambda g, x, y: winnings(g, x, y),
-             y=lambda g, x, y: winnings(g, y, x))  # fmt: skip
+             y=lambda g, x, y: winnings(g, y, x), refuse=ordered)  # fmt: skip
 def maximum(x, y):
     """max(x, y); equal inputs share the gradient"""
     return np.maximum(x, y)
@@ -110,7 +111,7 @@ def maximum(x, y):
 
 @elementwise(np.minimum, symbol="min",
              x=lambda g, x, y: winnings(g, y, x),
-             y=lambda g, x, y: winnings(g, x, y))  # fmt: skip
+             y=lambda g, x, y: winnings(g, x, y), refuse=ordered)  # fmt: skip
 def minimum(x, y):
     """min(x, y); equal inputs share the gradient"""
     return np.minimum(x, y)
@@ -123,7 +124,7 @@ def winnings(g, x, y):
 
 @elementwise(np.fmax, symbol="fmax",
              x=lambda g, x, y: np.where(wins(x, y), g, 0),
-             y=lambda g, x, y: np.where(wins(x, y), 0, g))  # fmt: skip
+             y=lambda g, x, y: np.where(wins(x, y), 0, g), refuse=ordered)  # fmt: skip
 def fmax(x, y):
     """max(x, y), where NaN loses against a number"""
     return np.fmax(x, y)
@@ -131,7 +132,7 @@ def fmax(x, y):
 
 @elementwise(np.fmin, symbol="fmin",
              x=lambda g, x, y: np.where(wins(-x, -y), g, 0),
-             y=lambda g, x, y: np.where(wins(-x, -y), 0, g))  # fmt: skip
+             y=lambda g, x, y: np.where(wins(-x, -y), 0, g), refuse=ordered)  # fmt: skip
 def fmin(x, y):
     """min(x, y), where NaN loses against a number"""
     return np.fmin(x, y)
@@ -202,7 +203,7 @@ def ldexp_integer(x, y):
     return np.ldexp(x, y)
 
 
-@undifferentiable(np.floor_divide, symbol="//", promote=("x", "y"))
+@undifferentiable(np.floor_divide, symbol="//", promote=("x", "y"), refuse=ordered)
 def floor_divide(x, y):
     """⌊x / y⌋"""
     refuse_zero(x, y)
@@ -221,25 +222,25 @@ def ne(x, y):
     return np.not_equal(x, y)
 
 
-@undifferentiable(np.less, symbol="<", promote=("x", "y"))
+@undifferentiable(np.less, symbol="<", promote=("x", "y"), refuse=ordered)
 def lt(x, y):
     """x < y, element by element"""
     return np.less(x, y)
 
 
-@undifferentiable(np.less_equal, symbol="≤", promote=("x", "y"))
+@undifferentiable(np.less_equal, symbol="≤", promote=("x", "y"), refuse=ordered)
 def le(x, y):
     """x ≤ y, element by element"""
     return np.less_equal(x, y)
 
 
-@undifferentiable(np.greater, symbol=">", promote=("x", "y"))
+@undifferentiable(np.greater, symbol=">", promote=("x", "y"), refuse=ordered)
 def gt(x, y):
     """x > y, element by element"""
     return np.greater(x, y)
 
 
-@undifferentiable(np.greater_equal, symbol="≥", promote=("x", "y"))
+@undifferentiable(np.greater_equal, symbol="≥", promote=("x", "y"), refuse=ordered)
 def ge(x, y):
     """x ≥ y, element by element"""
     return np.greater_equal(x, y)

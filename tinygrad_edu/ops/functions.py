@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..autograd.operator import elementwise, general, undifferentiable
+from ..autograd.refusals import ordered
 from ..autograd.tensor import Tensor, array_of
 
 # Chebyshev-fitted at 40 digits: erf(x)/x in x² on |x| ≤ 1, and x·exp(x²)·erfc(x) in two ranges of 1/x beyond.
@@ -235,19 +236,19 @@ def erfinv(x):
     return erfinv_array(x)
 
 
-@elementwise(np.floor, x=nothing)
+@elementwise(np.floor, x=nothing, refuse=ordered)
 def floor(x):
     """⌊x⌋, the integer below"""
     return np.floor(x)
 
 
-@elementwise(np.ceil, x=nothing)
+@elementwise(np.ceil, x=nothing, refuse=ordered)
 def ceil(x):
     """⌈x⌉, the integer above"""
     return np.ceil(x)
 
 
-@elementwise(np.trunc, np.fix, x=nothing)
+@elementwise(np.trunc, np.fix, x=nothing, refuse=ordered)
 def trunc(x):
     """The integer part of x"""
     return np.trunc(x)
@@ -259,7 +260,7 @@ def round(x, *, decimals=0):
     return np.round(x, decimals)
 
 
-@elementwise(x=lambda g: g)
+@elementwise(x=lambda g: g, refuse=ordered)
 def frac(x):
     """x − trunc(x), the fractional part"""
     return x - np.trunc(x)
@@ -272,7 +273,7 @@ def nan_to_num(x, *, nan=0.0, posinf=None, neginf=None):
 
 
 @elementwise(np.clip, domain=(-2, 2), samples=[dict(low=-1.03, high=0.98)],
-             x=lambda g, x, low, high: np.where(inside(x, low, high), g, 0))  # fmt: skip
+             x=lambda g, x, low, high: np.where(inside(x, low, high), g, 0), refuse=ordered)  # fmt: skip
 def clip(x, *, low=None, high=None):
     """min(max(x, low), high); the gradient passes at the edges"""
     return np.clip(x, low, high).astype(x.dtype, copy=False)

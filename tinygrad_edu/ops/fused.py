@@ -1,6 +1,7 @@
 """Two layers in one step: small networks are all overhead, and one node with one rule halves it."""
 
 from ..autograd.operator import general
+from ..autograd.refusals import alike
 from .activations import sigmoid, sigmoid_rule
 from .products import affine, linear_bias, linear_input, linear_weight
 
@@ -18,7 +19,7 @@ def affine_sigmoid_rule(g, x, weight, out, needs):
 
 
 @general(symbol="σ(linear)", samples=[((4, 3), (2, 3), (2,)), ((3,), (2, 3), (2,)), ((2, 2, 3), (4, 3), (4,)), ((4, 3), (2, 3))],
-         promote=("x", "weight", "bias"), together=affine_sigmoid_rule)  # fmt: skip
+         promote=("x", "weight", "bias"), together=affine_sigmoid_rule, refuse=alike)  # fmt: skip
 def affine_sigmoid(x, weight, bias=None):
     """σ(x @ weightᵀ + bias), shapes (…, in), (out, in), (out) → (…, out)"""
     return sigmoid_of(affine_of(x, weight, bias))

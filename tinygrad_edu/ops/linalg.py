@@ -9,6 +9,7 @@ results for forward and reverse mode algorithmic differentiation", with the sign
 import numpy as np
 
 from ..autograd.operator import general, undifferentiable
+from ..autograd.refusals import alike
 from ..autograd.tensor import array_of
 
 SQUARE = [((3, 3),), ((3, 1, 2, 2),)]
@@ -69,7 +70,7 @@ def solve_rule(g, a, out, needs):
 
 
 @general(symbol="solve", domain=dict(a=well_conditioned), samples=[((3, 3), (3, 2)), ((2, 3, 3), (3, 1))], floats=True,
-         promote=("a", "b"), together=solve_rule)  # fmt: skip
+         promote=("a", "b"), together=solve_rule, refuse=alike)  # fmt: skip
 def solve(a, b):
     """a⁻¹ · b, shapes (…, n, n) and (…, n, k) → (…, n, k)"""
     return np.linalg.solve(a, b)

@@ -5,6 +5,7 @@ from math import prod
 import numpy as np
 
 from ..autograd.operator import general
+from ..autograd.refusals import alike
 from ..autograd.tensor import Tensor, array_of
 
 COMBINATIONS = [((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 3), (3, 4)), ((5, 2, 3), (3, 4)),
@@ -38,7 +39,7 @@ def matmul_right(g, x, y_shape):
     return x.swapaxes(-1, -2) @ g
 
 
-@general(np.matmul, symbol="@", samples=COMBINATIONS, x=matmul_left, y=matmul_right)
+@general(np.matmul, symbol="@", samples=COMBINATIONS, x=matmul_left, y=matmul_right, refuse=alike)
 def matmul(x, y):
     """x @ y, shapes (…, m, k) @ (…, k, n) → (…, m, n); a vector is a row on the left, a column on the right"""
     try:
@@ -101,7 +102,7 @@ def linear_input(g, weight):
 
 
 @general(symbol="linear", samples=[((4, 3), (2, 3), (2,)), ((3,), (2, 3), (2,)), ((2, 2, 3), (4, 3), (4,)), ((1, 3), (2, 3), (2,)), ((4, 3), (2, 3))],
-         x=linear_input, weight=linear_weight, bias=linear_bias)  # fmt: skip
+         x=linear_input, weight=linear_weight, bias=linear_bias, refuse=alike)  # fmt: skip
 def affine(x, weight, bias=None):
     """x @ weightᵀ + bias, shapes (…, in), (out, in), (out) → (…, out)"""
     try:
@@ -136,7 +137,7 @@ def misfit(x, weight):
                       f"{list(weight.shape)}, takes {wanted}{hint}")  # fmt: skip
 
 
-@general(symbol="·", samples=[((3,), (3,))], x=lambda g, y: g * y, y=lambda g, x: g * x)
+@general(symbol="·", samples=[((3,), (3,))], x=lambda g, y: g * y, y=lambda g, x: g * x, refuse=alike)
 def dot_vectors(x, y):
     """Σ x · y of two vectors"""
     if x.ndim != 1 or y.ndim != 1:
@@ -186,7 +187,7 @@ EINSUM = [((2, 3), (3, 4), dict(equation="ij,jk->ik")), ((2, 3), (2, 3), dict(eq
           ((2, 1), (3, 1), dict(equation="ij,jk->ik")), ((1, 3), (4, 1), dict(equation="bi,bj->b"))]  # fmt: skip
 
 
-@general(symbol="einsum", samples=EINSUM, operands=einsum_rule)
+@general(symbol="einsum", samples=EINSUM, operands=einsum_rule, refuse=alike)
 def einsum_operator(*operands, equation):
     """Products of the operands' elements, summed over the indices that the result leaves out"""
     if len(operands) == 1:

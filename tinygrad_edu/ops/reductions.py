@@ -6,6 +6,7 @@ import numpy as np
 
 from ..autograd.composites import composite
 from ..autograd.operator import general, linear, undifferentiable
+from ..autograd.refusals import floating, ordered
 from ..autograd.tensor import Tensor, array_of
 from .functions import abs as absolute
 
@@ -107,13 +108,13 @@ def extreme_rule(g, x, out, axis):
     return np.where(hit, unreduced(g, axis, x.shape) / sharing.astype(x.dtype), 0)
 
 
-@general(np.max, np.amax, symbol="max", samples=AXES, x=extreme_rule)
+@general(np.max, np.amax, symbol="max", samples=AXES, x=extreme_rule, refuse=ordered)
 def amax(x, *, axis=None, keepdims=False):
     """max x along axis; equal maxima share the gradient"""
     return in_rows(x.max(axis=axis, keepdims=keepdims))
 
 
-@general(np.min, np.amin, symbol="min", samples=AXES, x=extreme_rule)
+@general(np.min, np.amin, symbol="min", samples=AXES, x=extreme_rule, refuse=ordered)
 def amin(x, *, axis=None, keepdims=False):
     """min x along axis; equal minima share the gradient"""
     return in_rows(x.min(axis=axis, keepdims=keepdims))
@@ -176,7 +177,7 @@ def logsumexp(x, *, axis=None, keepdims=False):
 
 
 @general(symbol="softmax", floats=True, samples=[((2, 3), dict(axis=1)), ((3, 2, 2), dict(axis=0))],
-         x=lambda g, out, axis: out * (g - (g * out).sum(axis=axis, keepdims=True)))  # fmt: skip
+         x=lambda g, out, axis: out * (g - (g * out).sum(axis=axis, keepdims=True)), refuse=floating)  # fmt: skip
 def softmax(x, *, axis):
     """eˣ / Σ eˣ along axis"""
     if not x.size:
@@ -187,7 +188,7 @@ def softmax(x, *, axis):
 
 
 @general(symbol="log softmax", floats=True, samples=[((2, 3), dict(axis=1)), ((3, 2, 2), dict(axis=0))],
-         x=lambda g, out, axis: g - np.exp(out) * g.sum(axis=axis, keepdims=True))  # fmt: skip
+         x=lambda g, out, axis: g - np.exp(out) * g.sum(axis=axis, keepdims=True), refuse=floating)  # fmt: skip
 def log_softmax(x, *, axis):
     """x − ln Σ eˣ along axis, without overflow"""
     if not x.size:
@@ -274,19 +275,19 @@ def logcumsumexp(x, *, axis):
     return np.logaddexp.accumulate(x, axis=axis)
 
 
-@undifferentiable(np.argmax)
+@undifferentiable(np.argmax, refuse=ordered)
 def argmax_along(x, *, axis=None, keepdims=False):
     """The index of the first maximum along axis"""
     return np.asarray(x.argmax(axis=axis, keepdims=keepdims))
 
 
-@undifferentiable(np.argmin)
+@undifferentiable(np.argmin, refuse=ordered)
 def argmin_along(x, *, axis=None, keepdims=False):
     """The index of the first minimum along axis"""
     return np.asarray(x.argmin(axis=axis, keepdims=keepdims))
 
 
-@undifferentiable(np.argsort)
+@undifferentiable(np.argsort, refuse=ordered)
 def argsort_along(x, *, axis=-1, descending=False, stable=True):
     """The indices that sort x along axis"""
     if not x.ndim:
