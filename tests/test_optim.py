@@ -57,10 +57,9 @@ def test_state_travels_through_state_dict(name):
         rest.zero_grad()
         ((half**2).sum() * half_q + half_q**2).backward()
         rest.step()
-    kept = copy.deepcopy(optimizer.state_dict())
     assert half.tolist() == pytest.approx(whole.tolist(), rel=1e-7 if name in ("NAdam", "ASGD") else 1e-15)
-    for a, b in zip(state["state"][0].values(), kept["state"][0].values()):  # loading copies: the saved state stays
-        assert np.array_equal(a.numpy(), b.numpy())
+    for k, v in state["state"][0].items():  # loading shares what fits, as in PyTorch
+        assert rest.state[half][k] is v or not isinstance(v, tg.Tensor) or v.shape != half.shape
 
 
 @pytest.mark.parametrize("name", NAMES)

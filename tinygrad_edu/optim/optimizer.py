@@ -438,7 +438,8 @@ def check_flags(name, differentiable=False, capturable=False):
 
 
 def as_used(value, p, name):
-    """A copy of saved state, so that the saved one stays; arrays get the parameter's dtype and layout."""
+    """Saved state for a parameter, in its dtype and layout. What has them already is shared and not copied, as in PyTorch: who loads the
+    state of an optimizer that goes on working passes a deepcopy of it."""
     if isinstance(value, dict):
         return {k: as_used(v, p, k) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -448,9 +449,9 @@ def as_used(value, p, name):
     if not isinstance(value, Tensor):
         return deepcopy(value)
     array = value.array
-    if name == "step":
-        return Tensor(np.array(array), None)
-    kind = p.dtype if array.dtype.kind == "f" else array.dtype
+    kind = p.array.dtype if array.dtype.kind == "f" else array.dtype
+    if name == "step" or array.dtype == kind and (array.shape != p.array.shape or array.strides == p.array.strides):
+        return value
     copy = np.empty_like(p.array, dtype=kind) if array.shape == p.array.shape else np.empty(array.shape, kind)
     copy[...] = array
     return Tensor(copy, None)

@@ -242,6 +242,7 @@ class RNN(Recurrent):
             raise ValueError(f'RNN: nonlinearity must be "tanh" or "relu", not {nonlinearity!r}')
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype)
         self.nonlinearity = nonlinearity
+        self.mode = f"RNN_{nonlinearity.upper()}"
 
     def sequence(self, x, states, weights, lengths):
         """One layer in one direction."""
@@ -268,6 +269,7 @@ class LSTM(Recurrent):
     """
 
     gates, state_count = 4, 2
+    mode = "LSTM"
 
     def sequence(self, x, states, weights, lengths):
         """One layer in one direction."""
@@ -304,6 +306,7 @@ class GRU(Recurrent):
     """
 
     gates = 3
+    mode = "GRU"
 
     def sequence(self, x, states, weights, lengths):
         """One layer in one direction."""
