@@ -364,10 +364,10 @@ def factor(evidence, i):
                          "uses adds its share, so it must be summed, not averaged")  # fmt: skip
     if c == 2:
         yield Hypothesis("factor", test, "the gradient is exactly twice the slope, everywhere: a factor 2 too many. Is the same "
-                         f"contribution added twice, or is there a ½ in the function that the derivative has lost{mean_of_two(evidence, i)}?")  # fmt: skip
+                         f"contribution added twice, or is there a ½ in the function that the derivative has lost{mean_of_two(evidence)}?")  # fmt: skip
     elif c == 0.5:
         yield Hypothesis("factor", test, "the gradient is exactly half the slope, everywhere: a factor 2 is missing. The derivative of x² is "
-                         f"2x, not x: bring the exponent down{', unless it is a mean' * bool(two := mean_of_two(evidence, i))}{two}")  # fmt: skip
+                         f"2x, not x: bring the exponent down{', unless it is a mean' * bool(two := mean_of_two(evidence))}{two}")  # fmt: skip
     elif c == -1:
         yield Hypothesis("factor", test, "the gradient is exactly the negative of the slope, everywhere: the sign is wrong. Look for y − t "
                          "where t − y is meant, or a minus lost on the way")  # fmt: skip
@@ -376,7 +376,7 @@ def factor(evidence, i):
         near = next((k for k in NAMED if abs(abs(c) / k - 1) < 2e-4), None)
         norm = float(np.sqrt(square))
         if size:
-            yield Hypothesis("size_factor", test, f"the gradient is {size} the slope, everywhere: " + (
+            yield Hypothesis("size_factor", test, f"the gradient is {size}: " + (
                 "a mean's 1/n was taken where the function sums, or taken twice" if abs(c) < 1 else
                 "the 1/n of a mean is missing, or that of another axis was taken") + (", and the sign is wrong" if c < 0 else ""))  # fmt: skip
         if N.shape[1] == 1 and abs(c * norm - 1) < 2e-4 and norm > 0 and N.size > 1:
@@ -386,11 +386,11 @@ def factor(evidence, i):
         yield Hypothesis("factor", test, f"the gradient is {named} the slope, everywhere: look for that constant factor in the derivative")  # fmt: skip
 
 
-def mean_of_two(evidence, i):
-    """A hint where 2 is the size of something, so that a factor 2 may be that of a mean."""
-    uses, sizes = np.abs(evidence.N[i]) > evidence.atol, sizes_of(evidence, i)
-    sums = (uses.sum(0) > 1).any() or (uses.sum(1) > 1).any()  # not element by element
-    return f", as of a mean over 2 = {sizes[2]}" if 2 in sizes and sums else ""
+def mean_of_two(evidence):
+    """A hint where 2 is the size of something, so that a factor 2 may be that of a mean; the same one for all inputs."""
+    sizes = sizes_of(evidence, 0)
+    sums = any((uses.sum(0) > 1).any() or (uses.sum(1) > 1).any() for uses in (np.abs(N) > evidence.atol for N in evidence.N))
+    return f", as of a mean over 2 = {sizes[2]}" if 2 in sizes and sums else ""  # not where all is element by element
 
 
 def sizes_of(evidence, i):
@@ -413,16 +413,16 @@ def sizes_of(evidence, i):
 def size_of(evidence, i, c):
     """What a factor is, in words, if it is made of sizes: "1/6 (6 = the elements of x) of"."""
     known = sizes_of(evidence, i)
-    for n, what in known.items():
-        if n < 2:
-            continue
-        for value, text in ((n, f"{n} times"), (1 / n, f"1/{n} of"), (n * n, f"{n}² times"), (1 / n**2, f"1/{n}² of"), (2 / n, f"2/{n} of"),
-                            (n / 2, f"{n}/2 times"), (sqrt(n), f"√{n} times"), (1 / sqrt(n), f"1/√{n} of")):  # fmt: skip
-            if abs(abs(c) / value - 1) < 2e-4:
-                return f"{'minus ' if c < 0 else ''}{text} ({n} = {what})"
+    for forms in (lambda n: ((n, f"{n} times"), (1 / n, f"1/{n} of")),  # the simple ones first, for all sizes
+                  lambda n: ((n * n, f"{n}² times"), (1 / n**2, f"1/{n}² of"), (2 / n, f"2/{n} of"), (n / 2, f"{n}/2 times"), (sqrt(n), f"√{n} times"),
+                             (1 / sqrt(n), f"1/√{n} of"))):  # fmt: skip
+        for n, what in known.items():
+            for value, text in forms(n) if n > 1 else ():
+                if abs(abs(c) / value - 1) < 2e-4:
+                    return f"{'minus ' if c < 0 else ''}{text} the slope, everywhere ({n} = {what})"
     for n, m in product(known, known):
         if 1 < n != m > 1 and known[n][-20:] != known[m][-20:] and abs(abs(c) * m / n - 1) < 2e-4:
-            return f"{'minus ' if c < 0 else ''}{n}/{m} of ({n} = {known[n]}, {m} = {known[m]})"
+            return f"{'minus ' if c < 0 else ''}{n}/{m} of the slope, everywhere ({n} = {known[n]}, {m} = {known[m]})"
     return None
 
 
