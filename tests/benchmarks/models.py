@@ -79,7 +79,46 @@ def vae(torch):
     return modules, torch.optim.Adam([p for m in modules for p in m.parameters()]), loss
 
 
-def gpt(torch):
+def mnist(torch):
+    """The CNN of PyTorch's MNIST example, smaller: 64 images of 28 × 28, two convolutions, dropout, Adam."""
+    nn = torch.nn
+    model = nn.Sequential(nn.Conv2d(1, 16, 3), nn.ReLU(), nn.Conv2d(16, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25), nn.Flatten(),
+                          nn.Linear(4608, 64), nn.ReLU(), nn.Linear(64, 10), nn.LogSoftmax(dim=1))  # fmt: skip
+    x, y = torch.randn(64, 1, 28, 28), torch.randint(0, 10, (64,))
+    return [model], torch.optim.Adam(model.parameters()), lambda: nn.functional.nll_loss(model(x), y)
+
+
+def characters(torch):
+    """A language model of characters: an embedding, an LSTM of 128 over 64 steps, 32 texts, 65 characters, Adam."""
+    nn = torch.nn
+    words, model, head = nn.Embedding(65, 64), nn.LSTM(64, 128, batch_first=True), nn.Linear(128, 65)
+    x, y, modules = torch.randint(0, 65, (32, 64)), torch.randint(0, 65, (32, 64)), [words, model, head]
+    optimizer = torch.optim.Adam([p for m in modules for p in m.parameters()])
+    return modules, optimizer, lambda: nn.functional.cross_entropy(head(model(words(x))[0]).reshape(-1, 65), y.reshape(-1))
+
+
+def resnet(torch):
+    """A stem and two residual blocks with batch norm: 16 images of 3 × 32 × 32, SGD with momentum."""
+    nn = torch.nn
+
+    class Block(nn.Module):
+        def __init__(self, inside, outside, stride):
+            super().__init__()
+            self.conv1, self.norm1 = nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside)
+            self.conv2, self.norm2 = nn.Conv2d(outside, outside, 3, 1, 1, bias=False), nn.BatchNorm2d(outside)
+            self.short = nn.Sequential(nn.Conv2d(inside, outside, 1, stride, bias=False), nn.BatchNorm2d(outside)) if stride > 1 else nn.Identity()
+
+        def forward(self, x):
+            out = nn.functional.relu(self.norm1(self.conv1(x)))
+            return nn.functional.relu(self.norm2(self.conv2(out)) + self.short(x))
+
+    model = nn.Sequential(nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), Block(16, 16, 1), Block(16, 32, 2),
+                          nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10))  # fmt: skip
+    x, y = torch.randn(16, 3, 32, 32), torch.randint(0, 10, (16,))
+    return [model], torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9), lambda: nn.functional.cross_entropy(model(x), y)
+
+
+def gpt(torch, depth=2, wide=32, length=16):
     """A GPT of 2 blocks, 32 wide, 4 heads, attention spelled out: 8 sequences of 16, AdamW."""
     nn, functional = torch.nn, torch.nn.functional
 
@@ -106,15 +145,20 @@ def gpt(torch):
             x = x + self.attention(self.norm1(x))
             return x + self.mlp(self.norm2(x))
 
-    words, places, head = nn.Embedding(20, 32), nn.Embedding(16, 32), nn.Linear(32, 20)
-    blocks = nn.Sequential(Block(32, 4), Block(32, 4), nn.LayerNorm(32))
-    x, y, modules = torch.randint(0, 20, (8, 16)), torch.randint(0, 20, (8, 16)), [words, places, blocks, head]
+    words, places, head = nn.Embedding(20, wide), nn.Embedding(length, wide), nn.Linear(wide, 20)
+    blocks = nn.Sequential(*(Block(wide, 4) for _ in range(depth)), nn.LayerNorm(wide))
+    x, y, modules = torch.randint(0, 20, (8, length)), torch.randint(0, 20, (8, length)), [words, places, blocks, head]
 
     def loss():
         logits = head(blocks(words(x) + places(torch.arange(x.size(1)))))
         return functional.cross_entropy(logits.view(-1, logits.size(-1)), y.view(-1))
 
     return modules, torch.optim.AdamW([p for m in modules for p in m.parameters()], lr=1e-3), loss
+
+
+def gpt64(torch):
+    """The same with 4 blocks, 64 wide: 8 sequences of 32."""
+    return gpt(torch, 4, 64, 32)
 
 
 def workload(make):
@@ -141,6 +185,7 @@ def workload(make):
 
 
 MODELS = {make.__name__: (workload(make), 20, 1) for make in (mlp, line, cnn, lstm, gru, vae, gpt)}
+MODELS |= {make.__name__: (workload(make), 2, 1) for make in (mnist, characters, resnet, gpt64)}
 
 
 def main():

@@ -45,7 +45,7 @@ def rnn_rule(g, h, weight, out, needs, activation):
 )
 def rnn_sequence(x, h, weight, *, activation="tanh"):
     """hₜ = tanh(xₜ + hₜ₋₁ @ weightᵀ), shapes (T, B, H), (B, H), (H, H) → (T, B, H); activation "relu" for max(·, 0)"""
-    out, turned = np.empty_like(x), weight.T
+    out, turned = np.empty_like(x), weight.T.copy() if len(x) > 1 else weight.T  # its products are quicker in this order
     for t, z in enumerate(x):
         z = h.dot(turned) + z
         h = np.tanh(z, out[t]) if activation == "tanh" else np.maximum(z, 0, out=out[t])
@@ -92,7 +92,7 @@ def lstm_rule(g, x, h, c, weight, out, needs):
 )
 def lstm_sequence(x, h, c, weight):
     """cₜ = σ(f) · cₜ₋₁ + σ(i) · tanh(u), hₜ = σ(o) · tanh(cₜ), [i, f, u, o] = xₜ + hₜ₋₁ @ weightᵀ; (T, B, 4H) → (T, B, [h, c])"""
-    n, turned = c.shape[-1], weight.T
+    n, turned = c.shape[-1], weight.T.copy() if len(x) > 1 else weight.T  # its products are quicker in this order
     out = np.empty_like(x, shape=(*x.shape[:2], 2 * n))
     for t, z in enumerate(x):
         gates = lstm_gates(h.dot(turned) + z)
@@ -140,7 +140,7 @@ def gru_rule(g, x, h, weight, bias, out, needs):
 )
 def gru_sequence(x, h, weight, bias=None):
     """hₜ = (1 − z) · n + z · hₜ₋₁, [r, z] = σ(x + p), n = tanh(x + r · p), p = hₜ₋₁ @ weightᵀ + bias; (T, B, 3H) → (T, B, H)"""
-    n, turned = h.shape[-1], weight.T
+    n, turned = h.shape[-1], weight.T.copy() if len(x) > 1 else weight.T  # its products are quicker in this order
     out = np.empty_like(x, shape=(*x.shape[:2], n))
     for t, z in enumerate(x):
         inner = h.dot(turned)

@@ -12,6 +12,7 @@ from math import prod
 import numpy as np
 
 from ..autograd.operator import general, linear
+from ..autograd.refusals import alike
 from ..autograd.tensor import Tensor, array_of
 from .functions import chosen as chosen_by
 from .products import ones
@@ -111,12 +112,33 @@ def parts(x, sizes):
     return [slice(i, i + step) for i in range(0, len(x), step)]
 
 
-def columns(x, kernel, stride, dilation, padding, lengths):
-    """`unfold` for a product: where the window is a single place, the data itself."""
-    if all(k == 1 for k in kernel):
+def grid_of(x_shape, kernel, stride, padding, lengths, filters):
+    """How many windows `columns` makes along each axis: with stride 1 those that run over the ends of rows too, if they are few.
+
+    They are thrown away afterwards, which takes a copy of the result: where filters are fewer than numbers in a window, that pays.
+    """
+    rows = tuple(n + a + b for n, (a, b) in zip(x_shape[2:], padding))[1:]
+    pays = x_shape[1] * prod(kernel) > filters and 0 < prod(rows) <= 1.5 * prod(lengths[1:])
+    return (*lengths[:1], *rows) if pays and max(stride) == 1 < max(kernel) else lengths
+
+
+def columns(x, kernel, stride, dilation, padding, lengths, grid):
+    """`unfold` for a product: where the window is a single place, the data itself; over whole rows, a tap is one piece of memory."""
+    if max(kernel) == 1:
         (place,) = taps(kernel, stride, dilation, lengths)
         return padded(x, padding)[place]
-    return unfold(x, kernel=kernel, stride=stride, dilation=dilation, padding=padding, lengths=lengths)
+    if grid == lengths:
+        return unfold(x, kernel=kernel, stride=stride, dilation=dilation, padding=padding, lengths=lengths)
+    (a, b), *others = padding
+    flat = padded(x, ((a, b + 1), *others)).reshape((*x.shape[:2], -1))  # the last window runs into a row more
+    length, step, starts = prod(grid), 1, [0]
+    for size, d, n in zip(kernel[::-1], dilation[::-1], (*grid[:0:-1], 0)):
+        starts = [k * d * step + start for k in range(size) for start in starts]
+        step *= n
+    out = np.empty_like(x, shape=(*x.shape[:2], len(starts), length))
+    for k, start in enumerate(starts):
+        out[:, :, k] = flat[:, :, start : start + length]
+    return out
 
 
 def mirrored(weight, groups):
@@ -143,6 +165,7 @@ def channel_sum(g):
 
 
 GROUPED = dict(stride=(2, 1), dilation=(1, 2), padding=((1, 0), (2, 1)), groups=2)
+ROWS = dict(stride=(1, 1), dilation=(1, 2), padding=((1, 0), (2, 1)), groups=2)
 SIMPLE = dict(stride=(1,), dilation=(1,), padding=((0, 0),), groups=1)
 
 
@@ -160,25 +183,29 @@ def convolution_rule_weight(g, x, weight_shape, stride, dilation, padding, group
 
 @general(
     symbol="conv",
-    samples=[((2, 2, 5), (3, 2, 3), (3,), SIMPLE), ((2, 4, 4, 5), (2, 2, 2, 3), (2,), GROUPED)],
+    samples=[((2, 2, 5), (3, 2, 3), (3,), SIMPLE), ((2, 4, 4, 5), (2, 2, 2, 3), (2,), GROUPED), ((2, 2, 2, 9), (2, 1, 2, 3), (2,), ROWS)],
     x=convolution_rule_x,
     weight=convolution_rule_weight,
     bias=channel_sum,
+    refuse=alike,
 )
 def convolution(x, weight, bias=None, *, stride, dilation, padding, groups=1, lengths=None):
     """Σ weight · window + bias, shapes (N, C, *S), (O, C/groups, *K), (O) → (N, O, *L)"""
     kernel, n, o = tuple(weight.shape[2:]), len(x), len(weight)
     if lengths is None:
         lengths = lengths_of(x.shape[2:], kernel, stride, dilation, padding)
-    rows, length = weight.shape[1] * prod(kernel), prod(lengths)
+    grid = grid_of(x.shape, kernel, stride, padding, lengths, o)
+    rows, length = weight.shape[1] * prod(kernel), prod(grid)
     filters = weight.reshape((groups, o // groups, rows))
-    out = np.empty_like(x, shape=(n, groups, o // groups, length))
+    out = np.empty_like(x, shape=(n, o, *lengths))
+    chosen = (slice(None), slice(None), *map(slice, lengths))
     for part in parts(x, groups * rows * length):
-        windows = columns(x[part], kernel, stride, dilation, padding, lengths)
-        np.matmul(filters, windows.reshape((len(windows), groups, rows, length)), out=out[part])
+        windows = columns(x[part], kernel, stride, dilation, padding, lengths, grid)
+        found = np.matmul(filters, windows.reshape((len(windows), groups, rows, length)))
         if bias is not None:
-            out[part] += bias.reshape((groups, o // groups, 1))
-    return out.reshape((n, o, *lengths))
+            found += bias.reshape((groups, o // groups, 1))
+        out[part] = found.reshape((len(windows), o, *grid))[chosen]
+    return out
 
 
 def transpose_rule_x(g, x_shape, weight, stride, dilation, padding, groups):
@@ -201,7 +228,7 @@ SPREADS = [
 ]
 
 
-@general(symbol="convᵀ", samples=SPREADS, x=transpose_rule_x, weight=transpose_rule_weight, bias=channel_sum)
+@general(symbol="convᵀ", samples=SPREADS, x=transpose_rule_x, weight=transpose_rule_weight, bias=channel_sum, refuse=alike)
 def convolution_transpose(x, weight, bias=None, *, shape, stride, dilation, padding, groups=1):
     """x · weight spread over windows, + bias, shapes (N, O, *L), (O, C/groups, *K), (C) → (N, C, *shape): its adjoint"""
     kernel, n, o = tuple(weight.shape[2:]), len(x), len(weight)
@@ -234,7 +261,8 @@ def weight_rule_x(upstream, g, x_shape, stride, dilation, padding, groups):
     return convolution_transpose(g, upstream, shape=tuple(x_shape[2:]), **geometry)
 
 
-FILTERS = [((2, 3, 3), (2, 2, 5), dict(kernel=(3,), **SIMPLE)), ((2, 2, 2, 4), (2, 4, 4, 5), dict(kernel=(2, 3), **GROUPED))]
+FILTERS = [((2, 3, 3), (2, 2, 5), dict(kernel=(3,), **SIMPLE)), ((2, 2, 2, 4), (2, 4, 4, 5), dict(kernel=(2, 3), **GROUPED)),
+           ((2, 2, 2, 8), (2, 2, 2, 9), dict(kernel=(2, 3), **ROWS))]  # fmt: skip
 
 
 @general(symbol="conv filter", samples=FILTERS, g=weight_rule_g, x=weight_rule_x)
@@ -242,15 +270,17 @@ def convolution_weight(g, x, *, kernel, stride, dilation, padding, groups=1):
     """Σ g · window over windows and batch, shapes (N, O, *L), (N, C, *S) → (O, C/groups, *K): convolution's weight gradient"""
     n, o = g.shape[:2]
     lengths = tuple(g.shape[2:])
+    grid = grid_of(x.shape, kernel, stride, padding, lengths, o)
     channels = x.shape[1] // groups
-    rows, length = channels * prod(kernel), prod(lengths)
-    g = g.reshape((n, groups, o // groups, length))
-    out = np.zeros_like(x, shape=(groups, o // groups, rows))
+    rows, length = channels * prod(kernel), prod(grid)
+    beyond = tuple((0, m - k) for k, m in zip(lengths, grid))  # where windows run over the ends of rows, nothing counts
+    out = np.zeros_like(x, shape=(groups, rows, o // groups))
     for part in parts(x, groups * rows * length):
-        windows = columns(x[part], kernel, stride, dilation, padding, lengths)
-        windows = windows.reshape((len(windows), groups, rows, length)).swapaxes(2, 3)
-        out += np.matmul(g[part], windows).sum(axis=0)
-    return out.reshape((o, channels, *kernel))
+        windows = columns(x[part], kernel, stride, dilation, padding, lengths, grid)
+        windows = windows.reshape((len(windows), groups, rows, length))
+        slopes = padded(g[part], beyond).reshape((len(windows), groups, o // groups, length))
+        out += np.matmul(windows, slopes.swapaxes(2, 3)).sum(axis=0)
+    return out.swapaxes(1, 2).reshape((o, channels, *kernel))
 
 
 # --- pooling ---------------------------------------------------------------------------------------------------------
