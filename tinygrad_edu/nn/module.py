@@ -593,7 +593,7 @@ class Table(MutableMapping):
 def own_parameters(module):
     """(name, parameter) of a module alone, in order of assignment."""
     names = module._registered
-    return [(k, v) for k, v in module.__dict__.items() if isinstance(v, Parameter) and k in names]
+    return [(k, v) for k, v in module.__dict__.items() if k in names and isinstance(v, Parameter)]
 
 
 def own_buffers(module):
@@ -605,7 +605,7 @@ def own_buffers(module):
 def own_modules(module):
     """(name, module) of the direct children, in order of assignment."""
     names = module._registered
-    return [(k, v) for k, v in module.__dict__.items() if isinstance(v, Module) and k in names]
+    return [(k, v) for k, v in module.__dict__.items() if k in names and isinstance(v, Module)]
 
 
 def own_state(module):

@@ -325,11 +325,14 @@ def first_largest(x, out, kernel, stride, dilation, padding):
     return chosen
 
 
-def where_chosen(x, hit):
-    """x where chosen, else 0, even if x is infinite; for large arrays its bits are masked, three times as fast as np.where"""
-    if x.size < 4096:
-        return np.where(hit, x, 0)
-    return np.bitwise_and(x.view(f"i{x.itemsize}"), np.negative(hit.view("i1"))).view(x.dtype)
+def chooser(x):
+    """A function of x and of where it counts: x there, else 0. A product is several times faster than a choice, but ∞ · 0 is not 0."""
+    return np.multiply if np.isfinite(x).all() else chosen_ones
+
+
+def chosen_ones(x, hit, out=None):
+    """x where hit holds, else 0"""
+    return np.where(hit, x, 0) if out is None else np.copyto(out, np.where(hit, x, 0))
 
 
 def max_pool_rule(g, x, out, kernel, stride, dilation, padding):
@@ -371,12 +374,12 @@ CHOSEN_ROW = np.arange(15).reshape(3, 1, 1, 5) % 2 == 0
 def pool_place(x, *, chosen, shape, kernel, stride, dilation, padding):
     """Zeros with x added at each window's chosen place: the adjoint of pool_pick"""
     overlap = any(d * (k - 1) >= s for k, s, d in zip(kernel, stride, dilation))
-    out = border(x, shape, padding)
+    out, only = border(x, shape, padding), chooser(x)
     for hit, tap in zip(chosen, taps(kernel, stride, dilation, tuple(x.shape[2:]))):
         if overlap:
-            out[tap] += where_chosen(x, hit)
+            out[tap] += only(x, hit)
         else:
-            out[tap] = where_chosen(x, hit)
+            only(x, hit, out[tap])
     return cropped(out, shape, padding)
 
 
@@ -390,9 +393,9 @@ def pool_place(x, *, chosen, shape, kernel, stride, dilation, padding):
 def pool_pick(x, *, chosen, kernel, stride, dilation, padding):
     """The elements of x at each window's chosen place"""
     x = padded(x, padding)
-    out = np.zeros_like(x, shape=chosen.shape[1:])
+    out, only = np.zeros_like(x, shape=chosen.shape[1:]), chooser(x)
     for hit, tap in zip(chosen, taps(kernel, stride, dilation, tuple(out.shape[2:]))):
-        out += where_chosen(x[tap], hit)
+        out += only(x[tap], hit)
     return out
 
 
