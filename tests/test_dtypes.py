@@ -102,7 +102,7 @@ def test_types_that_numpy_does_not_have_can_be_named():
 
 REFUSED = [
     (lambda: tg.ones(2, 2) @ tg.ones(2, 2, dtype=tg.float64), RuntimeError, "same dtype, got float32\\[2, 2\\] and float64"),
-    (lambda: tg.ones(2) @ tg.arange(2), RuntimeError, "same dtype"),
+    (lambda: tg.ones(2) @ tg.arange(2), RuntimeError, "matmul: expected tensors of the same dtype, got float32\\[2\\] and int64\\[2\\]; convert"),
     (lambda: tg.dot(tg.ones(2), tg.ones(2, dtype=tg.float64)), RuntimeError, "same dtype"),
     (lambda: tg.einsum("i,i", tg.ones(2), tg.ones(2, dtype=tg.float64)), RuntimeError, "same dtype"),
     (lambda: tg.nn.Linear(2, 1)(tg.ones(3, 2, dtype=tg.float64)), RuntimeError, "same dtype"),
@@ -112,7 +112,9 @@ REFUSED = [
     (lambda: tg.ones(1) - True, RuntimeError, "logical_not"),
     (lambda: tg.ones(1) - tg.tensor([True]), RuntimeError, "logical_not"),
     (lambda: tg.arange(3).softmax(0), RuntimeError, "floating-point numbers, got int64"),
+    (lambda: tg.ones(2, dtype=tg.bool).log_softmax(0), RuntimeError, "floating-point numbers, got bool"),
     (lambda: tg.tensor([1j]) < 2, RuntimeError, "no order"),
+    (lambda: tg.ones(1) < 2j, RuntimeError, "no order"),
     (lambda: tg.tensor([1j, 2]).max(), RuntimeError, "no order"),
     (lambda: tg.tensor([1j, 2]).argmin(0), RuntimeError, "no order"),
     (lambda: tg.tensor([1j, 2]).sort(), RuntimeError, "no order"),
@@ -130,7 +132,9 @@ def test_what_pytorch_refuses(number):
 
 def test_what_pytorch_does_not_refuse():
     assert (tg.ones(2) @ np.ones(2)).item() == 2, "NumPy's arrays are constants, which adapt"
-    assert tg.arange(3).softmax(0, dtype=tg.float32).dtype == tg.float32 and (~tg.tensor([True])).item() is False
+    assert tg.arange(3).softmax(0, dtype=tg.float32).dtype == tg.float32 and tg.ones(2, dtype=tg.complex64).softmax(0).tolist() == [0.5, 0.5]
+    assert tg.maximum(tg.ones(2), 2).tolist() == [2, 2] and (2 - tg.ones(2, dtype=tg.float64)).tolist() == [1, 1]
+    assert (~tg.tensor([True])).item() is False
     assert tg.zeros(2).copy_(tg.tensor([1 + 2j, 3])).tolist() == [1.0, 3.0], "the imaginary part is dropped"
 
 

@@ -40,7 +40,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(ROOT)]
 
 import mutants as mutation  # noqa: E402
 
-ENGINE = [f"autograd/{name}.py" for name in "node tensor operator signatures composites engine memory specialize operands function functional".split()]
+ENGINE = [f"autograd/{name}.py" for name in "node tensor operator signatures composites engine memory specialize operands refusals function functional".split()]
 RULES = sorted(f"ops/{path.name}" for path in (PACKAGE / "ops").glob("*.py") if path.name != "__init__.py")
 BUILDERS = [f"autograd/{name}.py" for name in ("operator", "signatures", "composites", "specialize")]  # these work at import
 TESTS = dict(

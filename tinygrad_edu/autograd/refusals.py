@@ -5,6 +5,7 @@ Operators name one of these as `refuse=…`; it is called with the operator, its
 
 import numpy as np
 
+from . import dtypes
 from .tensor import Tensor
 
 
@@ -18,18 +19,19 @@ def alike(op, args, arrays):
 
 def ordered(op, args, arrays):
     """Complex numbers have no order."""
-    if any(a.__class__ is complex or getattr(a, "dtype", np.dtype(float)).kind == "c" for a in arrays):
+    if any(np.asarray(a).dtype.kind == "c" for a in arrays):
         raise NotImplementedError(f"{op.name}: complex numbers have no order; compare their .abs(), .real or .imag")
 
 
 def difference(op, args, arrays):
     """A minus with a boolean on one side is no arithmetic."""
-    if any(a.__class__ is bool or getattr(a, "dtype", np.dtype(float)).kind == "b" for a in arrays):
+    if any(np.asarray(a).dtype.kind == "b" for a in arrays):
         raise RuntimeError("sub: the - operator with a boolean tensor is not supported; use ~ or logical_not to invert a mask, ^ for the difference, "
                            "or convert it first, as in mask.float()")  # fmt: skip
 
 
 def floating(op, args, arrays):
     """Softmax of whole numbers is a forgotten conversion."""
-    if arrays[0].dtype.kind in "iub":
-        raise NotImplementedError(f"{op.name}: expected floating-point numbers, got {arrays[0].dtype}; convert them first, as in x.float() or dtype=float32")
+    (x,) = arrays
+    if dtypes.floating(x.dtype) != x.dtype:
+        raise NotImplementedError(f"{op.name}: expected floating-point numbers, got {x.dtype}; convert them first, as in x.float() or dtype=float32")
