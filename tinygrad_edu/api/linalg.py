@@ -76,7 +76,7 @@ def matrices(name, A):
     return floats(name, A)
 
 
-WITH_COMPLEX_RULES = {"inv", "solve", "matrix_norm", "det", "slogdet", "matrix_power", "matrix_exp"}  # what complex matrices have too
+WITH_COMPLEX_RULES = {"inv", "solve", "matrix_norm", "cond", "det", "slogdet", "matrix_power", "matrix_exp"}  # what complex matrices have too
 
 
 def floats(name, A):
@@ -387,7 +387,7 @@ def cond(A, p=None):
     """‖A‖ · ‖A⁻¹‖, the condition number; infinite for singular matrices"""
     matrices("cond", A)
     if p in (None, 2, -2):
-        values = linalg.svdvals(A)
+        values = svdvals(A)
         largest, smallest = values[..., 0], values[..., -1]
         return smallest / largest if p == -2 else largest / smallest
     square("cond", A)
