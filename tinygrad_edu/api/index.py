@@ -35,9 +35,9 @@ def setitem(self, index, value):
     value = value if isinstance(value, Tensor) else Tensor(np.asarray(array_of(value)), None)
     if value.array.dtype.kind not in "biufc":
         raise TypeError(f"x[…] = value: expected numbers, got {type(value.array).__name__} of {value.array.dtype}")
-    if value.dtype.kind == "c" and self.dtype.kind != "c":
-        raise TypeError(f"x[…] = value: complex numbers do not fit into a tensor of {self.dtype}")
     array = memory.as_memory(self)
+    if value.array.dtype.kind == "c" and array.dtype.kind != "c":
+        raise TypeError(f"x[…] = value: complex numbers do not fit into a tensor of {self.dtype}")
     if value.node is not None and array.dtype.kind != "f":
         value = memory.alias(value)  # integers have no gradient
     tracked = modes.state.grad and (self.node is not None or value.node is not None or memory.in_graph(self))
@@ -59,7 +59,8 @@ def setitem(self, index, value):
     source = value.array
     if source.shape != target.shape:
         try:
-            np.broadcast_to(source, target.shape)
+            if source.ndim:  # a number fits everywhere
+                np.broadcast_to(source, target.shape)
         except ValueError:
             raise RuntimeError(f"x[…] = value: a value of shape {list(source.shape)} does not fit the chosen part, of shape "
                                f"{list(target.shape)}") from None  # fmt: skip
@@ -110,10 +111,13 @@ def checked_index(name, index, size):
     places = places.copy() if isinstance(places, np.ndarray) else np.array(places)
     if places.dtype.kind not in "iu":
         raise PlaceError(f"{name}: the index must hold integers, not {places.dtype}")
-    if places.size and (places.min() < -size or places.max() >= size):
-        bad = places.max() if places.max() >= size else places.min()
-        raise PlaceError(f"{name}: index {bad} is out of range for {size} elements; it must be between 0 and {size - 1}")
-    return places.astype(np.int64, copy=False)
+    places = places.astype(np.int64, copy=False)
+    if places.size and np.maximum.reduce(places.view(np.uint64), None) >= size:  # a negative number counts as a huge one
+        low, high = places.min(), places.max()
+        if low < -size or high >= size:
+            bad = high if high >= size else low
+            raise PlaceError(f"{name}: index {bad} is out of range for {size} elements; it must be between 0 and {size - 1}")
+    return places
 
 
 def checked_vector(name, index, size):
@@ -129,7 +133,7 @@ def vectors(function):
 
     @functools.wraps(function)
     def lifted(input, dim, index, *args, **kwargs):
-        if input.ndim:
+        if input.array.ndim:
             return function(input, dim, index, *args, **kwargs)
         check_dim(function.__name__, input, dim)
         args = [a.reshape(-1) if isinstance(a, Tensor) and not a.ndim else a for a in args]
@@ -145,15 +149,21 @@ def vectors(function):
 def gather(input, dim, index, *, sparse_grad=False):
     """out[i, j] = input[index[i, j], j] for dim 0, and so on"""
     dim = check_dim("gather", input, dim)
-    places = checked_index("gather", index, input.shape[dim] if input.ndim else 1)
+    shape = input.array.shape
+    places = checked_index("gather", index, shape[dim] if shape else 1)
     if not places.size:
         return Tensor(np.zeros(places.shape, input.dtype), None)
-    if not input.ndim or not places.ndim:
+    if not shape or not places.ndim:
         return gather(input.reshape(-1), 0, Tensor(places.reshape(-1), None)).reshape(places.shape)
-    if places.ndim != input.ndim or any(m > n for i, (m, n) in enumerate(zip(places.shape, input.shape)) if i != dim):
+    if not fits(places.shape, shape, dim):
         raise RuntimeError(f"gather: an index of shape {list(places.shape)} for an input of shape {list(input.shape)}; it needs as "
                            f"many dimensions, and no larger ones except dimension {dim}")  # fmt: skip
     return indexing.gather_along(input, axis=dim, index=places)
+
+
+def fits(shape, other, dim):
+    """True if an index of a shape has as many dimensions as the other, and no larger ones except along dim."""
+    return len(shape) == len(other) and all([m <= n or i == dim for i, (m, n) in enumerate(zip(shape, other))])
 
 
 @both("take_along_dim")
@@ -253,17 +263,17 @@ def checked_source(name, input, src, places):
     """The source of a scatter: a tensor of the input's dtype that covers the index, or one number for all places."""
     if not isinstance(src, Tensor):
         return Tensor(np.full(places.shape, array_of(stored_number(name, input, src)), input.dtype), None)
-    if src.dtype != input.dtype:
+    if src.array.dtype != input.array.dtype:
         raise RuntimeError(f"{name}: src is {src.dtype} and the input {input.dtype}; they must be the same")
-    if places.size and (src.ndim != places.ndim or any(m > n for m, n in zip(places.shape, src.shape))):
+    if places.size and not fits(places.shape, src.array.shape, None):
         raise RuntimeError(f"{name}: the index has shape {list(places.shape)} and src {list(src.shape)}; src must cover the index")
     return src
 
 
 def checked_places(name, input, dim, index):
     """The index of a scatter: as many dimensions as the input, no larger ones except along dim."""
-    places = checked_index(name, index, input.shape[dim])
-    if places.size and (places.ndim != input.ndim or any(m > n for i, (m, n) in enumerate(zip(places.shape, input.shape)) if i != dim)):
+    places = checked_index(name, index, input.array.shape[dim])
+    if places.size and not fits(places.shape, input.array.shape, dim):
         raise RuntimeError(f"{name}: an index of shape {list(places.shape)} for an input of shape {list(input.shape)}; it needs as "
                            f"many dimensions, and no larger ones except dimension {dim}")  # fmt: skip
     return places
