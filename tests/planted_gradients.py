@@ -653,6 +653,27 @@ def conjugate_missing():
     return check_gradients(lambda z: tg.complex(*square(z.real, z.imag)), z)
 
 
+@planted("formula", "− in place of +", "backward() of Planted")
+def sign_in_the_formula():
+    return unary(lambda x: tg.sigmoid(x), lambda g, out, x: g * out * (1 + out))
+
+
+@planted("formula", "with the square of")
+def square_forgotten_in_the_formula():
+    x, w2 = RNG.normal(size=(5, 3)), RNG.normal(size=(4, 2))
+    return check_gradient(lambda w: (np.tanh(x @ w) @ w2).sum(), lambda w: x.T @ (np.ones((5, 2)) @ w2.T * (1 - np.tanh(x @ w))), RNG.normal(size=(3, 4)))
+
+
+@planted("formula", "the two factors of @ exchanged")
+def factors_exchanged():
+    return binary(lambda x, w: x @ w, lambda g, out, x, w: (w.T @ g, x.T @ g), leaf(3, 3), leaf(3, 3, seed=1))
+
+
+@planted("formula", "without this add", "x is right as it is")
+def derivative_at_another_point():
+    return check_gradient(lambda x: np.sin(x).sum(), lambda x: np.cos(x + 1), RNG.normal(size=4))
+
+
 # --- several uses, several steps ---------------------------------------------------------------------------------------------
 
 

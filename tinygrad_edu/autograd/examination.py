@@ -26,6 +26,7 @@ from .finite_differences import (
 )
 from .gradcheck import GradcheckError
 from .gradient_report import Compared, GradientCheck, Mismatch
+from .repairs import repaired
 from .replay import replays
 from .tensor import Tensor
 
@@ -673,7 +674,11 @@ def causes(problem, evidence, wrong, options, order):
         one = planted(problem, recorded, options.rtol, rest) if recorded is not None else None
         if one is not None:
             return found + [one]
-    return found + grouped(patterns)
+    named = found + grouped(patterns)
+    if not named and (change := repaired(problem, evidence)) is not None:
+        change.inputs = wrong
+        named.append(change)
+    return named
 
 
 def grouped(patterns):

@@ -1,6 +1,5 @@
 """Which step is to blame: each step of a recorded graph is checked alone, and graphs with one planted mistake are compared."""
 
-import os
 from itertools import repeat
 
 import numpy as np
@@ -10,8 +9,10 @@ from .checked import Step, steps_of
 from .diagnosis import VAGUE, Cause, ShapeMismatch, explain, explain_shape, gather, vector
 from .finite_differences import Projected, along, flattened, plateau, refined, sides, size_along
 from .function import Bridge, Parts
+from .lines import line_text
 from .node import ancestors
 from .recorder import own_code
+from .repairs import repaired
 from .replay import replays
 
 FULL = 40_000  # derivatives of one step that are measured one by one; of larger steps a part
@@ -91,6 +92,9 @@ def blame(step, wrong, eps, atol, rtol):
     else:
         causes = [(i, inside(step, evidence, i, rtol) or explain(evidence, i)) for i in wrong]
     causes = [(i, c) for i, c in causes if c is not None]
+    if not causes and evidence is not None and (change := repaired(step, evidence)) is not None:
+        change.where = where
+        return change
     if not causes:
         names = " and ".join(step.names[i] for i in wrong)
         return Cause("wrong_rule", f"the derivative of {step.title} for {names} is not the slope of its own forward function, and "
@@ -135,13 +139,6 @@ def place_of(step):
     """Where a step is, in words: its operator or Function, and the line."""
     name = f"backward() of {step.title}" if step.is_function else f"the derivative of {step.title}"
     return f"in {name}" + line_text(step.line)
-
-
-def line_text(line):
-    """", at train.py:12"; nothing for code that has no file."""
-    if not line or line[0].startswith("<"):
-        return ""
-    return f", in line {line[1]} of its cell" if "ipykernel" in line[0] else f", at {os.path.basename(line[0])}:{line[1]}"
 
 
 def inside(step, evidence, i, rtol):

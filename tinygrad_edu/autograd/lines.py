@@ -2,6 +2,7 @@
 
 import ast
 import linecache
+import os
 from functools import lru_cache
 from types import ModuleType
 
@@ -117,3 +118,10 @@ def targets_in(source, down, right):
             place = value.lineno + down, value.col_offset + right, value.end_lineno + down, value.end_col_offset + right
             found[place] = ast.unparse(target)
     return found
+
+
+def line_text(line):
+    """", at train.py:12"; nothing for code that has no file."""
+    if not line or line[0].startswith("<"):
+        return ""
+    return f", in line {line[1]} of its cell" if "ipykernel" in line[0] else f", at {os.path.basename(line[0])}:{line[1]}"
