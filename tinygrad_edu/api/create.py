@@ -103,7 +103,7 @@ def array_from(data, dtype=None):
             refuse(data, "cannot make a tensor of it")
         kinds = kinds_in(data)
         try:
-            array = np.array(unwrapped(data), dtypes.promote(*kinds) if kinds and dtype is None and None not in kinds else None)
+            array = np.array(unwrapped(data), common_kind(kinds) if kinds and dtype is None and None not in kinds else None)
         except ValueError:
             refuse(data, "the lists have different lengths or depths", UnevenError)
         if array.size == 0 and dtype is None:
@@ -134,7 +134,7 @@ def unwrapped(data):
     if isinstance(data, Tensor):
         return data.array if data.array.size != 1 else data.array.reshape(())[()]
     if isinstance(data, (list, tuple)):
-        return [unwrapped(d) for d in data]
+        return data if set(map(type, data)) <= NUMBERS else [unwrapped(d) for d in data]
     return data
 
 
@@ -151,6 +151,11 @@ def kinds_in(data):
 
 
 NUMBERS = set(dtypes.numbers)
+
+
+def common_kind(kinds):
+    """The type that numbers of these types have together: mostly there is only one."""
+    return next(iter(kinds)) if len(kinds) == 1 else dtypes.promote(*kinds)
 
 
 def finished(array, requires_grad, out=None):
@@ -330,6 +335,8 @@ def arange(start=0, end=None, step=1, *, dtype=None, device=None, requires_grad=
     start, end, step = values
     if step == 0 or (end - start) * step < 0:
         raise RuntimeError(f"arange({start}, {end}, {step}): the step must lead from start to end")
+    if kind == np.int64 and start.__class__ is end.__class__ is step.__class__ is int:
+        return finished(np.arange(start, end, step, kind), requires_grad, out)
     n = math.ceil((end - start) / step)
     return finished((start + step * np.arange(n)).astype(kind), requires_grad, out)
 
