@@ -133,3 +133,12 @@ def test_errors_say_what_fits(call, kind, text):
     with pytest.raises(kind) as caught:
         call()
     assert text in str(caught.value)
+
+
+def test_states_from_before_batches_were_counted_load():
+    layer = nn.BatchNorm1d(2)
+    state = layer.state_dict()
+    del state["num_batches_tracked"]
+    assert not layer.load_state_dict(dict(state), strict=False).missing_keys  # a plain dict says no version
+    with pytest.raises(RuntimeError, match="missing key 'num_batches_tracked'"):
+        layer.load_state_dict(state)  # this one says 2

@@ -19,6 +19,8 @@ def parameter(shape, dtype):
 class ChannelNorm(Module):
     """What batch and instance normalisation share: a weight and bias per channel, and running statistics."""
 
+    _version = 2  # states of version 1, and those that do not say theirs, may lack the number of batches
+
     def __init__(self, num_features, eps, momentum, affine, track_running_stats, device, dtype, bias):
         super().__init__()
         check_device(device)
@@ -47,6 +49,11 @@ class ChannelNorm(Module):
         if self.bias is not None:
             init.zeros_(self.bias)
 
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, *rest):
+        if (local_metadata.get("version") or 1) < 2 and self.track_running_stats:
+            state_dict.setdefault(f"{prefix}num_batches_tracked", self.num_batches_tracked)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
+
     def check_input(self, input):
         """Refuse inputs of another number of dimensions or channels."""
         if input.array.ndim not in self.dimensions:
@@ -62,8 +69,6 @@ class ChannelNorm(Module):
 
 class BatchNorm(ChannelNorm):
     """What the batch normalisations share: the batch's statistics in training, the running ones in evaluation."""
-
-    _version = 2
 
     def __init__(
         self, num_features, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True, device=None, dtype=None, *, bias=True
