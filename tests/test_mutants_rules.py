@@ -717,3 +717,88 @@ def test_an_exponent_that_is_a_number_decides_no_type():
             out = registry["zeta"].function(tg.tensor([2.0, 4.0], dtype=dtype), s - 1)
             assert out.dtype == dtype
             np.testing.assert_allclose(out.numpy(), [np.pi**2 / 6, np.pi**4 / 90], rtol)
+
+
+def test_signs():
+    """0 for NaN among real numbers; a complex number that is none stays that; integers stay integers."""
+    sign = registry["sign"].forward
+    for dtype in (np.float32, np.float64):
+        found = sign(np.array([np.nan, -2.5, -0.0, 3.0, -np.inf], dtype))
+        assert found.dtype == dtype and found.tolist() == [0, -1, 0, 1, -1]
+    assert sign(np.array([-3, 0, 7], np.int8)).dtype == np.int8 and sign(np.array([-3, 0, 7])).tolist() == [-1, 0, 1]
+    (bad, good) = sign(np.array([complex(np.nan, 1), 3j]))
+    assert np.isnan(bad.real) and good == 1j
+
+
+@pytest.mark.parametrize("graph", [False, True])
+@pytest.mark.parametrize("eps, expected", [(None, [NAN, INF, 1 / 0.0099, 1 / 0.09, 4, 1 / 0.09, 1 / 0.0099, INF, NAN, NAN]), (0.1, [0, 0, 0, 1 / 0.09, 4, 1 / 0.09, 0, 0, 0, NAN])])
+def test_logits_at_their_edges(eps, expected, graph):
+    x = tg.tensor([-0.5, 0.0, 0.01, 0.1, 0.5, 0.9, 0.99, 1.0, 1.5, NAN], dtype=tg.float64, requires_grad=True)
+    with np.errstate(all="ignore"):
+        out = registry["logit"].function(x, eps=eps)
+        (g,) = engine.grad(out, x, Tensor(np.ones(10), None), create_graph=graph)
+    np.testing.assert_allclose(g.detach().numpy(), expected, 1e-12)
+    at = np.clip(x.detach().numpy(), eps or 0, 1 - (eps or 0))[1:8]
+    with np.errstate(divide="ignore"):
+        np.testing.assert_allclose(out.detach().numpy()[1:8], np.log(at) - np.log1p(-at), 1e-12, 1e-12)
+
+
+def test_cross_entropies_of_rows_that_do_not_count():
+    """Of no rows the mean is NaN, its slope 0."""
+    for options in (dict(), dict(weight=np.array([0.3, 1.0, 2.0])), dict(label_smoothing=0.2)):
+        for graph in (False, True):
+            x = tg.tensor(normal(2, 3), requires_grad=True)
+            out = registry["class_cross_entropy"].function(x, target=np.array([1, 1]), ignore_index=1, **options)
+            assert np.isnan(out.item()) and engine.grad(out, x, create_graph=graph)[0].tolist() == [[0, 0, 0]] * 2
+
+
+# Where comparisons choose, the gradient is a function of the input with slope 0, and not a constant.
+PIECES = [
+    ("relu", [-1.0, 0.5, 2.0], {}), ("leaky_relu", [-1.0, 0.5, 2.0], {}), ("hardtanh", [-2.0, 0.5, 2.0], {}), ("hardshrink", [-2.0, 0.2, 2.0], {}),
+    ("softshrink", [-2.0, 0.2, 2.0], {}), ("threshold_elementwise", [-2.0, 0.2, 2.0], dict(threshold=0.1, value=7.0)),
+    ("gather_chosen", [3.0, 1.0, 2.0], dict(axis=0, index=np.array([2, 0]))), ("max_pool", [[[3.0, 1.0, 2.0]]], dict(kernel=(2,), stride=(1,), dilation=(1,), padding=((0, 0),))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, numbers, params", PIECES, ids=[k[0] for k in PIECES])
+def test_slopes_of_pieces_are_zero_and_not_unknown(name, numbers, params):
+    x = tg.tensor(numbers, dtype=tg.float64, requires_grad=True)
+    (g,) = engine.grad(registry[name].function(x, **params).sum(), x, create_graph=True)
+    assert engine.grad(g.sum(), x)[0].tolist() == np.zeros(x.shape).tolist()
+
+
+def test_slopes_of_a_learned_slope():
+    """PReLU: of each input's gradient, the one with respect to that input is 0, and with respect to the other as it should be."""
+    x, weight = (tg.tensor(v, dtype=tg.float64, requires_grad=True) for v in ([-2.0, 1.0, -3.0], 0.25))
+    gx, gw = engine.grad(registry["prelu_elementwise"].function(x, weight).sum(), (x, weight), create_graph=True)
+    assert [g.tolist() for g in engine.grad(gx.sum(), (x, weight))] == [[0, 0, 0], 2]
+    assert engine.grad(gw.sum(), x)[0].tolist() == [1, 0, 1]
+
+
+def test_products_of_two_operands_lie_in_rows():
+    """A result of einsum that names the first operand's indices first can be viewed, as PyTorch's."""
+    for equation, x, y in [("ij,jk->ik", (2, 3), (3, 4)), ("bij,bjk->bik", (5, 2, 3), (5, 3, 4)), ("bij,jk->bik", (5, 2, 3), (3, 4)), ("ji,jk->ik", (3, 2), (3, 4)), ("i,j->ij", (2,), (3,))]:
+        x, y = normal(*x), normal(*y)
+        found = registry["einsum_operator"].forward(x, y, equation=equation)
+        assert found.flags.c_contiguous, equation
+        np.testing.assert_allclose(found, np.einsum(equation, x, y), 1e-12)
+
+
+def test_results_lie_in_rows_whatever_the_memory_of_their_inputs():
+    """So that .view takes them, as in PyTorch."""
+    x = normal(3, 4, 5).transpose(2, 0, 1)
+    for name, params in (("softmax", dict(axis=1)), ("log_softmax", dict(axis=-1)), ("cumsum", dict(axis=1)), ("concatenate", dict(axis=1)), ("stack", dict(axis=1)), ("amax", dict(axis=0)), ("sum", dict(axis=0))):
+        xs = (x, x) if name in ("concatenate", "stack") else (x,)
+        assert registry[name].forward(*xs, **params).flags.c_contiguous, name
+    np.testing.assert_allclose(registry["softmax"].forward(x, axis=1), np.exp(x) / np.exp(x).sum(1, keepdims=True), 1e-12)
+    np.testing.assert_array_equal(registry["cumsum"].forward(x, axis=1), np.cumsum(x, 1))
+
+
+def test_the_largest_elements_of_rows_with_what_is_not_a_number():
+    """NaN wins, and shares with no number; a number that was chosen although there is NaN gets all."""
+    for name in ("amax", "amin"):
+        x = tg.tensor([[1.0, NAN, NAN], [2.0, 2.0, 2.0]], dtype=tg.float64, requires_grad=True)
+        assert engine.grad(registry[name].function(x, axis=1).sum(), x)[0].tolist() == [[0, 0.5, 0.5], [1 / 3] * 3]
+    x = tg.tensor([1.0, NAN, 2.0, 2.0], dtype=tg.float64, requires_grad=True)
+    assert engine.grad(registry["element"].function(x, place=2), x)[0].tolist() == [0, 0, 0.5, 0.5]
+    assert engine.grad(registry["element"].function(x, place=1), x)[0].tolist() == [0, 1, 0, 0]

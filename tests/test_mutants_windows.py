@@ -330,6 +330,33 @@ def test_borders():
             close(gradients("pad_constant", x, upstream=g, widths=((a, b), (c, d)), value=value)[0], expected)
 
 
+AXES = [None, (), 0, -1, (0,), [1], (0, 1), [-1, 0], (-2,)]
+SHIFTS = [(0, None), (2, None), (-5, None), (7, None), (1, 0), (-1, 1), (4, -1), (-9, -2), ((1, -2), (1, 0)), ((0, 5), (0, -1)), ((1, 1), (1, 1)), ((2,), (-1,))]
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (1, 2), (0, 3), (2, 3, 2)])
+def test_turning_and_rolling_as_numpy_does(shape):
+    """Spelled with slices, which is faster; also in memory of other orders, and of other kinds of numbers."""
+    for x in (normal(*shape), np.arange(np.prod(shape)).reshape(shape[::-1]).T, np.ones(shape, bool)):
+        for axes in AXES:
+            found, expected = forward("flip", x, axes=axes), np.flip(x, axes if axes is None or isinstance(axes, int) else tuple(axes))
+            assert found.dtype == x.dtype and np.array_equal(found, expected) and not np.shares_memory(found, x)
+        for shifts, axes in SHIFTS:
+            found = forward("roll", x, shifts=shifts, axes=axes)
+            assert found.dtype == x.dtype and np.array_equal(found, np.roll(x, shifts, axes)), (shifts, axes)
+        for axis in range(-x.ndim - 1, x.ndim + 1):
+            assert np.array_equal(forward("stack", x, x, x[::-1], axis=axis), np.stack([x, x, x[::-1]], axis=axis))
+            assert np.array_equal(forward("unsqueeze", x, axis=axis), np.expand_dims(x, axis))
+    assert forward("flip", np.array([1.0, 2, 3]), axes=None).tolist() == [3, 2, 1] and forward("roll", np.array([1.0, 2, 3]), shifts=1).tolist() == [3, 1, 2]
+
+
+def test_borders_of_other_numbers():
+    for dtype in (np.int8, np.float32, bool):
+        found = forward("pad_constant", np.ones((2, 2), dtype), widths=((0, 1), (-1, 1)), value=0)
+        assert found.dtype == dtype and found.tolist() == [[1, 0], [1, 0], [0, 0]]
+    assert forward("pad_constant", np.ones(()), widths=()).tolist() == 1
+
+
 def test_a_diagonal_is_a_view_that_can_be_written_where_its_tensor_can():
     x = tg.zeros(2, 3)
     x.diagonal().fill_(5)
@@ -415,7 +442,8 @@ def test_what_is_overwritten_gets_zero_even_of_an_infinite_gradient():
 
 
 def test_picking_along_an_axis():
-    for shape, index, axis in [((3, 3), [[0, 2, 2], [1, 0, 0]], 0), ((2, 4), [[0, 3, 3], [1, 0, -1]], 1), ((2, 3, 2), [[[1, 1]], [[0, 2]]], 1), ((4,), [3, 0, 0], -1)]:
+    for shape, index, axis in [((3, 3), [[0, 2, 2], [1, 0, 0]], 0), ((2, 4), [[0, 3, 3], [1, 0, -1]], 1), ((2, 3, 2), [[[1, 1]], [[0, 2]]], 1), ((4,), [3, 0, 0], -1), ((3, 3), [[2, 0, 2], [2, 1, 2]], -2),
+                               ((2, 3, 4), np.zeros((2, 2, 1), int), -1), ((2, 3, 4), [[[3, 0]], [[1, 1]]], 2), ((2, 3, 2, 3), np.arange(24).reshape(2, 3, 2, 2) % 2, -2), ((3, 2), np.zeros((0, 2), int), 0)]:
         x, index = normal(*shape), np.array(index)
         out = forward("gather_along", x, axis=axis, index=index)
         g, expected = normal(*index.shape), np.zeros(shape)

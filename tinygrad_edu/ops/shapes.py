@@ -149,8 +149,8 @@ def pad_constant(x, *, widths, value=0):
     """x with a border of `value`: (before, after) for each axis, a negative width cuts off"""
     pairs = [*zip(widths, x.shape)]
     out = np.full_like(x, value, shape=[n + a + b for (a, b), n in pairs])
-    inside = tuple([slice(max(a, 0), n + a + min(b, 0)) for (a, b), n in pairs])
-    out[inside] = x[tuple([slice(max(-a, 0), n + min(b, 0)) for (a, b), n in pairs])]
+    inside = tuple([slice(max(a, 0), n + a) for (a, b), n in pairs])
+    out[inside] = x[tuple([slice(max(-a, 0), n + b) for (a, b), n in pairs])]
     return out
 
 
