@@ -231,7 +231,7 @@ class TensorFunction(Problem):
         from ..func import flatten
 
         self.func, self.undefined = func, undefined
-        self.args, self.nested = flatten(tuple(args))
+        self.args, self.nested = flatten(tuple(args)) if any(isinstance(x, (dict, list, tuple)) for x in args) else (list(args), tuple)
         given = names or [name for pair in zip(argument_names(func, len(args)), args) for name, _ in named_leaves(*pair)]
         chosen = [(name, x) for name, x in zip(given, self.args) if isinstance(x, Tensor) and x.requires_grad]
         positions = [k for k, x in enumerate(self.args) if isinstance(x, Tensor) and x.requires_grad]
