@@ -320,6 +320,7 @@ ERRORS = [
     (lambda: TensorDataset(tg.ones(2), tg.ones(3)), AssertionError, r"\[2, 3\]"),
     (lambda: TensorDataset(np.ones(2)), TypeError, "from_numpy"),
     (lambda: ours.StackDataset([1], a=[1]), ValueError, "not both"),
+    (lambda: ours.StackDataset([1], [1, 2]), ValueError, r"\[1, 2\]"),
     (lambda: ours.ConcatDataset([]), AssertionError, "at least one"),
     (lambda: ours.ConcatDataset([Range(0, 1)]), AssertionError, "ChainDataset"),
     (lambda: list(ours.ChainDataset([[1]])), TypeError, "ConcatDataset"),

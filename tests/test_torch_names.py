@@ -134,6 +134,8 @@ def test_types_that_numpy_lacks_have_names():
     types = {"float32": tg.float32, "bfloat16": tg.bfloat16, "float16": tg.float16}
     assert types["bfloat16"] != tg.float32 and tg.ones(1).dtype != tg.bfloat16 and repr(tg.bfloat16) == "bfloat16"
     assert tg.finfo(tg.bfloat16).eps == 0.0078125 and tg.finfo(tg.bfloat16).max == 3.3895313892515355e38
+    assert str(tg.finfo(tg.float16)) == ("finfo(resolution=0.001, min=-65504, max=65504, eps=0.000976562, smallest_normal=6.10352e-05, "
+                                         "tiny=6.10352e-05, dtype=float16)")  # fmt: skip
     with tg.autocast("cpu", dtype=tg.bfloat16, enabled=False):
         assert tg.get_autocast_dtype("cpu") is tg.bfloat16 and not tg.is_autocast_enabled()
     for attempt in (lambda: tg.ones(2, dtype=tg.bfloat16), lambda: tg.ones(2).to(tg.bfloat16), lambda: tg.ones(2).bfloat16(), lambda: nn.Linear(1, 1).bfloat16()):

@@ -54,11 +54,13 @@ class finfo:
             raise TypeError(f"finfo({kind}): that is no floating-point type; use iinfo for integers")
         facts = np.finfo(kind)
         self.dtype, self.bits = str(facts.dtype), facts.bits
-        for name in ("eps", "max", "min", "tiny", "smallest_normal", "resolution"):
+        for name in ("eps", "max", "min", "tiny", "smallest_normal"):
             setattr(self, name, float(getattr(facts, name)))
+        self.resolution = 10.0**-facts.precision
 
     def __repr__(self):
-        return f"finfo(resolution={self.resolution:g}, min={self.min:g}, max={self.max:g}, eps={self.eps:g}, dtype={self.dtype})"
+        names = ("resolution", "min", "max", "eps", "smallest_normal", "tiny")
+        return f"finfo({', '.join(f'{name}={getattr(self, name):g}' for name in names)}, dtype={self.dtype})"
 
 
 class iinfo:

@@ -40,11 +40,11 @@ class IterableDataset(Dataset[T]):
         return ChainDataset([self, other])
 
 
-def same_length(name, parts):
+def same_length(name, parts, kind=ValueError):
     """The one length of several datasets."""
     lengths = [len(p) for p in parts]
     if len(set(lengths)) > 1:
-        raise AssertionError(f"{name}: the parts must hold equally many examples, and they hold {lengths}")
+        raise kind(f"{name}: the parts must hold equally many examples, and they hold {lengths}")
     return lengths[0]
 
 
@@ -63,7 +63,7 @@ class TensorDataset(Dataset):
                 raise TypeError(f"TensorDataset: expected tensors, got {type(t).__name__}; use tensor(data) or from_numpy(array)")
         if not tensors:
             raise ValueError("TensorDataset: expected at least one tensor")
-        same_length("TensorDataset", tensors)
+        same_length("TensorDataset", tensors, AssertionError)
         self.tensors = tensors
 
     def __getitem__(self, index):
