@@ -14,7 +14,7 @@ from .merging import Dim, Varying
 from .tracing import Ref
 
 table: dict = dict(
-    abs="Abs", sign="Sign", sqrt="Sqrt", reciprocal="Reciprocal", exp="Exp", log="Log", sin="Sin", cos="Cos", tan="Tan", asin="Asin", acos="Acos",
+    abs="Abs", sqrt="Sqrt", reciprocal="Reciprocal", exp="Exp", log="Log", sin="Sin", cos="Cos", tan="Tan", asin="Asin", acos="Acos",
     atan="Atan", sinh="Sinh", cosh="Cosh", tanh="Tanh", asinh="Asinh", acosh="Acosh", atanh="Atanh", erf="Erf", floor="Floor", ceil="Ceil",
     positive="Identity", clone="Identity", sigmoid="Sigmoid", relu="Relu", mish="Mish", sub="Sub", div="Div", neg="Neg", pow="Pow",
     maximum="Max", minimum="Min", eq="Equal", lt="Less", le="LessOrEqual", gt="Greater", ge="GreaterOrEqual", isnan="IsNaN", isinf="IsInf",
@@ -126,6 +126,7 @@ formulas(
     bitwise_not=either("BitwiseNot", "Not"),
     ne=lambda g, s, x, y: g.Not(g.Equal(x, y)),
     isfinite=lambda g, s, x: g.Not(g.Or(g.IsNaN(x), g.IsInf(x))),
+    sign=lambda g, s, x: g.Sign(g.Where(g.IsNaN(x), 0, x) if s.dtypes[0].kind == "f" else x),
     signbit=lambda g, s, x: negative(g, x),
     step=lambda g, s, x: g.Where(g.Greater(x, s["edge"]), 1, s["low"]),
     logit=lambda g, s, x: logit(g, x if s["eps"] is None else g.Clip(x, s["eps"], 1 - s["eps"])),
