@@ -109,6 +109,7 @@ REFUSED = [
     (lambda: tg.nn.Conv1d(1, 1, 1)(tg.ones(1, 1, 2, dtype=tg.float64)), RuntimeError, "same dtype"),
     (lambda: tg.tensor([True]) - 1, RuntimeError, "logical_not"),
     (lambda: 1 - tg.tensor([True]), RuntimeError, "logical_not"),
+    (lambda: tg.tensor([True]) - tg.tensor([False]), RuntimeError, "^sub: the - operator with a boolean tensor is not supported; use ~ or logical_not"),
     (lambda: tg.ones(1) - True, RuntimeError, "logical_not"),
     (lambda: tg.ones(1) - tg.tensor([True]), RuntimeError, "logical_not"),
     (lambda: tg.arange(3).softmax(0), RuntimeError, "floating-point numbers, got int64"),

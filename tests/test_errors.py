@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu.autograd.operands import ShapeError, explained
+from tinygrad_edu.autograd.operator import registry
 
 
 def leaf(*shape):
@@ -87,6 +89,34 @@ def test_call_fails_with_words_and_changes_nothing(number):
     for word in words:
         assert word in text, f"{word!r} is not in {text!r}"
     assert x.tolist() == before and x.grad is None and x.is_leaf and x.requires_grad
+
+
+UNFIT = [
+    ([(2, 3), (4,)], "3 meets 4", ""),
+    ([(4, 1), (2, 3)], "4 meets 2", ""),
+    ([(2, 3), (2, 2)], "3 meets 2", ""),
+    ([(2, 3), (2,)], "3 meets 2", "; as a column, x[:, None], [2] would fit"),
+    ([(2,), (2, 3)], "2 meets 3", "; as a column, x[:, None], [2] would fit"),
+    ([(2, 3, 4), (2,)], "4 meets 2", ""),
+    ([(3, 3), (3,), (2,)], "3 meets 2", ""),
+    ([(3,), (4,), (5,)], "3 meets 4", ""),
+    ([(5, 3), (3,), (4, 3)], "5 meets 4", ""),
+]
+
+
+@pytest.mark.parametrize("shapes, sizes, column", UNFIT)
+def test_shapes_that_do_not_fit_are_told_where(shapes, sizes, column):
+    for call in (tg.add, tg.eq, tg.maximum) if len(shapes) == 2 else (tg.where,):
+        with pytest.raises(ShapeError) as caught:
+            call(*[tg.ones(s, dtype=tg.bool if call is tg.where and s is shapes[0] else None) for s in shapes])
+        numpy, _, hint = str(caught.value).partition("; ")
+        assert numpy == f"operands could not be broadcast together with shapes {' '.join(str(s).replace(' ', '') for s in shapes)}"
+        assert hint == f"written one below the other from the right, {sizes}, and sizes must be equal, or one of them 1{column}"
+
+
+@pytest.mark.parametrize("words", ["operands could not be broadcast together with shapes (2,3) (3,) ()", "shapes (2,) (3,)"])
+def test_other_errors_are_not_explained(words):
+    assert str(explained(ValueError(words), registry["add"], [], {})) == words
 
 
 def test_forward_errors_carry_one_note():

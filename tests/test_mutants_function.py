@@ -558,8 +558,11 @@ def test_bad_numbers_in_functions_stop_in_anomaly_mode_only():
     with np.errstate(all="ignore"), tg.autograd.detect_anomaly(), pytest.raises(RuntimeError, match=r"Made\(.*\) gave inf, at \[1\]"):
         reciprocal.apply(vector(1.0, 0.0))
     copy = function_of(lambda ctx, x: tg.tensor(x.detach().numpy() * 1), lambda ctx, g: g)
+    infinite = vector(np.inf, 1.0) * 1
     with tg.autograd.detect_anomaly():
-        assert copy.apply(vector(np.inf, 1.0)).tolist() == [np.inf, 1.0], "an infinite input may give an infinite result"
+        assert copy.apply(infinite).tolist() == [np.inf, 1.0], "what is infinite already may give an infinite result"
+        with pytest.raises(RuntimeError, match="holds inf already"):  # but a parameter that is infinite went wrong before
+            copy.apply(vector(np.inf, 1.0))
 
 
 @pytest.mark.parametrize("k", [0, 1])

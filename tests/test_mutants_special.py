@@ -304,6 +304,53 @@ def test_nodes_without_parameters_share_their_dictionary():
     assert (x * 2).node.params is (x + x).node.params is x.exp().node.params == {}
 
 
+# --- whole numbers and booleans -------------------------------------------------------------------------------------------------------------
+
+WHOLE = ["int64", "int32", "uint8", "int16", "bool"]
+
+
+def whole_arguments(case, dtype):
+    """Lists of arguments: all of this type, one a number, one of another type, all of no dimension."""
+    xs = [Tensor(np.abs(a).astype(dtype), None) for a in arrays_of(case, np.float64)]
+    found = [xs, [Tensor(x.array.reshape(-1)[0], None) for x in xs]]
+    found += [[*xs[:i], other, *xs[i + 1 :]] for i in range(len(xs)) for other in (2, 0.75, True, Tensor(np.ones(xs[i].shape, np.int32), None))]
+    return [*found, [found[1][0], 2], [2, found[1][0]]] if len(xs) == 2 else found
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_whole_numbers_and_booleans(name):
+    case = CASES[name]
+    function = function_of(case.op)
+    for dtype in WHOLE if not case.op.variadic else ["int64"]:
+        for xs in whole_arguments(case, dtype):
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found, expected = (outcome(f, xs, case.params) for f in (function, general_function(case.op)))
+            assert found == expected, f"{case}, {dtype}, {xs}"
+
+
+def test_whole_numbers_do_not_go_the_long_way_either(monkeypatch):
+    def way(function, *xs, **params):
+        try:
+            return "short" if isinstance(function(*xs, **params), Tensor) else None
+        except AssertionError as error:
+            return "long" if "long way" in str(error) else None
+
+    x = {dtype: tg.ones(3, dtype=getattr(tg, dtype)) for dtype in WHOLE}
+    monkeypatch.setattr(operator, "apply", unreachable)
+    add, eq, less, sub, exp, divide, summed = (function_of(registry[name]) for name in ("add", "eq", "lt", "sub", "exp", "div", "sum"))
+    for dtype in ("int64", "int32", "uint8", "bool"):
+        a, b = x[dtype], x["int32" if dtype == "int64" else "int64"]
+        assert way(add, a, a) == way(eq, a, a) == way(summed, a, axis=None, keepdims=False) == "short", dtype
+        assert way(less, a, a) == way(sub, a, a) == ("long" if dtype == "bool" else "short"), "what refuses something looks at booleans"
+        assert way(add, a, b) == way(eq, b, a) == way(exp, a) == way(divide, a, a) == "long", "these change the type"
+        assert way(add, a, 2) == way(eq, 2, a) == ("short" if dtype == "int64" else "long")
+        assert way(add, a, 0.5) == way(eq, 0.5, a) == way(add, a, True) == way(divide, a, 2) == "long"
+    a = x["int64"].sum()
+    assert way(add, a, a) == "short" and way(add, a, 2) == way(add, 2, a) == "long", "a number of no dimension counts as one of Python's there"
+    assert way(eq, tg.ones(2), tg.ones(2)) == way(eq, tg.ones(2), 2) == way(eq, 2.0, tg.ones(2)) == "short"
+
+
 # --- numbers, and what is left out ---------------------------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,8 @@
 """What an operator's arguments become: arrays of one type, the nodes they come from, and errors that say what was called."""
 
+import re
+from itertools import zip_longest
+
 import numpy as np
 
 from . import dtypes, modes
@@ -68,15 +71,15 @@ class KindError(RuntimeError, TypeError):
     """An operation that a kind of number does not have: PyTorch calls this a RuntimeError, NumPy a TypeError."""
 
 
-def unstretched(shapes):
-    """Why shapes cannot be broadcast: the first sizes from the right that differ, and a column where that was probably meant."""
-    for k in range(1, max(map(len, shapes), default=0) + 1):
-        sizes = [s[-k] for s in shapes if len(s) >= k and s[-k] != 1]
-        if len(set(sizes)) > 1:
-            other = next(n for n in sizes if n != sizes[0])
-            row = next((s for s in shapes if len(s) == 1 and any(len(t) == 2 and t[0] == s[0] != t[1] for t in shapes)), None)
-            column = f"; as a column, x[:, None], [{row[0]}] would fit" if row else ""
-            return f"written one below the other from the right, {sizes[0]} meets {other}, and sizes must be equal, or one of them 1{column}"
+def unstretched(words):
+    """Why the shapes in NumPy's words cannot be broadcast: the first sizes from the right that differ, and a column where that was probably meant."""
+    shapes = [tuple([int(n) for n in shape.split(",") if n]) for shape in re.findall(r"\(([\d,]*)\)", words)]
+    for sizes in zip_longest(*map(reversed, shapes), fillvalue=1):
+        unlike = [n for n in dict.fromkeys(sizes) if n != 1]
+        if len(unlike) > 1:
+            row = next((s[0] for s in shapes for t in shapes if len(s) == 1 and len(t) == 2 and t[0] == s[0] != t[1]), 0)
+            column = f"; as a column, x[:, None], [{row}] would fit" if row else ""
+            return f"; written one below the other from the right, {unlike[0]} meets {unlike[1]}, and sizes must be equal, or one of them 1{column}"
     return ""
 
 
@@ -86,8 +89,9 @@ BOTH_NAMES: dict = {ValueError: ShapeError, TypeError: KindError}
 def explained(error, op, arrays, params):
     """NumPy's error with one note: the call with its types and shapes, and the operator's formula."""
     if type(error) in BOTH_NAMES:
-        hint = unstretched([np.shape(a) for a in arrays]) if op.kind == "elementwise" else ""
-        words = (f"{error.args[0].strip()}; {hint}",) if hint else error.args
+        words = error.args
+        if "broadcast together with shapes" in str(error):
+            words = (str(error).strip() + unstretched(str(error)),)
         renamed = BOTH_NAMES[type(error)](*words).with_traceback(error.__traceback__)
         renamed.__notes__, renamed.__suppress_context__ = list(getattr(error, "__notes__", ())), True
         error = renamed

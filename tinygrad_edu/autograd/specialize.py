@@ -16,7 +16,8 @@ from .node import Node, births
 from .tensor import Tensor
 
 dtype_of, FLOATS = attrgetter("dtype"), {dtypes.float32, dtypes.float64}
-OTHERS = {np.dtype(kind) for kind in ("int64", "bool", "int32", "uint8")}  # in these, arrays of one type go into an operator as they are
+INTEGERS = {np.dtype(kind) for kind in ("int64", "int32", "uint8")}  # in these, arrays of one type go into an operator as they are
+OTHERS = INTEGERS | {np.dtype(bool)}  # and in this one into what refuses nothing
 
 
 def general_function(op):
@@ -38,7 +39,7 @@ def function_of(op):
     """
     namespace = dict(op=op, forward=op.forward, apply=operator.apply, Tensor=Tensor, Node=Node, modes=modes,
                      explained=operands.explained, held_by_user=operands.held_by_user, NO_PARAMS=operator.NO_PARAMS, new=object.__new__, births=births,
-                     float32=dtypes.float32, float64=dtypes.float64, int64=np.dtype("int64"), others=OTHERS, ndarray=np.ndarray, register_view=memory.register_view, all_tensors=all_tensors,
+                     float32=dtypes.float32, float64=dtypes.float64, int64=np.dtype("int64"), others=INTEGERS if op.refuse else OTHERS, ndarray=np.ndarray, register_view=memory.register_view, all_tensors=all_tensors,
                      dtype_of=dtype_of, floats=FLOATS, specialize=specialize, __name__=__name__)  # fmt: skip
     function = FunctionType(first_call.__code__, namespace, op.name)
     namespace["this_function"] = function
