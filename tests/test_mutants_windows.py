@@ -228,6 +228,12 @@ def test_maxima_of_windows(values):
         chosen = windows.first_largest(x, found, **window)
         assert np.array_equal(chosen.sum(axis=0), np.ones(found.shape))
         close(forward("pool_pick", np.where(np.isfinite(x), x, 7).astype(x.dtype), chosen=chosen, **window), np.where(np.isfinite(expected), expected, 7).astype(x.dtype))
+        with np.errstate(invalid="ignore"):
+            close(forward("pool_pick", x, chosen=chosen, **window), expected)
+            g.flat[:: max(2, g.size // 3)], back = RNG.choice([np.inf, -np.inf, np.nan]), np.zeros_like(x)
+            for at in np.ndindex(*g.shape):
+                back[(*at[:2], *places[at])] += g[at]
+            close(forward("pool_place", g, chosen=chosen, shape=sizes, **window), back)
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.int8, np.uint8])
