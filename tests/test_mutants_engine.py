@@ -757,6 +757,7 @@ def test_what_an_operator_knows_of_itself(fresh_registry):
     out = numbered(a, b, 3.0)
     assert [p is not None for p in out.node.parents] == [True, True, False] and out.node.saved[2] is None
     assert out.node.saved[1][0] == 1 and out.node.saved[0][2] == [(1,), (1,), ()]
+    assert out.node.saved[0][2] is out.node.saved[1][2], "the shapes of all inputs are kept once"
     out.sum().backward()
     assert a.grad.item() == 1.0 and b.grad.item() == 2.0
 
@@ -1101,6 +1102,27 @@ def test_each_kind_of_operator_keeps_its_options(fresh_registry):
         return x * 1.0
 
     assert by_name.op.rules[0].__name__ == "named_rule"
+
+
+@pytest.mark.parametrize("kind, rule", [(elementwise, dict(x=None)), (general, dict(x=None)), (undifferentiable, {})])
+def test_what_an_operator_refuses_is_asked_before_it_computes(kind, rule, fresh_registry):
+    seen = []
+
+    def refuse(op, args, arrays):
+        seen.append((op.name, args, arrays))
+        raise NotImplementedError(op.name)
+
+    @kind(refuse=refuse, **rule)
+    def refusing(x):
+        """x"""
+        raise AssertionError("computed what is refused")
+
+    x = tg.tensor([1j])
+    for function in (refusing, lambda x: tg.autograd.operator.apply(refusing.op, (x,), {})):
+        with pytest.raises(NotImplementedError, match="^refusing$"):
+            function(x)
+        name, args, arrays = seen.pop()
+        assert name == "refusing" and args == (x,) and args[0] is x and len(arrays) == 1 and arrays[0] is x.array
 
 
 def test_freshly_specialised_functions_do_what_the_general_ones_do():

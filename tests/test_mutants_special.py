@@ -532,11 +532,12 @@ def test_the_first_input_is_the_one_that_is_viewed(fresh_registry):
         """x from a place on"""
         return x[int(places.sum()) :]
 
-    x, places = tg.arange(4.0), tg.tensor([1, 1])
-    out = taken(x, places)
-    assert out.base is x and out.tolist() == [2.0, 3.0]
-    x[2] = 9.0
-    assert out.tolist() == [9.0, 3.0]
+    for function in (taken, general_function(taken.op)):
+        x, places = tg.arange(4.0), tg.tensor([1, 1])
+        out = function(x, places)
+        assert out.base is x and out.tolist() == [2.0, 3.0]
+        x[2] = 9.0
+        assert out.tolist() == [9.0, 3.0]
 
 
 def test_any_number_of_inputs_gets_one_type(fresh_registry):

@@ -30,8 +30,8 @@ NO_PARAMS: dict = {}
 class Op:
     """An operator: `forward`, one `rule` per input, and for each rule what it `wants`."""
 
-    def __init__(self, forward, kind, rules, numpy=(), symbol=None, samples=(), domain=None, promote=None,
-                 floats=False, view=False, together=None, refuse=None):  # fmt: skip
+    def __init__(self, forward, kind, rules, numpy, *, symbol, samples, promote, floats, domain=None,
+                 view=False, together=None, refuse=None):  # fmt: skip
         self.forward, self.kind, self.name, self.doc = forward, kind, forward.__name__, doc_of(forward)
         self.symbol, self.samples, self.domain = symbol or self.name, list(samples), domain
         self.formula = self.doc.partition("\n")[0]
