@@ -73,7 +73,7 @@ class KindError(RuntimeError, TypeError):
 
 def unstretched(words):
     """Why the shapes in NumPy's words do not fit: the first sizes from the right that differ, and a column where that was probably meant."""
-    shapes = [tuple([int(n) for n in shape.split(",") if n]) for shape in re.findall(r"\(([\d,]*)\)", words)]
+    shapes = [[int(n) for n in shape.split(",") if n] for shape in re.findall(r"\(([\d,]*)\)", words)]
     for sizes in zip_longest(*map(reversed, shapes), fillvalue=1):
         unlike = [n for n in dict.fromkeys(sizes) if n != 1]
         if len(unlike) > 1:
