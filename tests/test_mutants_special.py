@@ -346,6 +346,8 @@ def test_whole_numbers_do_not_go_the_long_way_either(monkeypatch):
         assert way(add, a, b) == way(eq, b, a) == way(exp, a) == way(divide, a, a) == "long", "these change the type"
         assert way(add, a, 2) == way(eq, 2, a) == ("short" if dtype == "int64" else "long")
         assert way(add, a, 0.5) == way(eq, 0.5, a) == way(add, a, True) == way(divide, a, 2) == "long"
+    join, floats = function_of(registry["concatenate"]), tg.ones(2, requires_grad=True)
+    assert way(join, floats, floats, axis=0) == "short" and way(join, a, a, axis=0) == way(join, floats, a, axis=0) == "long"
     a = x["int64"].sum()
     assert way(add, a, a) == "short" and way(add, a, 2) == way(add, 2, a) == "long", "a number of no dimension counts as one of Python's there"
     assert way(eq, tg.ones(2), tg.ones(2)) == way(eq, tg.ones(2), 2) == way(eq, 2.0, tg.ones(2)) == "short"
