@@ -94,6 +94,7 @@ GEOMETRIES = [
     geometry((4, 4), (2, 2), (1, 2)), geometry((4, 4), (2, 2), (2, 1)), geometry((4, 5), (2, 2), padding=((0, 0), (0, 1))), geometry((5, 6), (2, 2), (2, 2), (1, 2), ((1, 0), (0, 1))),
     geometry((3, 3), (1, 1), (2, 1)), geometry((3, 4), (1, 1)), geometry((3, 3), (4, 1)), geometry((3, 4), (3, 3), padding=((2, 1), (0, 2))),
     geometry((3, 2, 4), (2, 1, 3), (1, 1, 2), (1, 1, 1), ((1, 0), (0, 0), (0, 1))), geometry((2, 4, 2), (1, 2, 1), (1, 2, 1)), geometry((4, 4, 4), (2, 2, 2), 2),
+    geometry((2, 5, 6), (2, 2, 2)), geometry((3, 4, 3), (2, 1, 2), padding=((0, 1), (0, 0), (1, 1))), geometry((5, 6), (2, 3), (2, 1)), geometry((3, 1), (1, 3)), geometry((2, 1, 9), (1, 3, 1)), geometry((3, 0), (2, 1)),
 ]  # fmt: skip
 NAMED = [pytest.param(*case, id=f"{case[0]}, {', '.join(f'{k} {v}' for k, v in case[1].items())}") for case in GEOMETRIES]
 
@@ -160,9 +161,10 @@ def test_convolutions_and_their_adjoints(k, monkeypatch):
 
 def test_fewer_windows_than_would_fit():
     """A transposed convolution may have an output that a convolution would find more windows in: they count for nothing."""
-    for sizes, lengths, kernel, stride, dilation in [((6,), (3,), (2,), (1,), (2,)), ((4, 5), (3, 2), (2, 2), (1, 1), (1, 2)), ((9,), (3,), (1,), (1,), (3,)), ((9, 4), (3, 2), (1, 1), (2, 1), (9, 9))]:
+    for sizes, lengths, kernel, stride, dilation in [((6,), (3,), (2,), (1,), (2,)), ((4, 5), (3, 2), (2, 2), (1, 1), (1, 2)), ((9,), (3,), (1,), (1,), (3,)), ((9, 4), (3, 2), (1, 1), (2, 1), (9, 9)), ((9, 4), (3, 3), (1, 1), (1, 1), (1, 1))]:
         window = dict(stride=stride, dilation=dilation, padding=((0, 0),) * len(sizes), groups=1)
-        y, weight, x = normal(2, 3, *lengths), normal(3, 2, *kernel), normal(2, 2, *sizes)
+        c = 2 if len(lengths) == 1 else 5  # more of them than filters, and fewer
+        y, weight, x = normal(2, 3, *lengths), normal(3, c, *kernel), normal(2, c, *sizes)
         out, _, slopes = naive_convolution(x, weight, np.zeros(3), y, 1, window, lengths)
         close(forward("convolution_transpose", y, weight, shape=sizes, **window), slopes[0])
         found = gradients("convolution_transpose", y, weight, upstream=x, shape=sizes, **window)

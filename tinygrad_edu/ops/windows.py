@@ -118,7 +118,7 @@ def grid_of(x_shape, kernel, stride, padding, lengths, filters):
     They are thrown away afterwards, which takes a copy of the result: where filters are fewer than numbers in a window, that pays.
     """
     rows = tuple(n + a + b for n, (a, b) in zip(x_shape[2:], padding))[1:]
-    pays = x_shape[1] * prod(kernel) > filters and 0 < prod(rows) <= 1.5 * prod(lengths[1:])
+    pays = x_shape[1] * prod(kernel) > filters and prod(rows) <= 1.5 * prod(lengths[1:])
     return (*lengths[:1], *rows) if pays and max(stride) == 1 < max(kernel) else lengths
 
 
