@@ -20,7 +20,7 @@ CHECKS = [kit.check_first_order, kit.check_raw_shapes, kit.check_second_order, k
 
 
 ZERO = {("sign", "x"), ("step", "x"), ("floor", "x"), ("ceil", "x"), ("trunc", "x"), ("round", "x"), ("copysign", "y"), ("nextafter", "y"),
-        ("heaviside", "x")}  # fmt: skip  (derivatives that are 0 by nature)
+        ("heaviside", "x"), ("straight", "x")}  # fmt: skip  (derivatives that are 0 by nature)
 
 
 def array_of(x):
