@@ -210,6 +210,43 @@ def test_an_operator_that_promotes_nothing_takes_everything_as_it_is(fresh_regis
     assert [(a.dtype.char, getattr(b, "dtype", b)) for a, b in seen] == [(np.dtype("int64").char, np.float64), (np.dtype("int64").char, 2.5), (np.dtype("int64").char, None)]
 
 
+@pytest.mark.parametrize("kind, rule", [(elementwise, dict(x=None)), (general, dict(x=None)), (undifferentiable, {})])
+def test_what_an_operator_refuses_is_asked_before_it_computes(kind, rule, fresh_registry):
+    seen = []
+
+    def refuse(op, args, arrays):
+        seen.append((op.name, args, arrays))
+        raise NotImplementedError(op.name)
+
+    @kind(refuse=refuse, **rule)
+    def refusing(x):
+        """x"""
+        raise AssertionError("computed what is refused")
+
+    x = tg.tensor([1j])
+    for function in (refusing, lambda x: tg.autograd.operator.apply(refusing.op, (x,), {})):
+        with pytest.raises(NotImplementedError, match="^refusing$"):
+            function(x)
+        name, args, arrays = seen.pop()
+        assert name == "refusing" and args == (x,) and args[0] is x and len(arrays) == 1 and arrays[0] is x.array
+
+
+def test_what_the_user_holds_is_not_copied_where_no_graph_keeps_it(fresh_registry):
+    seen = []
+
+    @elementwise(x=lambda g, y: g * y, y=None)
+    def noting(x, y):
+        """x · y"""
+        seen.append(y)
+        return x * y
+
+    held, x = np.ones(2), tg.ones(2, dtype=tg.float64, requires_grad=True)
+    for function in (noting, lambda x, y: tg.autograd.operator.apply(noting.op, (x, y), {})):
+        for chosen, kept in ((x, False), (x.detach(), True)):
+            function(chosen, tg.from_numpy(held))
+            assert (seen.pop() is held) == kept
+
+
 def test_arguments_left_out_are_no_operands(fresh_registry):
     """They are None to the operator, and have no part in the type."""
     seen = []

@@ -404,22 +404,6 @@ def test_what_must_be_given_in_few_calls():
             function_of(registry[name])(*xs)
 
 
-def test_what_the_user_holds_is_not_copied_where_no_graph_keeps_it(fresh_registry):
-    seen = []
-
-    @elementwise(x=lambda g, y: g * y, y=None)
-    def noting(x, y):
-        """x · y"""
-        seen.append(y)
-        return x * y
-
-    held, x = np.ones(2), tg.ones(2, dtype=tg.float64, requires_grad=True)
-    for function in (noting, general_function(noting.op)):
-        for chosen, kept in ((x, False), (x.detach(), True)):
-            function(chosen, tg.from_numpy(held))
-            assert (seen.pop() is held) == kept
-
-
 def test_nothing_to_join():
     for name in ("concatenate", "stack"):
         for function in (function_of(registry[name]), general_function(registry[name])):
