@@ -515,11 +515,47 @@ def test_a_single_result_may_be_a_constant_too():
         assert not function_of(forward, lambda ctx, g: g).apply(x).requires_grad
 
 
+def test_what_forward_saved_can_be_read_there_and_passes_hooks():
+    def forward(ctx, x):
+        ctx.save_for_backward(x, None)
+        assert ctx.saved_tensors[0] is x and ctx.saved_tensors[1] is None
+        return x * x
+
+    square = function_of(forward, lambda ctx, g: 2 * ctx.saved_tensors[0] * g)
+    x = vector(1.0, 2.0)
+    with tg.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t * 3):
+        y = square.apply(x)
+    y.sum().backward()
+    assert x.grad.tolist() == [6.0, 12.0]
+
+
+def test_what_is_no_tensor_has_no_gradient_to_be_made_of_zeros():
+    seen = []
+    counted = function_of(lambda ctx, x: (3, x * 2, None, x * 5), lambda ctx, *gradients: seen.append(gradients) or gradients[1] * 2)
+    x = vector(1.0)
+    counted.apply(x)[1].sum().backward()
+    ((count, g, nothing, zeros),) = seen
+    assert count is None and nothing is None and g.tolist() == [1.0] and zeros.tolist() == [0.0] and x.grad.tolist() == [2.0]
+
+
 # --- once_differentiable -----------------------------------------------------------------------------------------------------------
 
 
 def once(forward, backward):
     return function_of(forward, tg.autograd.function.once_differentiable(backward))
+
+
+def test_batched_gradients_beside_a_refusal_leave_it_as_it_is():
+    """They free what the graph keeps, but of a step without a derivative there is nothing to free."""
+    x = vector(1.0, 2.0)
+    double = function_of(lambda ctx, x: x * 2, tg.autograd.function.once_differentiable(lambda ctx, g: g * 2))
+    (g,) = tg.autograd.grad(double.apply(x).sum(), x, create_graph=True)
+    y = vector(3.0, 4.0)
+    (rows,) = tg.autograd.grad(g * y, y, tg.tensor(np.eye(2)), is_grads_batched=True)
+    assert rows.tolist() == [[2.0, 0.0], [0.0, 2.0]]
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="marked once_differentiable: it has no second derivative"):
+            tg.autograd.grad(g.sum(), x, retain_graph=True)
 
 
 def test_what_is_differentiable_once_gives_first_derivatives_and_refuses_second_ones():

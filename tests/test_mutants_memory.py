@@ -71,6 +71,14 @@ def test_what_note_use_remembers(added, when, what, held, shared):
     assert g.used == (-step if held and not shared else 0)
 
 
+def test_a_leaf_in_memory_of_a_constant_is_still_a_leaf():
+    whole = tg.zeros(3)
+    part = whole[:2].requires_grad_()
+    with pytest.raises(RuntimeError, match="a leaf tensor that requires grad cannot be updated"):
+        part.add_(1)
+    assert whole.tolist() == [0.0, 0.0, 0.0] and part.is_leaf
+
+
 def test_the_first_step_may_have_any_number():
     g = tg.ones(2)
     g.used = 1

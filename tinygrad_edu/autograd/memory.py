@@ -92,7 +92,7 @@ def checksum(array):
     return zlib.crc32(np.ascontiguousarray(array))
 
 
-SCALING = ("mul_", "div_", "clamp_", "clip_", "backward()")  # writes after which a gradient still holds what it held
+SCALING = ("mul_", "div_", "clamp_", "backward()")  # writes after which a gradient still holds what it held
 
 
 def note_use(gradient):
@@ -218,7 +218,7 @@ def check_update(x, what):
                 f"{what}: {which} that requires grad cannot be updated in place while gradients are recorded; "
                 "update it inside `with no_grad():`, or compute a new tensor instead"
             )
-    if (x if x.base is None else x.base).shared and (views or root is not x):
+    if (x if x.base is None else x.base).shared and views:
         raise RuntimeError(f"{what}: NumPy shares this memory, and a graph cannot guard it; use .clone() first")
 
 
