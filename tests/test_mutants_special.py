@@ -736,3 +736,29 @@ def test_joined_tensors_of_any_kind():
             assert [p is not None for p in out.node.parents] == [getattr(v, "requires_grad", False) for v in values]
         with tg.no_grad():
             assert not registry["concatenate"].function(*values).requires_grad
+
+
+@pytest.mark.parametrize("make", [function_of, general_function])
+def test_memory_that_numpy_has_is_copied_into_graphs(make):
+    data, x = np.array([2.0, 3.0]), tg.ones(2, dtype=tg.float64, requires_grad=True)
+    y = make(registry["mul"])(x, tg.from_numpy(data))
+    data[:] = 7
+    y.sum().backward()
+    assert x.grad.tolist() == [2, 3]
+
+
+@pytest.mark.parametrize("make", [function_of, general_function])
+def test_an_input_that_may_be_left_out_comes_by_name_too(make):
+    x, weight, bias = tg.ones(2, 3), tg.ones(4, 3), tg.arange(4.0)
+    affine = make(registry["affine"])
+    assert affine(x, weight).tolist() == [[3.0] * 4] * 2 and affine(x, weight, bias=bias).tolist() == affine(x, weight, bias).tolist() == [[3.0, 4.0, 5.0, 6.0]] * 2
+
+
+def test_a_constant_of_any_number_of_inputs(fresh_registry):
+    @undifferentiable()
+    def how_many(*xs):
+        """The number of its inputs"""
+        return np.array(len(xs))
+
+    counted = how_many(tg.ones(2, requires_grad=True), tg.ones(2))
+    assert counted.item() == 2 and not counted.requires_grad
