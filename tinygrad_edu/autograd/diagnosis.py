@@ -7,6 +7,7 @@ must hold at the point that was checked and at another one nearby, so that a coi
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import permutations, product
 from math import e, log, pi, sqrt
 
@@ -44,6 +45,16 @@ class Evidence:
     ignored: dict = field(default_factory=dict)
     at: list | None = None  # the values of the inputs, for evidence from elsewhere
     lengths: list = field(default_factory=list)  # of the steps that were needed where eps was too long
+
+    @cached_property
+    def mixed(self):
+        """The evidence with the values of each input at other places, three times: what depends on a place is told from what depends on a value."""
+        found = []
+        for seed in (5, 6, 7):
+            rng = np.random.default_rng(seed)
+            values = [rng.permutation(a.reshape(-1)).reshape(a.shape) if a.size > 1 else a for a in self.problem.elsewhere(seed)]
+            found.append(elsewhere(self, values))
+        return found
 
     def same(self, i, predicted, claimed=None):
         """True if `predicted` is what is claimed for input i, wherever the measurement is a number."""
@@ -137,18 +148,10 @@ def explain(evidence, i):
             if not safely(hypothesis.explains, evidence):
                 continue
             if others is None:
-                others = [E for E in (elsewhere(evidence), *mixed(evidence)) if E is not None]
+                others = [E for E in (elsewhere(evidence), *evidence.mixed) if E is not None]
             if all(safely(hypothesis.explains, E) for E in others):
                 return Cause(hypothesis.kind, hypothesis.sentence, [i])
     return None
-
-
-def mixed(evidence):
-    """The evidence with the values of each input at other places, three times: what depends on a place is told from what depends on a value."""
-    for seed in (5, 6, 7):
-        rng = np.random.default_rng(seed)
-        values = [rng.permutation(a.reshape(-1)).reshape(a.shape) if a.size > 1 else a for a in evidence.problem.elsewhere(seed)]
-        yield elsewhere(evidence, values)
 
 
 def safely(test, evidence):
@@ -638,7 +641,7 @@ def second_derivative(evidence, i):
 
 def stale(evidence, i):
     """What was saved by an earlier call."""
-    second = next(mixed(evidence))
+    second = evidence.mixed[0]
     if second is not None and evidence.A[i].any() and np.array_equal(second.A[i], evidence.A[i]) and differ(second.N[i], evidence.N[i]):
         yield Hypothesis("stale", lambda E: np.array_equal(E.A[i], evidence.A[i]),
                          "the gradient stays the same when the inputs change, and the slope does not: it is computed from values that were kept from an "
@@ -791,7 +794,7 @@ def part_right(evidence, i):
         return
     x = np.asarray(evidence.problem.arrays[i], np.float64)
     by_value, by_place = of_values(rows, x.reshape(-1)), of_places(rows, evidence.shape(i))
-    others = [E for E in mixed(evidence) if E is not None and np.isfinite(E.A[i]).all()]
+    others = [E for E in evidence.mixed if E is not None and np.isfinite(E.A[i]).all()]
     if others:  # with the values at other places: what is wrong stayed, or went with them
         there = [(E.wrong(i).any(1), E.at[i].reshape(-1)) for E in others]
         stayed = all((wrong == rows).all() for wrong, _ in there)

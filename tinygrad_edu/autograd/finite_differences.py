@@ -104,24 +104,27 @@ def refined(problem, i, way):
     """
     here = flattened(problem.evaluate())
     scale = max(1.0, size_along(problem, i, way))
-    unit = float(np.finfo(lowest_precision(problem)).eps)
     best, best_error = np.zeros_like(here), np.full(here.shape, np.inf)
+    for _, central, extrapolated, former, noise in extrapolations(problem, i, way, here, [0.25 * scale * 0.5**k for k in range(22)]):
+        error = np.maximum((np.abs(extrapolated - central) + noise) / 4, np.abs(extrapolated - former)) + noise
+        better = error < best_error
+        best, best_error = np.where(better, extrapolated, best), np.where(better, error, best_error)
+    return Slope(best, best_error)
+
+
+def extrapolations(problem, i, way, here, steps):
+    """For each step h, half as long as the one before: (h, D(h), (4·D(h) − D(2h)) / 3, the same of the step before, the values' rounding / h)."""
+    unit = float(np.finfo(lowest_precision(problem)).eps)
     former = former_extrapolated = None
-    for exponent in range(0, 22):
-        h = 0.25 * scale * 0.5**exponent
+    for h in steps:
         up, down = along(problem, i, way, h)
         central = (up - down) / (2 * h)
         if former is not None:
             extrapolated = (4 * central - former) / 3
-            noise = unit * (np.abs(up) + np.abs(down) + np.abs(here)) / h
-            error = np.abs(extrapolated - central) + noise
             if former_extrapolated is not None:
-                error = np.maximum(error / 4, np.abs(extrapolated - former_extrapolated)) + noise
-                better = error < best_error
-                best, best_error = np.where(better, extrapolated, best), np.where(better, error, best_error)
+                yield h, central, extrapolated, former_extrapolated, unit * (np.abs(up) + np.abs(down) + np.abs(here)) / h
             former_extrapolated = extrapolated
         former = central
-    return Slope(best, best_error)
 
 
 def size_along(problem, i, way):
@@ -138,28 +141,18 @@ def plateau(problem, i, way):
     """
     here = flattened(problem.evaluate())
     size = size_along(problem, i, way)
-    unit = float(np.finfo(lowest_precision(problem)).eps)
     best, best_error, length = np.zeros_like(here), np.full(here.shape, np.inf), np.inf
-    agreed, former, former_extrapolated = np.zeros(here.shape, int), None, None
-    h = 2.0 ** (np.floor(np.log2(max(1.0, size))) - 20)
-    for _ in range(90):
-        up, down = along(problem, i, way, h)
-        central = (up - down) / (2 * h)
-        if former is not None:
-            extrapolated = (4 * central - former) / 3
-            if former_extrapolated is not None:
-                noise = unit * (np.abs(up) + np.abs(down) + np.abs(here)) / h + np.spacing(size) / h * np.abs(central)
-                error = np.abs(extrapolated - former_extrapolated) + noise
-                with np.errstate(invalid="ignore"):
-                    agreed = np.where(error <= 1e-4 * np.abs(extrapolated), agreed + 1, 0)
-                    better = (agreed >= 3) & ((error < best_error) | (np.abs(extrapolated - best) > 0.01 * np.abs(best)))
-                if better.any():
-                    length = h
-                best, best_error = np.where(better, extrapolated, best), np.where(better, error, best_error)
-            former_extrapolated = extrapolated
-        former, h = central, h / 2
-        if h < 64 * np.spacing(size):
-            break
+    agreed = np.zeros(here.shape, int)
+    longest = 2.0 ** (np.floor(np.log2(max(1.0, size))) - 20)
+    steps = [h for h in longest * 0.5 ** np.arange(90) if h >= 64 * np.spacing(size)]
+    for h, central, extrapolated, former, noise in extrapolations(problem, i, way, here, steps):
+        error = np.abs(extrapolated - former) + (noise + np.spacing(size) / h * np.abs(central))
+        with np.errstate(invalid="ignore"):
+            agreed = np.where(error <= 1e-4 * np.abs(extrapolated), agreed + 1, 0)
+            better = (agreed >= 3) & ((error < best_error) | (np.abs(extrapolated - best) > 0.01 * np.abs(best)))
+        if better.any():
+            length = h
+        best, best_error = np.where(better, extrapolated, best), np.where(better, error, best_error)
     return Slope(best, best_error), length
 
 
