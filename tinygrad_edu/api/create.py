@@ -73,7 +73,7 @@ def dtype_of(dtype):
     if dtype is float:
         return dtypes.float64
     if dtype.__class__ is dtypes.Unsupported:
-        raise TypeError(f"dtype={dtype}: NumPy has no numbers of this type; use float32, which has its range, or float16")
+        dtype.refuse(f"dtype={dtype}")
     wanted = np.dtype(dtype)
     if wanted.kind not in "biufc":
         raise TypeError(f"dtype={dtype!r}: tensors hold numbers; use a float, int or bool type such as float32")

@@ -11,7 +11,8 @@ from .tensor import Tensor, array_of
 def check_result(name, kind, out, arrays, params, args, inputs):
     """Forward: a result with NaN, or infinite though every input is finite, stops the computation here and now."""
     what = offence(out, modes.state.anomaly)
-    given = [a for a, x in zip(arrays, args) if not is_leaf(x)]  # a parameter that is infinite is an anomaly itself, a mask is none
+    leaves = [isinstance(x, Tensor) and x.requires_grad and x.is_leaf for x in args]
+    given = [a for a, leaf in zip(arrays, leaves) if not leaf]  # a parameter that is infinite is an anomaly itself, a mask is none
     if what is None or what[0] != "NaN" and any(holds_inf(a) for a in (*given, *params.values())):
         return
     frame = users_frame()
@@ -79,12 +80,6 @@ def offence(array, checks):
 def holds_inf(value):
     """True for an array or number with an infinite element: such an input may well give an infinite result."""
     return isinstance(value, (float, np.ndarray, np.floating)) and np.asarray(value).dtype.kind == "f" and bool(np.isinf(value).any())
-
-
-def is_leaf(value):
-    """True for a tensor that asks for its gradient and that nothing computed: a parameter."""
-    node = getattr(value, "node", None)
-    return node is not None and node.op is None
 
 
 def at(what):

@@ -71,6 +71,10 @@ class Unsupported(dtype):
     def __reduce__(self):
         return Unsupported, (self.name, self.kind, self.itemsize)
 
+    def refuse(self, call):
+        """The error of a call that would make tensors of it."""
+        raise TypeError(f"{call}: NumPy has no numbers of this type; use float32, which has its range, or float16")
+
 
 def described(made, name, kind, itemsize):
     """A new dtype with what can be asked of it."""
@@ -110,7 +114,7 @@ def set_default_dtype(dtype):
     """
     global default
     if isinstance(dtype, Unsupported):
-        raise TypeError(f"set_default_dtype({dtype}): NumPy has no numbers of this type; use float32, which has its range, or float16")
+        dtype.refuse(f"set_default_dtype({dtype})")
     wanted = np.dtype(dtype)
     if wanted.kind != "f":
         raise TypeError(f"set_default_dtype({wanted}): only floating-point types can be the default, such as float64")

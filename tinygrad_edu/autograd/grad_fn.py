@@ -4,7 +4,6 @@ The graph itself is made of Nodes (node.py); what is here only reads them, and i
 """
 
 import gc
-from copy import copy
 from functools import cache
 from itertools import count
 from weakref import WeakValueDictionary
@@ -192,7 +191,7 @@ class Watched:
     """A node's operator with hooks around its rules: when the first gradient is wanted all are computed, and the hooks see them."""
 
     def __init__(self, node):
-        self.__dict__.update(vars(copy(node.op)))
+        self.__dict__.update(vars(node.op))
         self.node, self.op, self.hooks, self.parts = node, node.op, None, {}
         if node.op.together:
             self.together = self.all_parts
