@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 
 import tinygrad_edu as tg
 from tinygrad_edu.autograd import dtypes, modes
+from tinygrad_edu.autograd.operator import numpy_functions, registry
 
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.differing_executors]
 settings.register_profile("ci", max_examples=10, derandomize=True, deadline=None, database=None, suppress_health_check=QUIET)
@@ -32,3 +33,13 @@ def float64():
     tg.set_default_dtype(tg.float64)
     yield
     tg.set_default_dtype(tg.float32)
+
+
+@pytest.fixture
+def fresh_registry():
+    """Operators that a test defines are gone after it."""
+    before, functions = dict(registry), dict(numpy_functions)
+    yield
+    for table, kept in ((registry, before), (numpy_functions, functions)):
+        table.clear()
+        table.update(kept)

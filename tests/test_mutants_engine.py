@@ -13,21 +13,11 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu.autograd import Tensor, engine, memory, modes
 from tinygrad_edu.autograd.node import Node, ancestors, leaf, note_of
-from tinygrad_edu.autograd.operator import elementwise, general, linear, numpy_functions, registry, undifferentiable
+from tinygrad_edu.autograd.operator import elementwise, general, linear, registry, undifferentiable
 
 
 def vector(*values, **options):
     return tg.tensor(values, dtype=tg.float64, requires_grad=True, **options)
-
-
-@pytest.fixture
-def fresh_registry():
-    """Operators that a test defines are gone after it."""
-    before, functions = dict(registry), dict(numpy_functions)
-    yield
-    for table, kept in ((registry, before), (numpy_functions, functions)):
-        table.clear()
-        table.update(kept)
 
 
 # --- engine: the order, what is freed, what is kept -----------------------------------------------------------------------

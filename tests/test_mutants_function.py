@@ -13,17 +13,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu.autograd import Function, modes
 from tinygrad_edu.autograd.operands import KindError, ShapeError
-from tinygrad_edu.autograd.operator import elementwise, general, linear, numpy_functions, registry, undifferentiable
-
-
-@pytest.fixture
-def fresh_registry():
-    """Operators that a test defines are gone after it."""
-    before, functions = dict(registry), dict(numpy_functions)
-    yield
-    for table, kept in ((registry, before), (numpy_functions, functions)):
-        table.clear()
-        table.update(kept)
+from tinygrad_edu.autograd.operator import elementwise, general, linear, registry, undifferentiable
 
 
 def vector(*values, dtype=tg.float64):

@@ -13,21 +13,11 @@ import tinygrad_edu as tg
 from tinygrad_edu.autograd import Function, engine, memory
 from tinygrad_edu.autograd.function import FunctionCtx
 from tinygrad_edu.autograd.node import ancestors, births, leaf
-from tinygrad_edu.autograd.operator import elementwise, numpy_functions, registry
+from tinygrad_edu.autograd.operator import elementwise, registry
 
 
 def vector(*values, dtype=tg.float64):
     return tg.tensor(values, dtype=dtype, requires_grad=True)
-
-
-@pytest.fixture
-def fresh_registry():
-    """Operators that a test defines are gone after it."""
-    before, functions = dict(registry), dict(numpy_functions)
-    yield
-    for table, kept in ((registry, before), (numpy_functions, functions)):
-        table.clear()
-        table.update(kept)
 
 
 # --- gradients that an optimizer has used ------------------------------------------------------------------------------------

@@ -419,20 +419,3 @@ def test_the_how_to_page(tmp_path, monkeypatch):
     for block in re.findall(r"```py(?:thon)?\n(.*?)```", text, re.DOTALL):
         exec(block, space)
     assert shown == ["-0.6353", "(3, 1)"]
-
-
-def test_a_module_drawn_by_tensorboard(tmp_path, capsys):
-    pytest.importorskip("tensorboardX", reason="needs tensorboardX: pip install 'tinygrad_edu[tensorboard]'")
-    from tensorboardX.proto.event_pb2 import Event
-    from tensorboardX.proto.graph_pb2 import GraphDef
-
-    from tinygrad_edu.utils.tensorboard import SummaryWriter
-
-    with SummaryWriter(tmp_path) as writer:
-        writer.add_graph(nn.Sequential(nn.Linear(4, 3), nn.ReLU()), tg.ones(2, 4))
-    data, graph = next(tmp_path.glob("events*")).read_bytes(), b""
-    while data:
-        length = int.from_bytes(data[:8], "little")
-        graph, data = Event.FromString(data[12 : 12 + length]).graph_def or graph, data[16 + length :]
-    assert {"Gemm", "Relu"} <= {node.op for node in GraphDef.FromString(graph).node}
-    assert capsys.readouterr().out == ""

@@ -601,6 +601,19 @@ def test_a_training_recorded_for_tensorboard(tmp_path):
     assert values["accuracy", 0].simple_value == 0.5 and ("curve", 0) in values
 
 
+def test_a_module_drawn_by_tensorboard(tmp_path, capsys):
+    pytest.importorskip("tensorboardX", reason="needs tensorboardX: pip install 'tinygrad_edu[tensorboard]'")
+    pytest.importorskip("onnx", reason="needs onnx: pip install 'onnx>=1.17' onnxruntime")
+    from tensorboardX.proto.graph_pb2 import GraphDef
+
+    from tinygrad_edu.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(tmp_path) as writer:
+        writer.add_graph(nn.Sequential(nn.Linear(4, 3), nn.ReLU()), tg.ones(2, 4))
+    assert {"Gemm", "Relu"} <= {node.op for event in events_in(tmp_path) for node in GraphDef.FromString(event.graph_def).node}
+    assert capsys.readouterr().out == ""
+
+
 def hermitian(x):
     return x @ x.mH
 
