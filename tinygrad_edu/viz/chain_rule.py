@@ -27,12 +27,13 @@ class Step:
 class Factor:
     """One factor of a path: the derivative of a named tensor for the one before it, over all ways between the two.
 
+    `result` and `source` are these two, as (node, element);
     `ways` are lists of steps, oldest first (None where there are more than are written out), `count` says how many there are;
     `direct` is set where other paths lead from one to the other too, through a named tensor, which this factor leaves out.
     """
 
-    def __init__(self, node, element, parent, parent_element):
-        self.node, self.element, self.parent, self.parent_element = node, element, parent, parent_element
+    def __init__(self, result, source):
+        self.result, self.source = result, source
         self.value, self.count, self.ways, self.direct = 0.0, 0, [], False
 
 
@@ -255,7 +256,7 @@ class Writer:
                         continue
                     longer = [(Step(key[0], key[1], parent, k, slot, factor), *way) for way in ways[key]]
                     if parent in self.inner:
-                        end = ends.setdefault(below, Factor(*start, *below))
+                        end = ends.setdefault(below, Factor(start, below))
                         end.value += slopes[key] * factor
                         end.count += many[key]
                         end.ways += longer
@@ -277,7 +278,7 @@ class Writer:
         """All paths through named tensors, from the loss down to w, without recursion; None where there are more than are written out."""
         counts = {(self.w, self.element): 1}
         for key in sorted(factors, key=lambda k: k[0].birth):
-            counts[key] = sum(counts.get((f.parent, f.parent_element), 0) for f in factors[key])
+            counts[key] = sum(counts.get(f.source, 0) for f in factors[key])
         if counts.get((self.root, 0), 0) > self.most:
             return None
         paths, stack = [], [((self.root, 0), ())]
@@ -287,12 +288,11 @@ class Writer:
                 paths.append(Path(list(tail)))
                 continue
             for factor in reversed(factors.get(key, [])):
-                if counts.get((factor.parent, factor.parent_element)):
-                    stack.append(((factor.parent, factor.parent_element), (factor, *tail)))
-        longer = {((p.factors[i].parent, p.factors[i].parent_element), (p.factors[k].node, p.factors[k].element))
-                  for p in paths for i in range(len(p.factors)) for k in range(i + 1, len(p.factors))}  # fmt: skip
+                if counts.get(factor.source):
+                    stack.append((factor.source, (factor, *tail)))
+        longer = {(p.factors[i].source, p.factors[k].result) for p in paths for i in range(len(p.factors)) for k in range(i + 1, len(p.factors))}
         for factor in (f for p in paths for f in p.factors):
-            factor.direct = ((factor.parent, factor.parent_element), (factor.node, factor.element)) in longer
+            factor.direct = (factor.source, factor.result) in longer
         return paths
 
     # --- writing -----------------------------------------------------------------------------------------------------
@@ -330,7 +330,7 @@ class Writer:
 
     def slope(self, factor, kind="text"):
         """∂a/∂b of a factor."""
-        return self.derivative(self.name(factor.node, factor.element), self.name(factor.parent, factor.parent_element), kind, factor.direct)
+        return self.derivative(self.name(*factor.result), self.name(*factor.source), kind, factor.direct)
 
     def by_paths(self, paths):
         """Few paths: each written out."""
@@ -351,8 +351,8 @@ class Writer:
                 lines.append("  " + self.death(path.died))
             head = self.derivative(root, w, "latex") if not many else rf"\text{{path {number + 1}}}"
             tex.append(f"{head} &= " + (r" \cdot ".join(self.slope(f, "latex") for f in parts) or "1"))
-            shown = " = ".join(formula.tex_number(words) for words in below[1:]) or formula.tex_number(result)
-            tex.append("&= " + (r" \cdot ".join(formula.tex_number(self.factor(f.value)) for f in parts) + " = " if len(parts) > 1 else "") + shown)
+            product = r" \cdot ".join(formula.tex_number(self.factor(f.value)) for f in parts) + " = " if len(parts) > 1 else ""
+            tex.append(f"&= {product}{formula.tex_number(result)}")
             head = self.derivative(root, w, "mathml") if not many else f"<mtext>path {number + 1}</mtext>"
             math.append((head, "<mo>·</mo>".join(self.slope(f, "mathml") for f in parts) or "<mn>1</mn>"))
             product = "<mo>·</mo>".join(f"<mn>{self.factor(f.value)}</mn>" for f in parts) + "<mo>=</mo>" if len(parts) > 1 else ""

@@ -538,7 +538,7 @@ class Sketch:
                 name, held = self.names.like(value)
                 if name or NUMBERED[slot] and not boxed:
                     key = ("tensor", id(held)) if name else ("use", node, slot)
-                    self.data(key, name, value, () if name else self.cluster(node.note.module if node.note is not None else (), node), tree)
+                    self.data(key, name, value, node, tree)
                     self.edge(self.constants[key], target, [] if boxed else [slot], slot, **({} if name else dict(style="dashed")))
 
     def named_origin(self, node, i):
@@ -546,8 +546,8 @@ class Sketch:
         held = trace.origin(node, i)
         return held if held is not None and self.names.of_constant(held) else None
 
-    def data(self, key, name, value, path, tree):
-        """The box of data with a name, or of a constant in the formula."""
+    def data(self, key, name, value, node, tree):
+        """The box of data with a name, or of a constant in the formula, which stands with the step that uses it."""
         if key in self.constants:
             return
         self.constants[key] = self.id(key, "constant")
@@ -558,6 +558,7 @@ class Sketch:
             rows.append(text.array(value))
         if value is not None and np.size(value) > 12 or self.level != "values" and np.size(value if value is not None else 0) > 1:
             rows.append(text.shape(np.shape(value), np.asarray(value).dtype))
+        path = () if name else self.cluster(node.note.module if node.note is not None else (), node)
         self.add(tree, path, self.constants[key],
                  self.look("input" if name else "constant", rows, [name or "constant", text.shape(np.shape(value))]))  # fmt: skip
 
@@ -576,15 +577,14 @@ class Sketch:
             if value is None and trace.input_name(trace.call_of(node).op, i) in getattr(node.op, "defaults", {}):
                 return
         held = None if name else self.named_origin(node, i)
-        key = ("tensor", id(held)) if held is not None else trace.constant_key(node, i) if name else (node, i)
         if held is not None:
-            self.data(key, self.names.of_constant(held), held.array, (), tree)
             labels = [slot, f"as {text.shape(np.shape(value))}"]
+            key, name, value = ("tensor", id(held)), self.names.of_constant(held), held.array
         else:
-            path = node.note.module if node.note is not None else ()
-            self.data(key, name, value, () if name else self.cluster(path, node), tree)
             labels = [slot, stretched(node, np.shape(value)) if value is not None else ""]
-        self.edge(self.constants[key], target, labels, i, **({} if name or held is not None else dict(style="dashed")))
+            key = trace.constant_key(node, i) if name else (node, i)
+        self.data(key, name, value, node, tree)
+        self.edge(self.constants[key], target, labels, i, **({} if name else dict(style="dashed")))
 
     # --- a failed forward pass ---------------------------------------------------------------------------------------
 

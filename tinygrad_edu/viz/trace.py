@@ -259,15 +259,18 @@ def given(node):
 def giver(node, i):
     """The tensor or array that input `i` came from, if it is known and still there."""
     note = call_of(node).note
-    givers = note.givers if note is not None else ()
-    return givers[i]() if i < len(givers) and givers[i] is not None else None
+    return alive(note.givers, i) if note is not None else None
 
 
 def origin(node, i):
     """The tensor of which the constant input `i` is a view, such as the batch in x.flatten(1), if it is still there."""
     note = call_of(node).note
-    origins = note.origins if note is not None else ()
-    return origins[i]() if i < len(origins) and origins[i] is not None else None
+    return alive(note.origins, i) if note is not None else None
+
+
+def alive(references, i):
+    """What the weak reference in place `i` leads to; None where there is no such reference, or what it led to is gone."""
+    return references[i]() if i < len(references) and references[i] is not None else None
 
 
 def place_name(op, i):
