@@ -26,7 +26,6 @@ from math import prod
 import numpy as np
 
 from ..api.complexes import ComplexTensor
-from ..api.create import bfloat16, dtype_names
 from ..api.methods import attributes_of
 from ..autograd import dtypes
 from ..autograd.size import Size
@@ -40,7 +39,6 @@ SIGNATURE = b"\x93tgedu\r\n"  # not text, and a transfer that changes line ends 
 FIXED = struct.Struct("<8sQQ")
 CONTAINERS = {"list": list, "tuple": tuple, "Size": Size}
 MAPPINGS = {"dict": dict, "OrderedDict": OrderedDict, "Counter": Counter}
-KINDS = {**dtype_names, "bfloat16": bfloat16}
 
 
 class NotPlainError(TypeError):
@@ -261,7 +259,7 @@ class Builder:
         if kind == "dtype":
             return np.dtype(value)
         if kind == "type":
-            return KINDS[value]
+            return machine.DTYPES[value]
         raise ValueError(f"an unknown kind {kind!r}")
 
     def tensor(self, value):

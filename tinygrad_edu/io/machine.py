@@ -22,6 +22,8 @@ OF_ITEMS = {"TUPLE": tuple, "LIST": list}
 OF_LAST = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 ERRORS = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError, MemoryError, EOFError)
 
+DTYPES = dtype_names | {"bfloat16": bfloat16}
+
 trusted: dict = {}  # name → class: what serialization.add_safe_globals has allowed
 
 
@@ -257,10 +259,10 @@ MAKERS = {name: Maker(name, make) for name, make in MAKERS.items()}
 VALUES = {"numpy.ndarray": np.ndarray}
 
 
-def found(name, table=None):
-    """What a name in a pickle stands for; None for what is not in the list."""
+def found(name, table):
+    """What a name in a pickle stands for, in the reader's own table or in the list; None for what is in neither."""
     name = name.replace("__builtin__.", "builtins.", 1)
-    for known in (table or {}, MAKERS, VALUES):
+    for known in (table, MAKERS, VALUES):
         if name in known:
             return known[name]
     kind = trusted.get(name)

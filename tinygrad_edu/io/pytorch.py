@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..api.create import bfloat16, dtype_names
 from ..autograd import memory
 from ..autograd.size import Size
 from ..autograd.tensor import Tensor, as_memory
@@ -23,7 +22,7 @@ from ..nn.parameter import Parameter
 from . import machine
 from .files import PIECE
 from .machine import Maker, RefusedError, of_kind
-from .shared import bind, view_of, with_attributes
+from .shared import bind, from_bfloat16, view_of, with_attributes
 
 MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")  # the older files begin with a pickle of this number
 DAMAGE = (*machine.ERRORS, RuntimeError, OSError, zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError)
@@ -40,16 +39,16 @@ PLAIN = dict(Double="f8", Float="f4", Half="f2", Long="i8", Int="i4", Short="i2"
              Untyped="u1")  # fmt: skip
 KINDS = {name: Storage(kind, kind) for name, kind in PLAIN.items()} | dict(BFloat16=Storage("f4", "u2"), Bool=Storage("?", "u1"))
 STORAGES = {f"{module}.{name}Storage": kind for name, kind in KINDS.items() for module in ("torch", "torch.storage", "torch.cuda")}
-TYPES = {f"torch.{name}": kind for name, kind in (dtype_names | dict(bfloat16=bfloat16)).items()}
+TYPES = {f"torch.{name}": kind for name, kind in machine.DTYPES.items()}
 CLASSES = {"torch.Tensor": Tensor, "torch.nn.parameter.Parameter": Parameter}
 
 
 def numbers(raw, kind):
-    """The numbers of a storage from those that lie in the file; bfloat16 is the upper half of a float32, which holds the same numbers."""
+    """The numbers of a storage from those that lie in the file."""
     if kind.dtype == "?":
         return raw != 0
     if kind.lies_as != kind.dtype:
-        return (raw.astype(np.uint32) << 16).view(np.float32)
+        return from_bfloat16(raw)
     return raw.astype(kind.dtype, copy=False)
 
 

@@ -56,6 +56,11 @@ def view_of(whole, offset, shape, strides):
     return array
 
 
+def from_bfloat16(halves):
+    """float32 from the 16 bits of each bfloat16, which are the upper half of the same number."""
+    return (halves.astype(np.uint32) << 16).view(np.float32)
+
+
 def bind(whole, tensors):
     """Let tensors that lie in one memory know of each other, so that writes to one count for all."""
     root = Tensor(whole, None)

@@ -15,6 +15,7 @@ from ..api.create import check_device
 from ..autograd.tensor import Tensor
 from .container import advice, check_array
 from .files import bytes_of, opened, write_file
+from .shared import from_bfloat16
 
 SAFE = {"BOOL": "|b1", "U8": "|u1", "I8": "|i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4", "U64": "<u8", "I64": "<i8",
         "F16": "<f2", "F32": "<f4", "F64": "<f8", "C64": "<c8"}  # fmt: skip
@@ -106,7 +107,7 @@ def load_safetensors(f, device="cpu"):
                 if begin != end or end_of_row != begin + n or end_of_row > len(data):
                     raise ValueError(f"{name!r} lies at {row['data_offsets']}, where {n} bytes from {end} on would belong")
                 array = np.frombuffer(data, kind, prod(shape), begin).reshape(shape)
-                array = (array.astype(np.uint32) << 16).view(np.float32) if row["dtype"] == "BF16" else array.copy()
+                array = from_bfloat16(array) if row["dtype"] == "BF16" else array.copy()
                 result[name], end = Tensor(array.astype(array.dtype.newbyteorder("="), copy=False), None), end_of_row
             if end != len(data):
                 raise ValueError(f"{len(data) - end} bytes belong to no tensor")
