@@ -6,7 +6,7 @@ from ..autograd import dtypes
 from ..autograd.operator import registry
 from ..autograd.tensor import Tensor, array_of
 from ..ops import arithmetic, functions, indexing, reductions
-from .create import bfloat16, dtype_of
+from .create import bfloat16
 from .spelling import FORMER, as_tensor, both, check_dim, into, methods, only_function
 from .spelling import functions as public
 
@@ -235,7 +235,7 @@ def square(input):
 def softmax(input, dim=None, dtype=None):
     """eˣ / Σ eˣ along dim"""
     if dtype is not None:
-        input = input.astype(dtype_of(dtype))
+        input = input.astype(dtype)
     return reductions.softmax(input, axis=softmax_dim("softmax", input, dim))
 
 
@@ -243,7 +243,7 @@ def softmax(input, dim=None, dtype=None):
 def log_softmax(input, dim=None, dtype=None):
     """x − ln Σ eˣ along dim, without overflow"""
     if dtype is not None:
-        input = input.astype(dtype_of(dtype))
+        input = input.astype(dtype)
     return reductions.log_softmax(input, axis=softmax_dim("log_softmax", input, dim))
 
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from ..autograd.tensor import Tensor, array_of
 from ..ops import linalg, reductions, shapes
-from .create import dtype_of
 from .product import cross as cross_product
 from .product import matmul
 from .spelling import axes_of, both, check_dim, into, ints, magnitudes, named_results, only_function
@@ -192,9 +191,9 @@ def cholesky_ex(A, *, upper=False, check_errors=False):
             raise
     blocks = [first_bad_block(matrix) for matrix in A.array.reshape(-1, *A.shape[-2:])]
     bad = np.array(blocks, np.int32).reshape(A.shape[:-2])
-    safe = public["where"](Tensor(bad[..., None, None] > 0, None), Tensor(np.eye(A.shape[-1], dtype=A.dtype), None), A)
-    L = public["where"](Tensor(bad[..., None, None] > 0, None), math.nan, cholesky(safe, upper=upper))
-    return Cholesky(L, Tensor(bad, None))
+    hidden = Tensor(bad[..., None, None] > 0, None)
+    safe = public["where"](hidden, Tensor(np.eye(A.shape[-1], dtype=A.dtype), None), A)
+    return Cholesky(public["where"](hidden, math.nan, cholesky(safe, upper=upper)), Tensor(bad, None))
 
 
 def first_bad_block(matrix):
@@ -330,7 +329,7 @@ def matrix_exp(A):
 @entry
 def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     """(Σ |x|^ord)^(1/ord) along dim, of the flattened tensor if dim is None"""
-    x = x if dtype is None else x.astype(dtype_of(dtype))
+    x = x if dtype is None else x.astype(dtype)
     x = floats("vector_norm", magnitudes(x))
     return reductions.vector_norm(x, axis=axes_of("linalg.vector_norm", x, dim), order=plain(ord), keepdims=keepdim)
 
@@ -345,7 +344,7 @@ def plain(order):
 @entry
 def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
     """The norm of matrices: "fro", "nuc", ±2 (singular values), ±1 (column sums) or ±inf (row sums)"""
-    A = floats("matrix_norm", A if dtype is None else A.astype(dtype_of(dtype)))
+    A = floats("matrix_norm", A if dtype is None else A.astype(dtype))
     a, b = (check_dim("linalg.matrix_norm", A, d) for d in ints((dim,)))
     if a == b or A.ndim < 2:
         raise RuntimeError(f"linalg.matrix_norm: dim must name two different dimensions of shape {list(A.shape)}, not {dim}")

@@ -8,7 +8,6 @@ from ..autograd import dtypes
 from ..autograd.tensor import Tensor, array_of
 from ..ops import indexing, reductions, shapes
 from ..ops.arithmetic import maximum, minimum
-from .create import dtype_of
 from .spelling import as_tensor, axes_of, both, check_dim, into, magnitudes, methods, named_results, only_function
 from .spelling import functions as public
 
@@ -20,7 +19,7 @@ int64 = np.dtype("int64")
 def converted(input, dtype):
     """The input of a sum: in `dtype` if given, booleans and small integers as int64."""
     if dtype is not None:
-        return input.astype(dtype_of(dtype))
+        return input.astype(dtype)
     return input.astype(int64) if input.dtype.kind in "biu" and input.dtype != int64 else input
 
 
@@ -88,7 +87,7 @@ def nansum(input, dim=None, keepdim=False, *, dtype=None):
 @both()
 def nanmean(input, dim=None, keepdim=False, *, dtype=None):
     """The mean along dim of what is not NaN"""
-    input = input if dtype is None else input.astype(dtype_of(dtype))
+    input = input if dtype is None else input.astype(dtype)
     counted = (~np.isnan(input.array)).sum(axis=axes_of("nanmean", input, dim), keepdims=keepdim)
     return nansum(input, dim, keepdim) / Tensor(np.asarray(counted), None)
 
@@ -284,7 +283,7 @@ def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
 def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
     """(Σ |x|ᵖ)^(1/p) along dim; p = 2 unless given"""
     if dtype is not None:
-        input = input.astype(dtype_of(dtype))
+        input = input.astype(dtype)
     input = input if p == "nuc" else magnitudes(input)
     if input.dtype.kind in "biu":
         raise RuntimeError(f"norm: expected a floating-point tensor, got {input.dtype}; convert it first, as in x.float()")
