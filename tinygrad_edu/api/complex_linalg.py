@@ -25,7 +25,7 @@ class Spectrum(Function):
     def forward(ctx, re, im, values, vectors):
         """What was computed before."""
         ctx.found = values, vectors
-        return tuple(Tensor(np.ascontiguousarray(x), None) for x in (values, vectors.real, vectors.imag))
+        return Tensor(values, None), *parts(vectors)
 
     @staticmethod
     @once_differentiable
@@ -36,11 +36,9 @@ class Spectrum(Function):
         turned = np.conj(np.swapaxes(vectors, -1, -2))
         inner, place = turned @ (c + 1j * d), np.eye(values.shape[-1], dtype=bool)
         apart = np.where(place, 1, values[..., None, :] - values[..., :, None])
-        used = np.any(inner)
         with np.errstate(divide="ignore", invalid="ignore"):
-            inner = np.where(place, a[..., None], inner / apart if used else 0)
-        out = vectors @ inner @ turned
-        return Tensor(np.ascontiguousarray(out.real), None), Tensor(np.ascontiguousarray(out.imag), None), None, None
+            inner = np.where(place, a[..., None], inner / apart if np.any(inner) else 0)
+        return *parts(vectors @ inner @ turned), None, None
 
 
 def eigh(A, UPLO="L"):
@@ -77,8 +75,7 @@ class SingularValues(Function):
     def backward(ctx, g):
         """U · diag(g) · Vh"""
         U, Vh = ctx.found
-        out = (U * g.array[..., None, :]) @ Vh
-        return Tensor(np.ascontiguousarray(out.real), None), Tensor(np.ascontiguousarray(out.imag), None), None, None, None
+        return *parts((U * g.array[..., None, :]) @ Vh), None, None, None
 
 
 def by_numpy(compute, results):

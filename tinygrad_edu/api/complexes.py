@@ -78,7 +78,7 @@ class Eigensystem(Function):
             inner = (inner - turned @ vectors * own.real[..., None, :]) / apart
         inner = np.where(place, (a + 1j * b)[..., None], inner)
         out = np.linalg.solve(turned, inner @ turned)
-        return Tensor(np.ascontiguousarray(out.real), None), Tensor(np.ascontiguousarray(out.imag), None), None, None
+        return *parts(out), None, None
 
 
 class ComplexTensor(Tensor):

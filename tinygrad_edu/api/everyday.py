@@ -191,7 +191,7 @@ FrExp = named_results("frexp", "mantissa exponent")
 def ldexp(input, other):
     """input · 2^other"""
     input, other = as_tensor(input), as_tensor(other)
-    kind = np.empty(0, input.dtype).real.dtype if input.dtype.kind in "fc" and other.dtype.kind in "iub" else dtypes.floating(other.dtype)
+    kind = input.dtype.to_real() if input.dtype.kind in "fc" and other.dtype.kind in "iub" else dtypes.floating(other.dtype)
     return input * functions.exp2(other.astype(kind))
 
 

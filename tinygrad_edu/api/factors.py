@@ -164,6 +164,11 @@ class Underived(Function):
 GROWTH = (1 + 17**0.5) / 8  # a pivot this large beside its column keeps the numbers small (Bunch and Kaufman 1977)
 
 
+def mirrored(a):
+    """The symmetric matrix with the lower triangle of a."""
+    return np.tril(a) + np.tril(a, -1).T
+
+
 def chosen_pivot(a, k):
     """(which row comes to the diagonal, how many rows the pivot has: 1 or 2) for the symmetric matrix a, whose lower triangle is kept."""
     below = np.abs(a[k + 1 :, k])
@@ -187,13 +192,12 @@ def symmetric_elimination(a):
         row, size = chosen_pivot(a, k)
         last = k + size - 1
         if row != last:
-            whole = np.tril(a[k:, k:]) + np.tril(a[k:, k:], -1).T
+            whole = mirrored(a[k:, k:])
             i, j = last - k, row - k
             whole[[i, j]] = whole[[j, i]]
             whole[:, [i, j]] = whole[:, [j, i]]
             a[k:, k:] = np.tril(whole)
-        columns, block = a[last + 1 :, k : last + 1].copy(), np.tril(a[k : last + 1, k : last + 1])
-        block = block + np.tril(block, -1).T
+        columns, block = a[last + 1 :, k : last + 1].copy(), mirrored(a[k : last + 1, k : last + 1])
         if size == 1 and block[0, 0] == 0:
             info = info or k + 1
         else:
@@ -258,8 +262,7 @@ def solve_in_place(a, pivots, x):
         blocks.append((k, last, row))
         x[[last, row]] = x[[row, last]]
         x[last + 1 :] -= a[last + 1 :, k : last + 1] @ x[k : last + 1]
-        block = np.tril(a[k : last + 1, k : last + 1])
-        x[k : last + 1] = np.linalg.solve(block + np.tril(block, -1).T, x[k : last + 1])
+        x[k : last + 1] = np.linalg.solve(mirrored(a[k : last + 1, k : last + 1]), x[k : last + 1])
         k = last + 1
     for k, last, row in reversed(blocks):
         x[k : last + 1] -= a[last + 1 :, k : last + 1].T @ x[last + 1 :]
