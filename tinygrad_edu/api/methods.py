@@ -24,12 +24,14 @@ def comparison(operator):
     """x == y and its kin: element by element with numbers, tensors and arrays; anything else is not comparable."""
 
     def compare(self, other):
-        return operator(self, other) if isinstance(other, COMPARABLE) else NotImplemented
+        return operator(self, other) if isinstance(other, USABLE) else NotImplemented
 
     return compare
 
 
-COMPARABLE = (Tensor, np.ndarray, *dtypes.numbers, np.generic)
+USABLE = (Tensor, np.ndarray, *dtypes.numbers, np.generic)
+SEQUENCES = (list, tuple, str, bytes)  # their reflected forms are about repetition and formatting
+KNOWN = (*USABLE, *SEQUENCES)
 
 
 def bitwise(operator, logical):
@@ -41,13 +43,9 @@ def bitwise(operator, logical):
     return compute
 
 
-USABLE = (Tensor, np.ndarray, np.generic, *dtypes.numbers)
-SEQUENCES = (list, tuple, str, bytes)  # their reflected forms are about repetition and formatting
-
-
 def left_to(other, name):
     """True if the other operand's class may know what to do with a tensor, as in x + symbol."""
-    return other is None or not isinstance(other, (*USABLE, *SEQUENCES)) and hasattr(type(other), f"__r{name}__")
+    return other is None or not isinstance(other, KNOWN) and hasattr(type(other), f"__r{name}__")
 
 
 def binary(op, name):
