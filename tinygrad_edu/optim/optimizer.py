@@ -79,11 +79,12 @@ class Optimizer:
         if len({id(p) for p in params}) < len(params):
             warnings.warn(f"{type(self).__name__}: some parameters appear more than once in a group and get that many updates in each step; "
                           "the reason may be a module that two others share", stacklevel=3)  # fmt: skip
+        param_group = {**param_group, "params": params}
         for name, default in self.defaults.items():
             if default is required and name not in param_group:
                 raise ValueError(f"{type(self).__name__}: give {name}, for all parameters or for this group")
-        given = {**param_group, "params": params}
-        self.param_groups.append(given | {k: v for k, v in self.defaults.items() if k not in given})
+            param_group.setdefault(name, default)
+        self.param_groups.append(param_group)
         self.has_complex = self.has_complex or any(p.dtype.kind == "c" for p in params)
 
     def zero_grad(self, set_to_none=True):
