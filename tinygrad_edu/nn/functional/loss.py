@@ -35,9 +35,10 @@ def check_shapes(name, input, target, first="input", second="target"):
                          f"elements, which is no loss: {hint}")  # fmt: skip
 
 
-def warn_of_repetition(name, node, makers, advice):
+def warn_of_repetition(name, input, makers, advice):
     """Warn if the input comes right out of a function that the loss applies itself: nothing fails then, and little is learned."""
-    if node.op is not None and node.op.name in makers:
+    node = input.node
+    if node is not None and node.op is not None and node.op.name in makers:
         warnings.warn(f"{name}: the input is the result of {makers[node.op.name]}; {advice}", stacklevel=3)
 
 
@@ -144,9 +145,8 @@ def binary_cross_entropy_with_logits(input, target, weight=None, size_average=No
     """
     check_shapes("binary_cross_entropy_with_logits", input, target)
     reduction = chosen("binary_cross_entropy_with_logits", size_average, reduce, reduction)
-    if input.node is not None:
-        warn_of_repetition("binary_cross_entropy_with_logits", input.node, SIGMOID, "this loss applies sigmoid itself: give it the scores before, or use "
-                           "binary_cross_entropy")  # fmt: skip
+    warn_of_repetition("binary_cross_entropy_with_logits", input, SIGMOID, "this loss applies sigmoid itself: give it the scores before, or use "
+                       "binary_cross_entropy")  # fmt: skip
     if pos_weight is None:
         values = losses.binary_entropy_of_logits(input, target)
     else:
@@ -195,8 +195,7 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
     if not isinstance(target, Tensor):
         raise TypeError(f"cross_entropy: the target must be a Tensor of class indices or probabilities, got {type(target).__name__}; make one, "
                         "as in tensor([0, 2, 1])")  # fmt: skip
-    if input.node is not None:
-        warn_of_repetition("cross_entropy", input.node, SOFTMAX, "cross_entropy applies softmax itself: give it the scores before")
+    warn_of_repetition("cross_entropy", input, SOFTMAX, "cross_entropy applies softmax itself: give it the scores before")
     if target.array.dtype.kind == "f" and input.array.shape == target.array.shape:
         if ignore_index >= 0:
             raise RuntimeError(f"cross_entropy: ignore_index={ignore_index} needs class indices, and the target holds probabilities")
@@ -252,8 +251,7 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     tensor(1.)
     """
     reduction = chosen("nll_loss", size_average, reduce, reduction)
-    if input.node is not None:
-        warn_of_repetition("nll_loss", input.node, SOFTMAX, "nll_loss takes logarithms of probabilities: use log_softmax, or cross_entropy of the scores")
+    warn_of_repetition("nll_loss", input, SOFTMAX, "nll_loss takes logarithms of probabilities: use log_softmax, or cross_entropy of the scores")
     rows, index, shape, ignore_index = class_rows("nll_loss", input, target, weight, ignore_index)
     if weight is None and ignore_index is None and len(index):
         values = -pick(rows, classes=index)

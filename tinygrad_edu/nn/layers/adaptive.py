@@ -23,6 +23,7 @@ class Scored(NamedTuple):
 
 Scored.__name__ = "_ASMoutput"  # what PyTorch prints
 
+
 class AdaptiveLogSoftmaxWithLoss(Module):
     """Log-probabilities of n_classes, sorted by frequency, in clusters that end at `cutoffs` (Grave et al. 2017)
 
