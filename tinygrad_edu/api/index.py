@@ -155,15 +155,20 @@ def gather(input, dim, index, *, sparse_grad=False):
         return Tensor(np.zeros(places.shape, input.dtype), None)
     if not shape or not places.ndim:
         return gather(input.reshape(-1), 0, Tensor(places.reshape(-1), None)).reshape(places.shape)
-    if not fits(places.shape, shape, dim):
-        raise RuntimeError(f"gather: an index of shape {list(places.shape)} for an input of shape {list(input.shape)}; it needs as "
-                           f"many dimensions, and no larger ones except dimension {dim}")  # fmt: skip
+    check_fit("gather", places, input, dim)
     return indexing.gather_along(input, axis=dim, index=places)
 
 
 def fits(shape, other, dim):
     """True if an index of a shape has as many dimensions as the other, and no larger ones except along dim."""
     return len(shape) == len(other) and all([m <= n or i == dim for i, (m, n) in enumerate(zip(shape, other))])
+
+
+def check_fit(name, places, input, dim):
+    """An error where an index does not fit the input along dim."""
+    if not fits(places.shape, input.array.shape, dim):
+        raise RuntimeError(f"{name}: an index of shape {list(places.shape)} for an input of shape {list(input.shape)}; it needs as "
+                           f"many dimensions, and no larger ones except dimension {dim}")  # fmt: skip
 
 
 @both("take_along_dim")
@@ -273,9 +278,8 @@ def checked_source(name, input, src, places):
 def checked_places(name, input, dim, index):
     """The index of a scatter: as many dimensions as the input, no larger ones except along dim."""
     places = checked_index(name, index, input.array.shape[dim])
-    if places.size and not fits(places.shape, input.array.shape, dim):
-        raise RuntimeError(f"{name}: an index of shape {list(places.shape)} for an input of shape {list(input.shape)}; it needs as "
-                           f"many dimensions, and no larger ones except dimension {dim}")  # fmt: skip
+    if places.size:
+        check_fit(name, places, input, dim)
     return places
 
 
