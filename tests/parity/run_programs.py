@@ -28,7 +28,7 @@ def ours(source):
 
 
 def run(source, name):
-    """The numbers of a program: what its main() returns, or what all its functions without arguments return, one after the other."""
+    """The numbers in what a program's main() returns, or in what all its functions without arguments return, one after the other."""
     module = types.ModuleType(name)
     linecache.cache[name] = len(source), None, source.splitlines(True), name  # PyTorch's jit reads sources
     sys.modules[name] = module
@@ -36,7 +36,7 @@ def run(source, name):
         with contextlib.redirect_stdout(io.StringIO()):
             exec(compile(source, name, "exec"), module.__dict__)
             if hasattr(module, "main"):
-                return module.main()
+                return numbers(module.main())
             parts = [f for f in vars(module).values() if isinstance(f, types.FunctionType) and f.__module__ == name]
             return [number for f in parts if not f.__code__.co_argcount for number in numbers(fresh(module.torch, f))]
     finally:
@@ -52,15 +52,16 @@ def fresh(torch, function):
 
 
 def numbers(value):
-    """The numbers in nested results; of long arrays three sums that every element has a part in. Words and None do not count."""
+    """The numbers in nested results, two of a complex one; of long arrays three sums that every element has a part in. Words and None do not count."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, (list, tuple)):
         return [number for v in value for number in numbers(v)]
     if hasattr(value, "detach"):
-        value = value.detach().numpy()
+        value = value.numpy(force=True)
     if isinstance(value, np.ndarray):
-        value = value.reshape(-1).astype(np.float64)
+        value = value.reshape(-1)
+        value = value.astype(np.complex128).view(np.float64) if value.dtype.kind == "c" else value.astype(np.float64)
         if value.size > 20:
             value = np.array([value.sum(), np.abs(value).sum(), value @ np.cos(np.arange(value.size))])
         return value.tolist()

@@ -12,18 +12,11 @@ import copy
 import pickle
 
 
-def flat(value):
-    """The numbers of nested results; three sums of long ones."""
+def spelled(value):
+    """Nested results with numbers in place of words."""
     if isinstance(value, (list, tuple)):
-        return [number for v in value for number in flat(v)]
-    if not isinstance(value, torch.Tensor):
-        return [float(value)] if isinstance(value, (bool, int, float)) else [float(sum(map(ord, value)))] if isinstance(value, str) else []
-    value = value.detach()
-    value = torch.view_as_real(value.resolve_conj()) if value.is_complex() else value
-    value = value.reshape(-1).to(torch.float64)
-    if value.numel() > 12:
-        value = torch.stack([value.sum(), value.abs().sum(), (value * torch.cos(torch.arange(value.numel()))).sum()])
-    return value.tolist()
+        return [spelled(v) for v in value]
+    return sum(map(ord, value)) if isinstance(value, str) else value
 
 
 def E(f):
@@ -478,4 +471,4 @@ def main():
     out = torch.where(n > 100, n.sqrt(), n)
     found += [torch.autograd.grad(out.sum(), n)[0].isnan().any()]
     nn_ = torch.tensor([0.0, 1.0], requires_grad=True)
-    return flat(found)
+    return spelled(found)
