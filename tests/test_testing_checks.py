@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from planted_gradients import function
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn
@@ -129,19 +130,9 @@ def test_a_claim_is_looked_at_step_by_step():
     x, w = np.random.default_rng(0).normal(size=(4, 3)), np.random.default_rng(1).normal(size=(3, 2))
     with pytest.raises(GradcheckError, match=r"(?s)derivative\s+of\s+tanh,\s+at\s+test_testing_checks.*missing\s+in\s+the\s+chain"):
         check_function(lambda w: np.tanh(x @ w).sum(), [w], gradient=lambda w: x.T @ np.ones((4, 2)))
+    square = function("Square", lambda x: x * x, lambda g, out, x: g * x)
     with pytest.raises(GradcheckError, match=r"(?s)exactly\s+half.*backward\(\)\s+of\s+Square"):
-        check_function(lambda x: Square.apply(x.sin()).sum(), [tg.tensor([0.3, 0.8], requires_grad=True)])
-
-
-class Square(tg.autograd.Function):
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x * x
-
-    @staticmethod
-    def backward(ctx, g):
-        return g * ctx.saved_tensors[0]
+        check_function(lambda x: square(x.sin()).sum(), [tg.tensor([0.3, 0.8], requires_grad=True)])
 
 
 def test_several_results_are_checked_one_by_one():
