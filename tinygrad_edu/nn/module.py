@@ -84,14 +84,7 @@ class Module:
             if "training" not in held:
                 raise AttributeError(f"{type(self).__name__}.{name} = …: a module keeps its parameters and modules from Module.__init__ on; "
                                      "call super().__init__() first")  # fmt: skip
-            kind = Parameter if isinstance(value, Parameter) else Module
-            if not isinstance(held.get(name), kind) and self._vacant.get(name) is not kind:
-                held.pop(name, None)  # its place in the order is that of this assignment
-            forget(self, name)
-            held[name] = value
-            held.setdefault("_registered", set()).add(name)
-            if kind is Module:
-                self._children_changed()
+            (self._parameters if isinstance(value, Parameter) else self._modules)[name] = value
         elif isinstance(value, Buffer):
             self.register_buffer(name, Tensor(value.array, value.node), value.persistent)
         elif name in self._registered and isinstance(held.get(name), (Parameter, Module)) or name in self._vacant:
@@ -561,18 +554,15 @@ class Table(MutableMapping):
         if self.kind is None:
             held["_kept_buffers"] = {name: True, **self.module._kept_buffers}
             held[name] = value
-        elif value is None:
-            if name not in self:
-                held.pop(name, None)
-            forget(self.module, name)
-            held["_vacant"] = {**self.module._vacant, name: self.kind}
-            held[name] = None
         else:
             if name not in self:
-                held.pop(name, None)
+                held.pop(name, None)  # its place in the order is that of this assignment
             forget(self.module, name)
             held[name] = value
-            held.setdefault("_registered", set()).add(name)
+            if value is None:
+                held["_vacant"] = {**self.module._vacant, name: self.kind}
+            else:
+                held.setdefault("_registered", set()).add(name)
         self.module._children_changed()
 
     def __delitem__(self, name):
